@@ -1,0 +1,14 @@
+import { defineConfig } from 'vitest/config';
+import { writeShaderSources } from './scripts/shaders.mjs';
+
+writeShaderSources();
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+  },
+});
