@@ -1,0 +1,17 @@
+import type { Tensor } from '../tensor/tensor.ts';
+import { applyElementwise, defineElementwise, floats } from './elementwise.ts';
+
+const floorOp = defineElementwise({
+  name: 'floor',
+  dtype: floats,
+  value: (x) => Math.floor(x),
+  wgsl: ([x]) => `floor(${x})`,
+});
+
+/**
+ * `floor(x)`, element by element.
+ *
+ * @param x - Any shape, float.
+ * @see keras.ops.floor
+ */
+export const floor = (x: Tensor): Tensor => applyElementwise(floorOp, x);

@@ -1,0 +1,19 @@
+import type { Tensor } from '../tensor/tensor.ts';
+import { applyElementwise, comparison, defineElementwise, type TensorLike } from './elementwise.ts';
+
+const greaterEqualOp = defineElementwise({
+  name: 'greaterEqual',
+  dtype: comparison,
+  value: (a, b) => (a >= b ? 1 : 0),
+  wgsl: ([a, b]) => `(${a} >= ${b})`,
+});
+
+/**
+ * `a >= b`, element by element, shapes broadcast.
+ *
+ * @param a - Floats or int32; a number stands for a scalar.
+ * @param b - Of the same kind.
+ * @throws {ShapeError} If the shapes do not broadcast.
+ * @see keras.ops.greater_equal
+ */
+export const greaterEqual = (a: TensorLike, b: TensorLike): Tensor => applyElementwise(greaterEqualOp, a, b);

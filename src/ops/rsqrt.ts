@@ -1,0 +1,17 @@
+import type { Tensor } from '../tensor/tensor.ts';
+import { applyElementwise, defineElementwise, floats } from './elementwise.ts';
+
+const rsqrtOp = defineElementwise({
+  name: 'rsqrt',
+  dtype: floats,
+  value: (x) => 1 / Math.sqrt(x),
+  wgsl: ([x]) => `inverseSqrt(${x})`,
+});
+
+/**
+ * `1 / sqrt(x)`, element by element.
+ *
+ * @param x - Any shape, float.
+ * @see keras.ops.rsqrt
+ */
+export const rsqrt = (x: Tensor): Tensor => applyElementwise(rsqrtOp, x);

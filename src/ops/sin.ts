@@ -1,0 +1,17 @@
+import type { Tensor } from '../tensor/tensor.ts';
+import { applyElementwise, defineElementwise, floats } from './elementwise.ts';
+
+const sinOp = defineElementwise({
+  name: 'sin',
+  dtype: floats,
+  value: (x) => Math.sin(x),
+  wgsl: ([x]) => `sin(${x})`,
+});
+
+/**
+ * `sin x`, element by element.
+ *
+ * @param x - Any shape, float.
+ * @see keras.ops.sin
+ */
+export const sin = (x: Tensor): Tensor => applyElementwise(sinOp, x);

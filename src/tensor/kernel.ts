@@ -1,0 +1,134 @@
+import type { DType } from './dtype.ts';
+import type { Shape } from './shape.ts';
+
+/** Where the elements of a tensor lie in a buffer: element `i` of the index is at `offset + sum(i[a] * strides[a])`. */
+export interface Layout {
+  readonly shape: Shape;
+  /** In elements; 0 along an axis that is broadcast. */
+  readonly strides: readonly number[];
+  /** In elements. */
+  readonly offset: number;
+}
+
+/** A tensor as a kernel sees it: its layout in the buffer that will be bound, and its dtype. */
+export interface Operand extends Layout {
+  readonly dtype: DType;
+}
+
+/** What a device offers, as far as the choice of kernels depends on it. */
+export interface KernelTraits {
+  /** A driver that runs shaders on the CPU: barriers and shared memory cost more there than they save. */
+  readonly isSoftware: boolean;
+  /** Largest range of a buffer that one binding can cover, in bytes. */
+  readonly maxBindingBytes: number;
+  /** Bindings start at a multiple of this many bytes. */
+  readonly offsetAlignment: number;
+  readonly maxWorkgroupsPerDimension: number;
+  /** Invocations in a workgroup, at most. */
+  readonly maxInvocations: number;
+  /** Workgroup memory, in bytes. */
+  readonly workgroupBytes: number;
+  /** Storage buffers in a shader, at most. */
+  readonly maxStorageBuffers: number;
+  readonly f16: boolean;
+  /** Lanes of a subgroup, where the device has subgroups and they are all of one size. */
+  readonly subgroups: number | undefined;
+}
+
+/** A part of a buffer, in bytes; `start` is a multiple of the device's offset alignment. */
+export interface ByteRange {
+  readonly start: number;
+  readonly size: number;
+}
+
+/** What a launch binds: one of the op's inputs, its output, memory of its own, or a part that the planner fused in. */
+export type Binding =
+  | { readonly of: 'input'; readonly index: number; readonly range?: ByteRange }
+  | { readonly of: 'output'; readonly range?: ByteRange }
+  | { readonly of: 'scratch'; readonly index: number; readonly bytes: number; readonly range?: ByteRange }
+  | { readonly of: 'bias' | 'residual'; readonly range?: ByteRange };
+
+/** One dispatch of a hand-written shader. */
+export interface Launch {
+  /** File name of the shader, without `.wgsl`. */
+  readonly shader: string;
+  /** Values of the shader's `override`s, by name. */
+  readonly constants?: Readonly<Record<string, number>>;
+  /** Values of the fields of the shader's `struct Uniforms`, by name; the shader says which are u32, i32 or f32. */
+  readonly uniforms: Readonly<Record<string, number>>;
+  /** What each storage variable of the shader is bound to, by name. */
+  readonly buffers: Readonly<Record<string, Binding>>;
+  /**
+   * Workgroups: a grid, or a number that is spread over x and y (`x = min(n, 65535)`, `y = ceil(n / x)`), where the
+   * shader leaves out the surplus.
+   */
+  readonly workgroups: number | readonly [number, number, number];
+}
+
+/** What follows a kernel and is done as its result is written: `activation(y + bias) + residual`. */
+export interface Epilogue {
+  /** Added along the last axis: `[columns]`, contiguous, float32, float16 or bfloat16. */
+  readonly bias?: Operand;
+  readonly activation?: Activation;
+  /** Of the output's shape, contiguous, float32. */
+  readonly residual?: Operand;
+}
+
+/** Activations that a kernel can apply as it writes; the number is the value of its `ACTIVATION` override. */
+export const activations = { none: 0, relu: 1, gelu: 2, geluApproximate: 3, silu: 4, tanh: 5 } as const;
+export type Activation = keyof typeof activations;
+
+/** What a shader kernel knows when it says how it will be launched. */
+export interface LaunchContext<A> {
+  /** Inputs; those not declared strided are contiguous, row-major, with offset 0. */
+  readonly inputs: readonly Operand[];
+  /** The output: contiguous, row-major, offset 0. */
+  readonly output: Operand;
+  readonly attributes: A;
+  readonly traits: KernelTraits;
+  readonly epilogue: Epilogue;
+}
+
+/** An op that a hand-written shader computes. */
+export interface ShaderKernel<A> {
+  readonly kind: 'shader';
+  /** Which inputs are read through strides and an offset; the planner makes the others contiguous. */
+  readonly strided?: readonly boolean[];
+  /** An input whose buffer the output takes over; the planner copies it first when somebody else still needs it. */
+  readonly inPlace?: number;
+  /** Whether the launches honour `epilogue`. */
+  readonly epilogue?: boolean;
+  launches(context: LaunchContext<A>): readonly Launch[];
+}
+
+/**
+ * An op that works element by element. `wgsl` gives the expression of one element from those of its operands (f32, i32
+ * or bool), from which the generator writes a kernel for a whole chain of such ops.
+ */
+export interface ElementwiseKernel<A> {
+  readonly kind: 'elementwise';
+  wgsl(operands: readonly string[], attributes: A): string;
+  /** Module-scope WGSL functions that the expression calls. */
+  readonly functions?: string;
+}
+
+/** A tensor whose element at flat index `i` is an expression of `i` (an i32) alone. */
+export interface IndexKernel<A> {
+  readonly kind: 'index';
+  wgsl(index: string, attributes: A): string;
+}
+
+/** An op that only looks at its input's elements in another order: nothing runs. */
+export interface ViewKernel<A> {
+  readonly kind: 'view';
+  /** The input's layout seen through the op; undefined when strides cannot say it and a copy is needed first. */
+  view(input: Layout, attributes: A, shape: Shape): Layout | undefined;
+}
+
+/** Values that come from outside the expression. */
+export interface LeafKernel {
+  readonly kind: 'leaf';
+}
+
+/** How an op runs on WebGPU, as data for the planner. */
+export type Kernel<A> = ShaderKernel<A> | ElementwiseKernel<A> | IndexKernel<A> | ViewKernel<A> | LeafKernel;
