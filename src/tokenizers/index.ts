@@ -1,0 +1,21 @@
+export {
+  type BytePairFamily,
+  type BytePairTokenizer,
+  type BytePairTokenizerOptions,
+  bytePairTokenizer,
+} from './bytePairTokenizer.ts';
+export {
+  type CausalLMExamples,
+  type CausalLMPreprocessor,
+  type CausalLMPreprocessorOptions,
+  causalLMPreprocessor,
+  type SequenceOptions,
+  type Texts,
+} from './causalLMPreprocessor.ts';
+export { TokenizerFileError } from './errors.ts';
+export { parseMerges, parseTokenizerJson, parseVocabulary, type TokenizerJson } from './files.ts';
+export { GPT2CausalLMPreprocessor } from './gpt2CausalLMPreprocessor.ts';
+export { GPT2Tokenizer } from './gpt2Tokenizer.ts';
+export { type PackedTokens, type PackOptions, type StartEndPackerOptions, startEndPacker } from './startEndPacker.ts';
+export type { TextStream, TokenIds, Tokenizer } from './tokenizer.ts';
+export type { Vocabulary } from './vocabulary.ts';
