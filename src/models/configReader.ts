@@ -1,0 +1,82 @@
+/** A config that no model can be built from: says which fields, what was expected and what came. */
+export interface ConfigError {
+  readonly _tag: 'WrongConfig';
+  readonly message: string;
+}
+
+/** A JSON object of unknown content. */
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+/** Whether a value is a JSON object (not null, not a list). */
+export const isJsonObject = (value: unknown): value is JsonObject =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** A value as it stands in messages: short, whatever it is. */
+export const preview = (value: unknown): string => {
+  const text =
+    value === undefined
+      ? 'nothing'
+      : typeof value === 'number'
+        ? String(value)
+        : (JSON.stringify(value) ?? typeof value);
+  return text.length > 120 ? `${text.slice(0, 117)}...` : text;
+};
+
+/** Reads fields of a JSON object and gathers what is wrong, so that one message can say all of it. */
+export interface ConfigReader {
+  /** The field's value if the object itself has it, by the first of its names that is there. */
+  readonly value: (...names: readonly string[]) => unknown;
+  /** A whole number from `low` to `high`; `fallback` where the field is absent. */
+  readonly integer: (
+    names: string | readonly string[],
+    range: { readonly low?: number; readonly high: number; readonly fallback?: number },
+  ) => number;
+  /** A finite number that `accepts`. */
+  readonly number: (
+    name: string,
+    rule: { readonly fallback: number; readonly expected: string; readonly accepts: (value: number) => boolean },
+  ) => number;
+  /** A flag that must have one value, because the arithmetic for the other is not there. */
+  readonly fixed: (name: string, value: boolean, why: string) => void;
+  /** Adds a complaint. */
+  readonly complain: (problem: string) => void;
+  /** Everything that was wrong so far. */
+  readonly problems: readonly string[];
+}
+
+/** A reader of the object's own fields: nothing is inherited, so `__proto__` and `constructor` are names like others. */
+export const configReader = (object: JsonObject): ConfigReader => {
+  const problems: string[] = [];
+  const complain = (problem: string): void => {
+    problems.push(problem);
+  };
+  const value = (...names: readonly string[]): unknown => {
+    const name = names.find((candidate) => Object.hasOwn(object, candidate));
+    return name === undefined ? undefined : object[name];
+  };
+  return {
+    value,
+    complain,
+    problems,
+    integer: (names, { low = 1, high, fallback }) => {
+      const list = typeof names === 'string' ? [names] : names;
+      const stored = value(...list);
+      const found = stored === undefined ? fallback : stored;
+      if (typeof found === 'number' && Number.isInteger(found) && found >= low && found <= high) return found;
+      complain(`${list[0]}: expected a whole number from ${low} to ${high}, got ${preview(found)}`);
+      return low;
+    },
+    number: (name, { fallback, expected, accepts }) => {
+      const stored = value(name);
+      const found = stored === undefined ? fallback : stored;
+      if (typeof found === 'number' && Number.isFinite(found) && accepts(found)) return found;
+      complain(`${name}: expected ${expected}, got ${preview(found)}`);
+      return fallback;
+    },
+    fixed: (name, expected, why) => {
+      const found = value(name);
+      if (found !== undefined && found !== expected)
+        complain(`${name}: expected ${expected}, got ${preview(found)} (${why})`);
+    },
+  };
+};

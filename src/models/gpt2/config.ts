@@ -1,0 +1,165 @@
+import * as E from 'fp-ts/lib/Either.js';
+import { type ConfigError, type ConfigReader, configReader, isJsonObject, preview } from '../configReader.ts';
+import type { PresetLayout } from '../weightEntry.ts';
+
+/** The feedforward activation: the tanh form of GELU, GELU by the error function, or ReLU. */
+export type GPT2Activation = 'geluApproximate' | 'gelu' | 'relu';
+
+/** The sizes of a GPT-2, by KerasHub's names. */
+export interface GPT2Config {
+  /** How many tokens there are. */
+  readonly vocabularySize: number;
+  /** How many decoder layers. */
+  readonly numLayers: number;
+  /** Attention heads a layer; divides `hiddenDim`. */
+  readonly numHeads: number;
+  /** Width of the residual stream. */
+  readonly hiddenDim: number;
+  /** Width between the two feedforward layers. */
+  readonly intermediateDim: number;
+  /** Dropout probability while training, from 0 to below 1; 0.1 if not given. Above 0 it also decides how a fully masked query behaves. */
+  readonly dropout: number;
+  /** Rows of the position table, so the longest text in tokens; 1024 if not given. */
+  readonly maxSequenceLength: number;
+  /** Added to the variance in every layer norm; 1e-5 in every KerasHub preset. */
+  readonly layerNormEpsilon: number;
+  /** `geluApproximate` in every KerasHub preset. */
+  readonly activation: GPT2Activation;
+}
+
+/** What `GPT2Backbone` takes: the fields with a default may be left out. */
+export type GPT2Options = Pick<
+  GPT2Config,
+  'vocabularySize' | 'numLayers' | 'numHeads' | 'hiddenDim' | 'intermediateDim'
+> &
+  Partial<GPT2Config>;
+
+// Far above any GPT-2 that exists, far below what hangs or overflows: nothing is built before these hold.
+const mostLayers = 4096;
+const mostWidth = 2 ** 24;
+const mostParams = 2 ** 43;
+
+const positive = { expected: 'a number above 0 and at most 1', accepts: (value: number) => value > 0 && value <= 1 };
+const probability = { expected: 'a number from 0 to below 1', accepts: (value: number) => value >= 0 && value < 1 };
+
+/** transformers' names for the activations whose arithmetic we have. */
+const transformersActivations: ReadonlyMap<unknown, GPT2Activation> = new Map([
+  ['gelu_new', 'geluApproximate'],
+  ['gelu_fast', 'geluApproximate'],
+  ['gelu_pytorch_tanh', 'geluApproximate'],
+  ['gelu_python_tanh', 'geluApproximate'],
+  ['gelu', 'gelu'],
+  ['gelu_python', 'gelu'],
+  ['relu', 'relu'],
+]);
+
+const activations: readonly unknown[] = ['geluApproximate', 'gelu', 'relu'] satisfies readonly GPT2Activation[];
+
+const fromOptions = (reader: ConfigReader): GPT2Config => {
+  const activation = reader.value('activation') ?? 'geluApproximate';
+  if (!activations.includes(activation))
+    reader.complain(`activation: expected one of ${activations.join(', ')}, got ${preview(activation)}`);
+  return {
+    vocabularySize: reader.integer('vocabularySize', { high: mostWidth }),
+    numLayers: reader.integer('numLayers', { high: mostLayers }),
+    numHeads: reader.integer('numHeads', { high: mostWidth }),
+    hiddenDim: reader.integer('hiddenDim', { high: mostWidth }),
+    intermediateDim: reader.integer('intermediateDim', { high: mostWidth }),
+    dropout: reader.number('dropout', { fallback: 0.1, ...probability }),
+    maxSequenceLength: reader.integer('maxSequenceLength', { high: mostWidth, fallback: 1024 }),
+    layerNormEpsilon: reader.number('layerNormEpsilon', { fallback: 1e-5, ...positive }),
+    activation: activation as GPT2Activation,
+  };
+};
+
+const fromKeras = (reader: ConfigReader): GPT2Config => {
+  const dtype = reader.value('dtype');
+  // A quantized preset holds integer kernels and scales under the same names.
+  if (/quantiz|int8|int4|float8|gptq|awq/i.test(JSON.stringify(dtype) ?? ''))
+    reader.complain(`dtype: expected a float policy, got ${preview(dtype)}; save the preset before quantizing it`);
+  return {
+    vocabularySize: reader.integer('vocabulary_size', { high: mostWidth }),
+    numLayers: reader.integer('num_layers', { high: mostLayers }),
+    numHeads: reader.integer('num_heads', { high: mostWidth }),
+    hiddenDim: reader.integer('hidden_dim', { high: mostWidth }),
+    intermediateDim: reader.integer('intermediate_dim', { high: mostWidth }),
+    dropout: reader.number('dropout', { fallback: 0.1, ...probability }),
+    maxSequenceLength: reader.integer('max_sequence_length', { high: mostWidth, fallback: 1024 }),
+    layerNormEpsilon: 1e-5,
+    activation: 'geluApproximate',
+  };
+};
+
+// Absent fields have the defaults of transformers' GPT2Config, and its second names are read too.
+const fromTransformers = (reader: ConfigReader): GPT2Config => {
+  const hiddenDim = reader.integer(['n_embd', 'hidden_size'], { high: mostWidth, fallback: 768 });
+  const activation = reader.value('activation_function') ?? 'gelu_new';
+  if (!transformersActivations.has(activation))
+    reader.complain(
+      `activation_function: expected one of ${[...transformersActivations.keys()].join(', ')}, got ${preview(activation)}`,
+    );
+  reader.fixed('scale_attn_weights', true, 'attention without its 1/sqrt(width) is not supported');
+  reader.fixed('scale_attn_by_inverse_layer_idx', false, 'attention scaled by the layer number is not supported');
+  reader.fixed('add_cross_attention', false, 'GPT-2 with cross-attention is not supported');
+  reader.fixed('tie_word_embeddings', true, 'an output table of its own is not supported');
+  // reorder_and_upcast_attn changes no result here: scores and softmax are float32 in any case.
+  return {
+    vocabularySize: reader.integer('vocab_size', { high: mostWidth, fallback: 50257 }),
+    numLayers: reader.integer(['n_layer', 'num_hidden_layers'], { high: mostLayers, fallback: 12 }),
+    numHeads: reader.integer(['n_head', 'num_attention_heads'], { high: mostWidth, fallback: 12 }),
+    hiddenDim,
+    intermediateDim:
+      reader.value('n_inner') === null
+        ? 4 * hiddenDim
+        : reader.integer('n_inner', { high: 4 * mostWidth, fallback: 4 * hiddenDim }),
+    dropout: reader.number('resid_pdrop', { fallback: 0.1, ...probability }),
+    maxSequenceLength: reader.integer(['n_positions', 'max_position_embeddings'], { high: mostWidth, fallback: 1024 }),
+    layerNormEpsilon: reader.number('layer_norm_epsilon', { fallback: 1e-5, ...positive }),
+    activation: transformersActivations.get(activation) ?? 'geluApproximate',
+  };
+};
+
+/** How many numbers the parameters are, from the sizes alone. */
+const paramCount = (config: GPT2Config): number => {
+  const { vocabularySize, maxSequenceLength, numLayers, hiddenDim: h, intermediateDim: f } = config;
+  return (vocabularySize + maxSequenceLength) * h + numLayers * (4 * h * h + 2 * h * f + 9 * h + f) + 2 * h;
+};
+
+const checked = (what: string, reader: ConfigReader, config: GPT2Config): E.Either<ConfigError, GPT2Config> => {
+  const { hiddenDim, numHeads } = config;
+  if (reader.problems.length === 0 && hiddenDim % numHeads !== 0)
+    reader.complain(`the hidden size must be a multiple of the number of heads, got ${hiddenDim} and ${numHeads}`);
+  if (reader.problems.length === 0 && paramCount(config) > mostParams)
+    reader.complain(`expected at most ${mostParams} parameters, the sizes make ${paramCount(config)}`);
+  return reader.problems.length === 0
+    ? E.right(config)
+    : E.left({ _tag: 'WrongConfig', message: `${what}: ${reader.problems.join('; ')}` });
+};
+
+/** A config from options, with KerasHub's defaults, or everything that is wrong with them. */
+export const makeGPT2Config = (options: GPT2Options): E.Either<ConfigError, GPT2Config> => {
+  const reader = configReader({ ...options });
+  return checked('GPT2Backbone', reader, fromOptions(reader));
+};
+
+/**
+ * The config of a preset.
+ *
+ * A KerasHub preset follows KerasHub: LN epsilon 1e-5 and the tanh GELU. A transformers folder follows transformers:
+ * `n_inner`, `activation_function` and `layer_norm_epsilon` are honoured, and what we cannot compute is refused by name.
+ *
+ * @param layout - Which library wrote it.
+ * @param json - The parsed config.json.
+ * @see keras_hub.models.GPT2Backbone, transformers.GPT2Config
+ */
+export const parseGPT2Config = (layout: PresetLayout, json: unknown): E.Either<ConfigError, GPT2Config> => {
+  const what = 'config.json of GPT-2';
+  const object = layout === 'keras' && isJsonObject(json) && Object.hasOwn(json, 'config') ? json.config : json;
+  if (!isJsonObject(object) || (layout === 'keras' && object === json))
+    return E.left({
+      _tag: 'WrongConfig',
+      message: `${what}: expected an object${layout === 'keras' ? ' with an object "config"' : ''}, got ${preview(json)}`,
+    });
+  const reader = configReader(object);
+  return checked(what, reader, layout === 'keras' ? fromKeras(reader) : fromTransformers(reader));
+};

@@ -1,0 +1,64 @@
+import { count, formatShape, type Shape } from '../tensor/shape.ts';
+
+/** Whose files a preset holds: KerasHub's or transformers'. Each keeps its own library's names and arithmetic. */
+export type PresetLayout = 'keras' | 'transformers';
+
+/** Where a parameter stands in the tree: `['transformerLayers', 0, 'selfAttention', 'query', 'kernel']`. */
+export type ParamPath = readonly (string | number)[];
+
+/** A path as it is written in code: `transformerLayers[0].selfAttention.query.kernel`. */
+export const formatPath = (path: ParamPath): string =>
+  path.map((step, i) => (typeof step === 'number' ? `[${step}]` : i === 0 ? step : `.${step}`)).join('');
+
+/**
+ * Which part of a stored tensor a parameter is. `columns`: the last axis cut into `of` equal parts, of which this is
+ * number `part`, counted from 0. What is left is reshaped to the parameter's shape, row-major.
+ */
+export type TensorPart =
+  | { readonly kind: 'whole' }
+  | { readonly kind: 'columns'; readonly part: number; readonly of: number };
+
+/** A tensor in a file and the part of it that is meant; `shape` is the stored tensor's. */
+export interface WeightSource {
+  readonly name: string;
+  readonly shape: Shape;
+  readonly part: TensorPart;
+}
+
+/** One parameter: its place and shape in the tree, and where each layout keeps it. */
+export interface WeightEntry {
+  readonly path: ParamPath;
+  readonly shape: Shape;
+  readonly sources: Readonly<Record<PresetLayout, WeightSource>>;
+}
+
+/** A tensor that files may hold though no parameter is read from it, and why that is harmless. */
+export interface IgnoredTensor {
+  readonly name: string;
+  readonly why: string;
+}
+
+/** All of a family's parameters for one config, and what else its files may hold. */
+export interface WeightTable {
+  readonly entries: readonly WeightEntry[];
+  /** What transformers puts before the base model's names when a head is saved with it; a file may lack it. */
+  readonly transformersPrefix: string;
+  readonly ignored: Readonly<Record<PresetLayout, readonly IgnoredTensor[]>>;
+}
+
+/** A source that is a whole stored tensor. */
+export const whole = (name: string, shape: Shape): WeightSource => ({ name, shape, part: { kind: 'whole' } });
+
+/** A source that is one of `of` equal parts of the columns; `shape` is the whole stored tensor's. */
+export const columns = (name: string, shape: Shape, part: number, of: number): WeightSource => ({
+  name,
+  shape,
+  part: { kind: 'columns', part, of },
+});
+
+/** How many numbers the parameters of a table are. */
+export const countParams = ({ entries }: WeightTable): number =>
+  entries.reduce((total, { shape }) => total + count(shape), 0);
+
+/** `transformerLayers[0].attention.query.kernel [24, 3, 8]`, for messages. */
+export const formatEntry = ({ path, shape }: WeightEntry): string => `${formatPath(path)} ${formatShape(shape)}`;

@@ -1,0 +1,17 @@
+/** A family of models whose presets can be read, and how each layout names it. */
+interface FamilyNames {
+  /** The name of its folder in `models`. */
+  readonly family: string;
+  /** The backbone's class in KerasHub: `registered_name` without the package. */
+  readonly kerasBackbone: string;
+  /** transformers' `model_type`. */
+  readonly modelType: string;
+}
+
+/** The families whose presets can be read. */
+export const families = [
+  { family: 'gpt2', kerasBackbone: 'GPT2Backbone', modelType: 'gpt2' },
+] as const satisfies readonly FamilyNames[];
+
+/** The name of a family, as its folder in `models` has it. */
+export type Family = (typeof families)[number]['family'];

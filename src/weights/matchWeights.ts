@@ -1,0 +1,77 @@
+import * as E from 'fp-ts/lib/Either.js';
+import { preview } from '../models/configReader.ts';
+import {
+  formatPath,
+  type PresetLayout,
+  type TensorPart,
+  type WeightEntry,
+  type WeightTable,
+} from '../models/weightEntry.ts';
+import { formatShape, sameShape } from '../tensor/shape.ts';
+import type { Checkpoint, StoredDType, StoredTensor } from './checkpoint.ts';
+import { firstFew, type WeightsError } from './errors.ts';
+
+/** A parameter with the stored tensor it is read from, and which part of that it is. */
+export interface MatchedWeight {
+  readonly entry: WeightEntry;
+  readonly source: StoredTensor;
+  readonly part: TensorPart;
+}
+
+const weightDtypes: readonly StoredDType[] = ['float32', 'float16', 'bfloat16'];
+
+/** Names without the prefix that transformers puts there when a head is saved too; two that become one are an error. */
+const byName = (
+  { tensors }: Checkpoint,
+  prefix: string,
+): { readonly found: ReadonlyMap<string, StoredTensor>; readonly twice: readonly string[] } => {
+  const found = new Map<string, StoredTensor>();
+  const twice: string[] = [];
+  for (const [name, tensor] of tensors) {
+    const bare = prefix !== '' && name.startsWith(prefix) ? name.slice(prefix.length) : name;
+    if (found.has(bare)) twice.push(name);
+    else found.set(bare, tensor);
+  }
+  return { found, twice };
+};
+
+/**
+ * Finds every parameter of a table in a checkpoint: none missing, none of the checkpoint's tensors left over, every shape
+ * and dtype right. Several entries may be parts of one tensor.
+ *
+ * @param layout - Which names the checkpoint uses.
+ * @returns The parameters in the table's order, or one error that lists the first few problems of each kind.
+ */
+export const matchWeights = (
+  layout: PresetLayout,
+  table: WeightTable,
+  checkpoint: Checkpoint,
+): E.Either<WeightsError, readonly MatchedWeight[]> => {
+  const { found, twice } = byName(checkpoint, layout === 'transformers' ? table.transformersPrefix : '');
+  const unread = new Set(found.keys());
+  for (const { name } of table.ignored[layout]) unread.delete(name);
+  const matched: MatchedWeight[] = [];
+  const missing = new Map<string, string>();
+  const wrong = new Map<string, string>();
+  for (const entry of table.entries) {
+    const { name, shape, part } = entry.sources[layout];
+    const source = found.get(name);
+    unread.delete(name);
+    if (source === undefined) missing.set(name, `${name} (for ${formatPath(entry.path)})`);
+    else if (!sameShape(source.shape, shape))
+      wrong.set(name, `${name} is ${formatShape(source.shape)}, expected ${formatShape(shape)}`);
+    else if (!weightDtypes.includes(source.dtype))
+      wrong.set(name, `${name} is ${source.dtype}, expected ${weightDtypes.join(', ')}`);
+    else matched.push({ entry, source, part });
+  }
+  const problems = [
+    ['missing', [...missing.values()]],
+    ['not of the size or dtype that the config asks for', [...wrong.values()]],
+    ['unknown', [...unread].map(preview)],
+    ['there twice, with and without prefix', twice.map(preview)],
+  ] as const;
+  const said = problems.flatMap(([what, names]) => (names.length === 0 ? [] : [`${what}: ${firstFew(names)}`]));
+  return said.length === 0
+    ? E.right(matched)
+    : E.left({ _tag: 'WrongTensors', message: `the weights do not fit the config; ${said.join('; ')}` });
+};

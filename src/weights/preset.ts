@@ -1,0 +1,224 @@
+import { join } from 'node:path';
+import * as E from 'fp-ts/lib/Either.js';
+import { pipe } from 'fp-ts/lib/function.js';
+import * as O from 'fp-ts/lib/Option.js';
+import type * as T from 'fp-ts/lib/Task.js';
+import * as TE from 'fp-ts/lib/TaskEither.js';
+import { isJsonObject, type JsonObject, preview } from '../models/configReader.ts';
+import { gpt2Presets } from '../models/gpt2/presets.ts';
+import type { PresetLayout } from '../models/weightEntry.ts';
+import type { Checkpoint } from './checkpoint.ts';
+import { fail, type WeightsError } from './errors.ts';
+import { type Family, families } from './families.ts';
+import { inFolder, kindOf, readText } from './files.ts';
+import { openH5 } from './h5.ts';
+import { field, mostJsonBytes, readJson, readJsonObject } from './json.ts';
+import { openSafetensors } from './safetensors.ts';
+import { openShardedH5, openShardedSafetensors } from './sharded.ts';
+
+/** A folder that holds a model, its layout and family known, its weights not yet opened. */
+export interface Preset {
+  readonly path: string;
+  readonly layout: PresetLayout;
+  readonly family: Family;
+  /** config.json, parsed and not yet checked any further. */
+  readonly config: JsonObject;
+  /** The task's class that task.json names (`GPT2CausalLM`), in KerasHub's layout. */
+  readonly taskClass: O.Option<string>;
+  /** The length that preprocessor.json pads to, in KerasHub's layout. */
+  readonly sequenceLength: O.Option<number>;
+  /** Opens the weights, whole or sharded. The caller closes them. */
+  readonly openWeights: () => TE.TaskEither<WeightsError, Checkpoint>;
+  /** Reads another file of the folder; the name may not lead out of it. */
+  readonly readText: (name: string) => TE.TaskEither<WeightsError, string>;
+  /** The same, as JSON. Note that tokenizer.json is a layer's config in KerasHub's layout, a whole tokenizer in transformers'. */
+  readonly readJson: (name: string) => TE.TaskEither<WeightsError, unknown>;
+  /** Whether the folder has a file of this name. */
+  readonly has: (name: string) => T.Task<boolean>;
+}
+
+const acceptedForms =
+  "expected a folder with a preset: KerasHub's (config.json, model.weights.h5, …) or transformers' (config.json, model.safetensors, …)";
+
+/** What to do about a path that is no folder, by what it looks like. */
+const wayOut = (folder: string): string => {
+  const known = gpt2Presets.get(folder);
+  if (known !== undefined)
+    return `the built-in preset ${folder} has to be downloaded first (${known.kaggleHandle} or hf://keras/${folder}); then give its folder`;
+  if (/^(hf|kaggle|modelscope):\/\//.test(folder)) return 'download it first, then give its folder';
+  return `or one of the built-in ids, downloaded: ${[...gpt2Presets.keys()].join(', ')}`;
+};
+
+const supported = (name: (names: (typeof families)[number]) => string): string => families.map(name).join(', ');
+
+interface Detected {
+  readonly layout: PresetLayout;
+  readonly family: Family;
+}
+
+/** The layout and the family by config.json: the key that each library writes, in KerasHub's order. */
+const detect = (path: string, config: JsonObject): E.Either<WeightsError, Detected> => {
+  const registered = field(config, 'registered_name');
+  if (registered !== undefined) {
+    // Presets saved before the rename say keras_nlp.
+    const known = families.find(({ kerasBackbone }) =>
+      [`keras_hub>${kerasBackbone}`, `keras_nlp>${kerasBackbone}`].some((name) => name === registered),
+    );
+    return known !== undefined
+      ? E.right({ layout: 'keras', family: known.family })
+      : fail(
+          'WrongConfig',
+          path,
+          `expected a backbone that is supported (${supported((names) => names.kerasBackbone)}), got registered_name ${preview(registered)}`,
+        );
+  }
+  const modelType = field(config, 'model_type');
+  if (modelType !== undefined) {
+    const known = families.find((names) => names.modelType === modelType);
+    return known !== undefined
+      ? E.right({ layout: 'transformers', family: known.family })
+      : fail(
+          'WrongConfig',
+          path,
+          `expected a model_type that is supported (${supported((names) => names.modelType)}), got ${preview(modelType)}`,
+        );
+  }
+  return field(config, 'architecture') !== undefined
+    ? fail(
+        'UnknownFormat',
+        path,
+        `a timm model (architecture ${preview(config.architecture)}), which is no language model`,
+      )
+    : fail(
+        'UnknownFormat',
+        path,
+        'Unrecognized format: expected "registered_name" (KerasHub) or "model_type" (transformers); save the model with save_to_preset or save_pretrained',
+      );
+};
+
+/** An optional JSON file of the folder and what is to be read from it; a file that is there must be right. */
+const optional =
+  <A>(
+    path: string,
+    expected: string,
+    read: (object: JsonObject) => A | undefined,
+  ): TE.TaskEither<WeightsError, O.Option<A>> =>
+  async () => {
+    if ((await kindOf(path)()) === 'nothing') return E.right(O.none);
+    const object = await readJsonObject(path)();
+    if (E.isLeft(object)) return object;
+    const value = read(object.right);
+    return value === undefined ? fail('WrongConfig', path, `expected ${expected}`) : E.right(O.some(value));
+  };
+
+const readTaskClass = (folder: string): TE.TaskEither<WeightsError, O.Option<string>> =>
+  optional(join(folder, 'task.json'), 'the class of a task as "class_name"', (object) => {
+    const name = field(object, 'class_name');
+    return typeof name === 'string' ? name : undefined;
+  });
+
+const readSequenceLength = (folder: string): TE.TaskEither<WeightsError, O.Option<number>> =>
+  pipe(
+    optional(join(folder, 'preprocessor.json'), 'a "sequence_length" of 1 or more, or none', (object) => {
+      const config = field(object, 'config');
+      const length = field(config, 'sequence_length') ?? null;
+      if (!isJsonObject(config)) return undefined;
+      if (length === null) return O.none;
+      return typeof length === 'number' && Number.isSafeInteger(length) && length >= 1 ? O.some(length) : undefined;
+    }),
+    TE.map(O.flatten),
+  );
+
+const openFirst =
+  (
+    folder: string,
+    forms: readonly (readonly [name: string, open: () => TE.TaskEither<WeightsError, Checkpoint>])[],
+    pickled: readonly string[],
+  ): TE.TaskEither<WeightsError, Checkpoint> =>
+  async () => {
+    for (const [name, open] of forms) if ((await kindOf(join(folder, name))()) !== 'nothing') return open()();
+    const names = forms.map(([name]) => name).join(' or ');
+    for (const name of pickled)
+      if ((await kindOf(join(folder, name))()) !== 'nothing')
+        return fail(
+          'UnknownFormat',
+          join(folder, name),
+          `a pickle, which can run any code when it is read; expected ${names} (save it with save_pretrained in Python)`,
+        );
+    return fail('MissingFile', folder, `expected weights in ${names}, found neither`);
+  };
+
+const openWeights = (folder: string, layout: PresetLayout): TE.TaskEither<WeightsError, Checkpoint> => {
+  const at = (name: string): string => join(folder, name);
+  const whole = layout === 'keras' ? 'model.weights.h5' : 'model.safetensors';
+  const index = layout === 'keras' ? 'model.weights.json' : 'model.safetensors.index.json';
+  return layout === 'keras'
+    ? openFirst(
+        folder,
+        [
+          [whole, () => openH5(at(whole))],
+          [index, () => openShardedH5(folder, index)],
+        ],
+        [],
+      )
+    : openFirst(
+        folder,
+        [
+          [whole, () => openSafetensors(at(whole))],
+          [index, () => openShardedSafetensors(folder, index)],
+        ],
+        ['pytorch_model.bin', 'pytorch_model.bin.index.json'],
+      );
+};
+
+/**
+ * Reads what a folder holds: layout and family by its config.json, KerasHub's or transformers'. No weights are opened.
+ *
+ * @param folder - A local folder.
+ */
+export const openPreset =
+  (folder: string): TE.TaskEither<WeightsError, Preset> =>
+  async () => {
+    const kind = await kindOf(folder)();
+    if (kind !== 'folder')
+      return fail(
+        'NotAPreset',
+        folder,
+        `${kind === 'nothing' ? 'no such folder' : 'not a folder'}; ${acceptedForms}; ${wayOut(folder)}`,
+      );
+    const configPath = join(folder, 'config.json');
+    if ((await kindOf(configPath)()) === 'nothing')
+      return fail('NotAPreset', folder, `has no config.json; ${acceptedForms}`);
+    const config = await readJsonObject(configPath)();
+    if (E.isLeft(config)) return config;
+    const detected = detect(configPath, config.right);
+    if (E.isLeft(detected)) return detected;
+    const { layout, family } = detected.right;
+    // task.json and preprocessor.json are KerasHub's files; transformers has nothing of these names.
+    const taskClass = layout === 'keras' ? await readTaskClass(folder)() : E.right(O.none);
+    if (E.isLeft(taskClass)) return taskClass;
+    const sequenceLength = layout === 'keras' ? await readSequenceLength(folder)() : E.right(O.none);
+    if (E.isLeft(sequenceLength)) return sequenceLength;
+
+    const within = (name: string): TE.TaskEither<WeightsError, string> =>
+      TE.fromEither(inFolder(folder, name, 'config.json'));
+    return E.right({
+      path: folder,
+      layout,
+      family,
+      config: config.right,
+      taskClass: taskClass.right,
+      sequenceLength: sequenceLength.right,
+      openWeights: () => openWeights(folder, layout),
+      readText: (name) =>
+        pipe(
+          within(name),
+          TE.chain((path) => readText(path, mostJsonBytes)),
+        ),
+      readJson: (name) => pipe(within(name), TE.chain(readJson)),
+      has: (name) => async () => {
+        const path = inFolder(folder, name, 'config.json');
+        return E.isRight(path) && (await kindOf(path.right)()) === 'file';
+      },
+    });
+  };
