@@ -1,0 +1,223 @@
+import { leaf } from '../../ops/constant.ts';
+import { type DType, deviceBytes, fileBytes } from '../../tensor/dtype.ts';
+import type { KernelTraits } from '../../tensor/kernel.ts';
+import type { HostData, NDArray } from '../../tensor/ndarray.ts';
+import { widen } from '../../tensor/ndarray.ts';
+import { count, type Shape } from '../../tensor/shape.ts';
+import type { Holder, Storage } from '../../tensor/storage.ts';
+import type { Tensor } from '../../tensor/tensor.ts';
+import { DeviceError, type DeviceProblem } from './errors.ts';
+import { createPipelines, type Pipelines } from './pipelines.ts';
+import { createPool, type MemoryReport, type Pool, usage } from './pool.ts';
+
+/** A buffer that a tensor's values lie in. */
+interface Resident extends Holder {
+  readonly buffer: GPUBuffer;
+  readonly owner: WebGPU;
+}
+
+/** A device that evaluates expressions, with everything it keeps between evaluations. */
+export interface WebGPU {
+  readonly device: GPUDevice;
+  readonly traits: KernelTraits & { readonly maxBufferBytes: number; readonly name: string };
+  readonly pool: Pool;
+  readonly pipelines: Pipelines;
+  /** The buffer of a leaf's values; host values are copied to the device, and stay there while the leaf lives. */
+  bufferOf(storage: Storage, dtype: DType, label: string): { readonly buffer: GPUBuffer; readonly borrowed: boolean };
+  /** A tensor around a buffer that this device filled; the buffer goes back when nobody holds the tensor any more. */
+  resident(buffer: GPUBuffer, shape: Shape, dtype: DType): Tensor;
+  /** Gives a resident tensor's buffer back at once, where the library knows that nobody else has it. */
+  release(tensor: Tensor): void;
+  /** Runs `work` and rejects with what the device complained of in the meantime. */
+  guarded<A>(work: () => A): Promise<A>;
+  /** Values of buffers, brought to the host. */
+  read(
+    items: readonly { readonly buffer: GPUBuffer; readonly shape: Shape; readonly dtype: DType }[],
+  ): Promise<readonly NDArray[]>;
+  memory(): MemoryReport;
+}
+
+const MAP_READ = 1;
+/** Host values of this size or more stay on the device while their leaf lives: they are weights, not arguments. */
+const KEPT_BYTES = 16384;
+
+/** Host values as they lie on the device: halves packed, bools as words; padded to whole words. */
+const deviceImage = ({ data, dtype }: NDArray): Uint8Array => {
+  if (dtype === 'bool') {
+    const words = Uint32Array.from(data, (value) => (value === 0 ? 0 : 1));
+    return new Uint8Array(words.buffer);
+  }
+  const exact: HostData = data instanceof Float64Array ? Float32Array.from(data) : data;
+  const bytes = new Uint8Array(exact.buffer, exact.byteOffset, exact.byteLength);
+  if (bytes.byteLength % 4 === 0) return bytes;
+  const padded = new Uint8Array(Math.ceil(bytes.byteLength / 4) * 4);
+  padded.set(bytes);
+  return padded;
+};
+
+/** Bytes from a device as host values. */
+const hostImage = (bytes: ArrayBuffer, shape: Shape, dtype: DType): NDArray => {
+  const length = count(shape);
+  switch (dtype) {
+    case 'float32':
+      return { data: new Float32Array(bytes, 0, length), shape, dtype };
+    case 'int32':
+      return { data: new Int32Array(bytes, 0, length), shape, dtype };
+    case 'bool':
+      return { data: Uint8Array.from(new Uint32Array(bytes, 0, length)), shape, dtype };
+    default:
+      return { data: widen({ data: new Uint16Array(bytes, 0, length), shape, dtype }), shape, dtype };
+  }
+};
+
+const opIn = (message: string): string | undefined => /"([^"]+)"/.exec(message)?.[1];
+
+/** Wraps an open device. */
+export const createWebGPU = (device: GPUDevice, traits: WebGPU['traits']): WebGPU => {
+  const pool = createPool(device, traits.maxBufferBytes);
+  const returned = new FinalizationRegistry<GPUBuffer>((buffer) => pool.release(buffer));
+  const holders = new WeakMap<Holder, Resident>();
+  const kept = new WeakMap<object, GPUBuffer>();
+  let lost: DeviceError | undefined;
+  device.lost.then(({ message, reason }) => {
+    lost = new DeviceError(
+      'lost',
+      `device: expected it to stay, but it was lost (${reason}): ${message}; open it again and load the model anew`,
+    );
+  });
+
+  const guarded = async <A>(work: () => A): Promise<A> => {
+    if (lost !== undefined) throw lost;
+    const scopes = ['internal', 'out-of-memory', 'validation'] as const;
+    for (const scope of scopes) device.pushErrorScope(scope);
+    let result: A;
+    let complaints: Promise<readonly (readonly [DeviceProblem, GPUError | null])[]>;
+    try {
+      result = work();
+    } finally {
+      complaints = Promise.all(
+        [...scopes].reverse().map(async (scope) => [scope, await device.popErrorScope()] as const),
+      );
+    }
+    for (const [problem, error] of await complaints)
+      if (error !== null) {
+        const op = opIn(error.message);
+        throw new DeviceError(problem, `${op ?? 'evaluate'}: the device reports ${problem}: ${error.message}`, op);
+      }
+    if (lost !== undefined) throw lost;
+    return result;
+  };
+
+  const read: WebGPU['read'] = async (items) => {
+    const sizes = items.map(({ shape, dtype }) => Math.ceil((count(shape) * deviceBytes(dtype)) / 4) * 4);
+    const staging = await guarded(() => {
+      const encoder = device.createCommandEncoder({ label: 'read' });
+      const buffers = items.map(({ buffer }, i) => {
+        const size = Math.max(4, sizes[i]!);
+        const target = device.createBuffer({ size, usage: usage.mapRead | usage.copyDestination, label: 'read' });
+        if (sizes[i]! > 0) encoder.copyBufferToBuffer(buffer, 0, target, 0, sizes[i]!);
+        return target;
+      });
+      device.queue.submit([encoder.finish()]);
+      return buffers;
+    });
+    try {
+      return await Promise.all(
+        staging.map(async (buffer, i) => {
+          const { shape, dtype } = items[i]!;
+          await buffer.mapAsync(MAP_READ).catch((cause: unknown) => {
+            throw lost ?? new DeviceError('internal', `read: the device could not give values back: ${String(cause)}`);
+          });
+          const array = hostImage(buffer.getMappedRange().slice(0), shape, dtype);
+          buffer.unmap();
+          return array;
+        }),
+      );
+    } finally {
+      for (const buffer of staging) buffer.destroy();
+    }
+  };
+
+  const self: WebGPU = {
+    device,
+    traits,
+    pool,
+    pipelines: createPipelines(device),
+    bufferOf: (storage, _dtype, label) => {
+      if (storage.kind === 'resident') {
+        const holder = holders.get(storage.holder);
+        if (holder === undefined)
+          throw new DeviceError(
+            'validation',
+            `${label}: expected values of this device, got a tensor that another device holds; read it and pass its values`,
+            label,
+          );
+        return { buffer: holder.buffer, borrowed: true };
+      }
+      const known = kept.get(storage);
+      if (known !== undefined) return { buffer: known, borrowed: true };
+      const image = deviceImage(storage.array);
+      const buffer = pool.take(image.byteLength, label);
+      for (let start = 0; start < image.byteLength; start += UPLOAD_BYTES)
+        device.queue.writeBuffer(
+          buffer,
+          start,
+          image as Uint8Array<ArrayBuffer>,
+          start,
+          Math.min(UPLOAD_BYTES, image.byteLength - start),
+        );
+      if (image.byteLength < KEPT_BYTES) return { buffer, borrowed: false };
+      kept.set(storage, buffer);
+      returned.register(storage, buffer, storage);
+      return { buffer, borrowed: true };
+    },
+    resident: (buffer, shape, dtype) => {
+      const holder: Holder = Object.freeze({
+        read: async () => (await read([{ buffer, shape, dtype }]))[0]!,
+      });
+      holders.set(holder, { ...holder, buffer, owner: self });
+      returned.register(holder, buffer, holder);
+      return leaf({ kind: 'resident', holder }, shape, dtype);
+    },
+    release: (tensor) => {
+      const storage = 'storage' in tensor.attributes ? (tensor.attributes.storage as Storage) : undefined;
+      if (storage?.kind !== 'resident') return;
+      const holder = holders.get(storage.holder);
+      if (holder === undefined) return;
+      holders.delete(storage.holder);
+      returned.unregister(storage.holder);
+      pool.release(holder.buffer);
+    },
+    guarded,
+    read,
+    memory: pool.report,
+  };
+  return self;
+};
+
+/** Bytes that go to the device at a time. */
+export const UPLOAD_BYTES = 4 * 2 ** 20;
+
+/** Where values of a tensor come from, piece by piece: bytes `start` to `end - 1`, as they stand in a file. */
+export interface ByteSource {
+  readonly shape: Shape;
+  readonly dtype: DType;
+  read(start: number, end: number): Promise<Uint8Array>;
+}
+
+/** A tensor on the device whose bytes are read in pieces: host memory holds one piece at a time. */
+export const upload = async (gpu: WebGPU, label: string, { shape, dtype, read }: ByteSource): Promise<Tensor> => {
+  const bytes = count(shape) * fileBytes(dtype);
+  const buffer = await gpu.guarded(() => gpu.pool.take(Math.max(4, count(shape) * deviceBytes(dtype)), label));
+  try {
+    for (let start = 0; start < bytes; start += UPLOAD_BYTES) {
+      const piece = await read(start, Math.min(bytes, start + UPLOAD_BYTES));
+      const image = deviceImage({ data: piece, shape: [piece.length], dtype: dtype === 'bool' ? 'bool' : 'int32' });
+      gpu.device.queue.writeBuffer(buffer, dtype === 'bool' ? start * 4 : start, image as Uint8Array<ArrayBuffer>);
+    }
+    return gpu.resident(buffer, shape, dtype);
+  } catch (cause) {
+    gpu.pool.release(buffer);
+    throw cause;
+  }
+};

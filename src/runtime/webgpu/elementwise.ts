@@ -1,0 +1,313 @@
+import { broadcastLayout } from '../../ops/broadcastTo.ts';
+import { type DType, deviceBytes, isFloat } from '../../tensor/dtype.ts';
+import type { KernelTraits, Layout } from '../../tensor/kernel.ts';
+import { count, rowMajorStrides, type Shape } from '../../tensor/shape.ts';
+
+/** How a value stands in a register of a generated kernel. */
+export type Register = 'f32' | 'i32' | 'bool';
+
+/** The register type that values of a dtype are widened to. */
+export const registerOf = (dtype: DType): Register => (isFloat(dtype) ? 'f32' : dtype === 'int32' ? 'i32' : 'bool');
+
+/** A value in a chain: loaded from a buffer, a number, an expression of an index, or an expression of earlier values. */
+export type ChainValue =
+  | { readonly kind: 'load'; readonly buffer: number; readonly dtype: DType; readonly layout: Layout }
+  | { readonly kind: 'scalar'; readonly dtype: DType; readonly value: number }
+  | { readonly kind: 'index'; readonly layout: Layout; readonly wgsl: (index: string) => string; readonly dtype: DType }
+  | {
+      readonly kind: 'apply';
+      readonly operands: readonly number[];
+      readonly wgsl: (operands: readonly string[]) => string;
+      readonly functions: string | undefined;
+      readonly dtype: DType;
+    };
+
+/** A chain of elementwise ops: values in order, the last one is the result. Layouts are over the result's shape. */
+export interface Chain {
+  readonly shape: Shape;
+  readonly dtype: DType;
+  readonly values: readonly ChainValue[];
+}
+
+/** A generated kernel for (part of) a chain: WGSL text that depends on the chain's form alone, and its numbers. */
+export interface GeneratedLaunch {
+  readonly source: string;
+  readonly uniforms: Readonly<Record<string, number>>;
+  /** By name of the storage variable: which of the chain's buffers, and the bytes of it; `result` is the output. */
+  readonly buffers: Readonly<
+    Record<string, { readonly buffer: number | 'result'; readonly start: number; readonly size: number }>
+  >;
+  readonly workgroups: number;
+}
+
+const WORKGROUP = 64;
+const PER_LANE = 4;
+
+/** Part of an iteration space. */
+interface Box {
+  readonly start: readonly number[];
+  readonly size: Shape;
+}
+
+const place = ({ strides, offset }: Layout, index: readonly number[]): number =>
+  index.reduce((sum, i, axis) => sum + i * strides[axis]!, offset);
+
+/** First and last element that a layout touches within a box. */
+const span = (layout: Layout, { start, size }: Box): readonly [number, number] => [
+  place(layout, start),
+  place(
+    layout,
+    start.map((first, axis) => first + size[axis]! - 1),
+  ),
+];
+
+/** The buffer range that holds elements `first` to `last`, from an aligned start on, and the element it starts with. */
+const bindingRange = (first: number, last: number, dtype: DType, alignment: number) => {
+  const bytes = deviceBytes(dtype);
+  const start = Math.floor((first * bytes) / alignment) * alignment;
+  const end = Math.ceil(((last + 1) * bytes) / 4) * 4;
+  return { start, size: end - start, firstElement: start / bytes };
+};
+
+/** Merges axes that every layout walks through as if they were one, and drops those of size 1. */
+const collapse = (shape: Shape, layouts: readonly Layout[]): { shape: Shape; layouts: readonly Layout[] } => {
+  const sizes: number[] = [];
+  const strides: number[][] = layouts.map(() => []);
+  for (let axis = 0; axis < shape.length; axis++) {
+    if (shape[axis] === 1) continue;
+    const last = sizes.length - 1;
+    if (last >= 0 && layouts.every((layout, i) => strides[i]![last] === layout.strides[axis]! * shape[axis]!)) {
+      sizes[last]! *= shape[axis]!;
+      for (const [i, layout] of layouts.entries()) strides[i]![last] = layout.strides[axis]!;
+    } else {
+      sizes.push(shape[axis]!);
+      for (const [i, layout] of layouts.entries()) strides[i]!.push(layout.strides[axis]!);
+    }
+  }
+  return { shape: sizes, layouts: layouts.map(({ offset }, i) => ({ shape: sizes, strides: strides[i]!, offset })) };
+};
+
+const isFlat = (shape: Shape, { strides }: Layout): boolean => {
+  const dense = rowMajorStrides(shape);
+  return strides.every((stride, axis) => shape[axis] === 1 || stride === dense[axis]);
+};
+
+/** The WGSL of one load: halves come out of their word by shift. */
+const loadExpression = (name: string, dtype: DType, at: string): string => {
+  switch (dtype) {
+    case 'float32':
+    case 'int32':
+      return `${name}[${at}]`;
+    case 'bool':
+      return `${name}[${at}] != 0u`;
+    case 'float16':
+      return `unpack2x16float(${name}[${at} / 2u])[${at} % 2u]`;
+    case 'bfloat16':
+      return `bitcast<f32>((${name}[${at} / 2u] >> (16u * (${at} % 2u))) << 16u)`;
+  }
+};
+
+const isPacked = (dtype: DType): boolean => dtype === 'float16' || dtype === 'bfloat16';
+
+const storageType = (dtype: DType): string => (dtype === 'float32' ? 'f32' : dtype === 'int32' ? 'i32' : 'u32');
+
+const packFunctions: Partial<Record<DType, string>> = {
+  float16: 'fn packHalves(a: f32, b: f32) -> u32 { return pack2x16float(vec2f(a, b)); }\n',
+  bfloat16: `fn bfloat16Bits(x: f32) -> u32 {
+  let bits = bitcast<u32>(x);
+  if ((bits & 0x7fffffffu) > 0x7f800000u) { return (bits >> 16u) | 0x40u; }
+  return (bits + 0x7fffu + ((bits >> 16u) & 1u)) >> 16u;
+}
+fn packHalves(a: f32, b: f32) -> u32 { return bfloat16Bits(a) | (bfloat16Bits(b) << 16u); }
+`,
+};
+
+/**
+ * The launches that compute a chain: one, or several where a buffer is larger than the device binds. Shapes, strides
+ * and numbers are uniforms, so the text is the same for every size.
+ */
+export const generate = (chain: Chain, traits: KernelTraits): readonly GeneratedLaunch[] => {
+  if (count(chain.shape) === 0) return [];
+  const result: Layout = { shape: chain.shape, strides: rowMajorStrides(chain.shape), offset: 0 };
+  const placed = chain.values.flatMap((value) => (value.kind === 'load' || value.kind === 'index' ? [value] : []));
+  const { shape, layouts } = collapse(chain.shape, [
+    result,
+    ...placed.map(({ layout }) => broadcastLayout(layout, chain.shape)),
+  ]);
+  const launches: GeneratedLaunch[] = [];
+  const pending: Box[] = [{ start: shape.map(() => 0), size: shape }];
+  while (pending.length > 0) {
+    const box = pending.pop()!;
+    const fits = [
+      { dtype: chain.dtype, layout: layouts[0]! },
+      ...placed.map((value, i) => ({ ...value, layout: layouts[i + 1]! })),
+    ].every((value) => {
+      if ('kind' in value && value.kind === 'index') return true;
+      const [first, last] = span(value.layout, box);
+      return bindingRange(first, last, value.dtype, traits.offsetAlignment).size <= traits.maxBindingBytes;
+    });
+    if (fits) {
+      launches.push(generateBox(chain, placed, layouts, box, traits));
+      continue;
+    }
+    const axis = box.size.findIndex((size) => size > 1);
+    const size = box.size[axis] ?? 1;
+    // Halves of a word must not be written by two launches: parts start at even elements.
+    const grain = isPacked(chain.dtype) && layouts[0]!.strides[axis]! % 2 === 1 ? 2 : 1;
+    const half = Math.ceil(size / 2 / grain) * grain;
+    if (half >= size)
+      throw new RangeError(
+        `evaluate: expected elements that one binding of ${traits.maxBindingBytes} bytes can hold, got ${size} that lie further apart`,
+      );
+    const cut = (start: number, length: number): Box => ({
+      start: box.start.map((first, i) => (i === axis ? first + start : first)),
+      size: box.size.map((all, i) => (i === axis ? length : all)),
+    });
+    pending.push(cut(half, size - half), cut(0, half));
+  }
+  return launches;
+};
+
+const generateBox = (
+  chain: Chain,
+  placed: readonly Extract<ChainValue, { kind: 'load' | 'index' }>[],
+  layouts: readonly Layout[],
+  box: Box,
+  traits: KernelTraits,
+): GeneratedLaunch => {
+  const total = count(box.size);
+  const rank = box.size.length;
+  const packed = isPacked(chain.dtype);
+  const uniforms: Record<string, number> = { total };
+  const buffers: Record<string, GeneratedLaunch['buffers'][string]> = {};
+  const declarations: string[] = [];
+  const functions = new Set<string>();
+  const body: string[] = [];
+  const names: string[] = [];
+  let needsIndex = false;
+
+  const addressOf = (layout: Layout, at: number, base: number, label: string): string => {
+    const flat = isFlat(box.size, layout);
+    uniforms[`${label}Offset`] = at - base;
+    if (flat) return `(u.${label}Offset + i)`;
+    if (layout.strides.every((stride) => stride === 0)) return `u.${label}Offset`;
+    needsIndex = true;
+    layout.strides.forEach((stride, axis) => {
+      uniforms[`${label}Stride${axis}`] = stride;
+    });
+    return `(u.${label}Offset + ${layout.strides.map((_, axis) => `i${axis} * u.${label}Stride${axis}`).join(' + ')})`;
+  };
+
+  let binding = 1;
+  const variables = new Map<string, string>();
+  for (const [v, value] of chain.values.entries()) {
+    const name = `v${v}`;
+    names.push(name);
+    switch (value.kind) {
+      case 'scalar': {
+        const type = registerOf(value.dtype);
+        uniforms[`scalar${v}${type === 'f32' ? 'F' : 'I'}`] = value.value;
+        body.push(
+          type === 'f32'
+            ? `let ${name} = u.scalar${v}F;`
+            : type === 'i32'
+              ? `let ${name} = u.scalar${v}I;`
+              : `let ${name} = u.scalar${v}I != 0;`,
+        );
+        break;
+      }
+      case 'index': {
+        const layout = layouts[placed.indexOf(value) + 1]!;
+        body.push(`let ${name} = ${value.wgsl(`i32(${addressOf(layout, place(layout, box.start), 0, name)})`)};`);
+        break;
+      }
+      case 'load': {
+        const layout = layouts[placed.indexOf(value) + 1]!;
+        const [first, last] = span(layout, box);
+        const range = bindingRange(first, last, value.dtype, traits.offsetAlignment);
+        const key = `${value.buffer}:${range.start}:${range.size}:${storageType(value.dtype)}`;
+        let variable = variables.get(key);
+        if (variable === undefined) {
+          variable = `in${variables.size}`;
+          variables.set(key, variable);
+          declarations.push(
+            `@group(0) @binding(${binding++}) var<storage, read> ${variable}: array<${storageType(value.dtype)}>;`,
+          );
+          buffers[variable] = { buffer: value.buffer, start: range.start, size: range.size };
+        }
+        body.push(
+          `let ${name} = ${loadExpression(variable, value.dtype, addressOf(layout, first, range.firstElement, name))};`,
+        );
+        break;
+      }
+      case 'apply':
+        if (value.functions !== undefined) functions.add(value.functions);
+        body.push(`let ${name} = ${value.wgsl(value.operands.map((operand) => names[operand]!))};`);
+        break;
+    }
+  }
+  const resultLayout = layouts[0]!;
+  const [first, last] = span(resultLayout, box);
+  const range = bindingRange(first, last, chain.dtype, traits.offsetAlignment);
+  declarations.push(
+    `@group(0) @binding(${binding}) var<storage, read_write> result: array<${storageType(chain.dtype)}>;`,
+  );
+  buffers.result = { buffer: 'result', start: range.start, size: range.size };
+  const outcome = names.at(-1)!;
+  // Boxes are cut along their outermost axis, so that the result lies in one piece.
+  const target = addressOf(resultLayout, first, range.firstElement, 'result');
+  if (needsIndex)
+    box.size.forEach((size, axis) => {
+      if (axis > 0) uniforms[`size${axis}`] = size;
+    });
+  const index = needsIndex
+    ? [
+        'var rest = i;',
+        ...Array.from({ length: rank - 1 }, (_, k) => rank - 1 - k).flatMap((axis) => [
+          `let i${axis} = rest % u.size${axis};`,
+          `rest /= u.size${axis};`,
+        ]),
+        'let i0 = rest;',
+      ]
+    : [];
+  if (packed) functions.add(packFunctions[chain.dtype]!);
+  const fields = Object.keys(uniforms).map(
+    (name) => `${name}: ${/^scalar\d+F$/.test(name) ? 'f32' : /^scalar\d+I$/.test(name) ? 'i32' : 'u32'}`,
+  );
+  const valueType = registerOf(chain.dtype);
+  const lines = (indent: string, all: readonly string[]) => all.map((line) => indent + line).join('\n');
+  // One function gives the value of element i; the loop stores it, two at a time where two share a word.
+  const store = packed
+    ? `    let i = 2u * w;
+    if (i >= u.total) { return; }
+    let low = element(i);
+    var high = 0.0;
+    if (i + 1u < u.total) { high = element(i + 1u); }
+    result[(u.resultOffset + i) / 2u] = packHalves(low, high);`
+    : `    let i = w;
+    if (i >= u.total) { return; }
+    result[${target}] = ${chain.dtype === 'bool' ? 'select(0u, 1u, element(i))' : 'element(i)'};`;
+  const source = `struct Uniforms { ${fields.join(', ')} }
+@group(0) @binding(0) var<uniform> u: Uniforms;
+${declarations.join('\n')}
+${[...functions].join('')}
+fn element(i: u32) -> ${valueType} {
+${lines('  ', [...index, ...body])}
+  return ${outcome};
+}
+@compute @workgroup_size(${WORKGROUP})
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let first = (group.y * grid.x + group.x) * ${WORKGROUP * PER_LANE}u + lane;
+  for (var k = 0u; k < ${PER_LANE}u; k++) {
+    let w = first + k * ${WORKGROUP}u;
+${store}
+  }
+}
+`;
+  return {
+    source,
+    uniforms,
+    buffers,
+    workgroups: Math.ceil((packed ? Math.ceil(total / 2) : total) / (WORKGROUP * PER_LANE)),
+  };
+};

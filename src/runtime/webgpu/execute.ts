@@ -1,0 +1,157 @@
+import type { NDArray } from '../../tensor/ndarray.ts';
+import type { Tensor } from '../../tensor/tensor.ts';
+import type { WebGPU } from './device.ts';
+import { DeviceError } from './errors.ts';
+import { assignMemory, type Plan, type PlanBuffer, plan } from './plan.ts';
+import { usage } from './pool.ts';
+import { packUniforms } from './shader.ts';
+
+/** A plan with memory: its launches can be encoded again and again. */
+export interface Prepared {
+  /** Encodes all launches once, into a pass. */
+  encode(pass: GPUComputePassEncoder): void;
+  /** Buffers of the outputs, in order. */
+  readonly outputs: readonly GPUBuffer[];
+  /** Gives back all memory but that of the outputs. */
+  release(): void;
+}
+
+const UNIFORM_STEP = 256;
+
+/**
+ * Memory, pipelines and bind groups for a plan. To be called within `guarded`.
+ *
+ * @param inputs - A buffer for each of the plan's inputs.
+ */
+export const prepare = (gpu: WebGPU, made: Plan, inputs: readonly GPUBuffer[] = []): Prepared => {
+  const { device, pool, pipelines } = gpu;
+  const memory = assignMemory(made);
+  const labels = new Map<number, string>();
+  for (const [buffer, slot] of memory.slotOf) if (!labels.has(slot)) labels.set(slot, made.buffers[buffer]!.label);
+  const owned: GPUBuffer[] = [];
+  const kept = new Set<GPUBuffer>();
+  const take = (bytes: number, label: string): GPUBuffer => {
+    const buffer = pool.take(bytes, label);
+    owned.push(buffer);
+    return buffer;
+  };
+  try {
+    const slots = memory.slots.map((bytes, slot) => take(bytes, labels.get(slot) ?? 'temporary'));
+    const find = (buffer: PlanBuffer, i: number): GPUBuffer | undefined => {
+      if (buffer.kind === 'temporary') return slots[memory.slotOf.get(i) ?? -1];
+      if (buffer.kind === 'input') return inputs[buffer.index];
+      const found = gpu.bufferOf(buffer.storage, buffer.dtype, buffer.label);
+      if (!found.borrowed) owned.push(found.buffer);
+      return found.buffer;
+    };
+    const buffers = made.buffers.map(find);
+    for (const { buffer } of made.outputs) kept.add(buffers[buffer]!);
+
+    const kernels = made.steps.map(({ kernel, label }) => pipelines(kernel, label));
+    const withUniforms = kernels.filter(({ shader }) => shader.uniformBinding !== undefined).length;
+    const uniforms =
+      withUniforms === 0
+        ? undefined
+        : device.createBuffer({
+            size: withUniforms * UNIFORM_STEP,
+            usage: usage.uniform | usage.copyDestination,
+            label: 'uniforms',
+          });
+    const image = new DataView(new ArrayBuffer(withUniforms * UNIFORM_STEP));
+    let at = 0;
+    const launches = made.steps.map((step, i) => {
+      const { pipeline, layout, shader } = kernels[i]!;
+      const entries: GPUBindGroupEntry[] = shader.storage.map(({ binding, name }) => {
+        const bound = step.bindings.find((candidate) => candidate.name === name);
+        const buffer = bound === undefined ? undefined : buffers[bound.buffer];
+        if (bound === undefined || buffer === undefined)
+          throw new DeviceError(
+            'validation',
+            `${step.label}: expected a buffer for ${name}, got ${step.bindings.map((b) => b.name).join(', ')}`,
+            step.label,
+          );
+        return { binding, resource: { buffer, offset: bound.start, size: bound.size } };
+      });
+      if (shader.uniformBinding !== undefined) {
+        packUniforms(step.label, shader, step.uniforms, image, at);
+        entries.push({
+          binding: shader.uniformBinding,
+          resource: { buffer: uniforms!, offset: at, size: shader.uniformBytes },
+        });
+        at += UNIFORM_STEP;
+      }
+      return {
+        pipeline,
+        bindGroup: device.createBindGroup({ layout, entries, label: step.label }),
+        workgroups: step.workgroups,
+      };
+    });
+    if (uniforms !== undefined) device.queue.writeBuffer(uniforms, 0, image.buffer);
+    return {
+      encode: (pass) => {
+        let last: GPUComputePipeline | undefined;
+        for (const { pipeline, bindGroup, workgroups } of launches) {
+          if (pipeline !== last) pass.setPipeline(pipeline);
+          last = pipeline;
+          pass.setBindGroup(0, bindGroup);
+          pass.dispatchWorkgroups(...workgroups);
+        }
+      },
+      outputs: made.outputs.map(({ buffer }) => buffers[buffer]!),
+      release: () => {
+        uniforms?.destroy();
+        for (const buffer of owned) if (!kept.has(buffer)) pool.release(buffer);
+      },
+    };
+  } catch (cause) {
+    for (const buffer of owned) pool.release(buffer);
+    throw cause;
+  }
+};
+
+/** Encodes work into one pass of one command buffer and submits it. */
+export const submit = ({ device }: WebGPU, encode: (pass: GPUComputePassEncoder) => void): void => {
+  const encoder = device.createCommandEncoder({ label: 'evaluate' });
+  const pass = encoder.beginComputePass({ label: 'evaluate' });
+  encode(pass);
+  pass.end();
+  device.queue.submit([encoder.finish()]);
+};
+
+/** Computes expressions and leaves their values on the device. */
+export const realize = async (gpu: WebGPU, outputs: readonly Tensor[]): Promise<readonly Tensor[]> => {
+  const made = plan(outputs, { traits: gpu.traits });
+  let buffers: readonly GPUBuffer[] = [];
+  try {
+    await gpu.guarded(() => {
+      const prepared = prepare(gpu, made);
+      buffers = prepared.outputs;
+      try {
+        submit(gpu, prepared.encode);
+      } finally {
+        prepared.release();
+      }
+    });
+  } catch (cause) {
+    for (const buffer of buffers) gpu.pool.release(buffer);
+    throw cause;
+  }
+  return made.outputs.map(({ shape, dtype }, i) => gpu.resident(buffers[i]!, shape, dtype));
+};
+
+/** Values of expressions, computed on the device and brought to the host. */
+export const evaluate = async (gpu: WebGPU, outputs: readonly Tensor[]): Promise<readonly NDArray[]> => {
+  const results = await realize(gpu, outputs);
+  try {
+    return await Promise.all(
+      results.map((result) => {
+        const { storage } = result.attributes as {
+          readonly storage: { readonly holder: { read(): Promise<NDArray> } };
+        };
+        return storage.holder.read();
+      }),
+    );
+  } finally {
+    for (const result of results) gpu.release(result);
+  }
+};

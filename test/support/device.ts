@@ -1,0 +1,17 @@
+import { findAdapter, openDevice } from '../../src/runtime/webgpu/adapter.ts';
+import { createWebGPU, type WebGPU } from '../../src/runtime/webgpu/device.ts';
+
+const open = async (): Promise<WebGPU> => {
+  const found = await findAdapter();
+  if (found.kind === 'missing') throw new Error(`the WebGPU tests need an adapter: ${found.reason}`);
+  const { device, traits } = await openDevice(found);
+  return createWebGPU(device, traits);
+};
+
+let opened: Promise<WebGPU> | undefined;
+
+/** The device under test, opened once a file; there must be one. */
+export const testDevice = (): Promise<WebGPU> => {
+  opened ??= open();
+  return opened;
+};
