@@ -11,9 +11,9 @@ import { slabs } from './slabs.ts';
 
 const signature = '\x89HDF\r\n\x1a\n';
 
-// Names in a file are cheap and can form rings; a KerasHub file has a few hundred, eight groups deep.
-const mostObjects = 200_000;
-const mostDepth = 64;
+// Names in a file are cheap; a KerasHub file has a few thousand at most, eight groups deep.
+const mostObjects = 50_000;
+const mostDepth = 32;
 
 /** Once a call into the library has trapped, nothing it says can be trusted any more. */
 let trapped = false;
@@ -110,11 +110,11 @@ const describe = (library: Hdf5, file: bigint, name: string, { path, size }: Ope
   return { name, dtype, shape };
 };
 
-/** All datasets of a file. Links of every kind but hard ones are refused; rings run into the limits. */
+/** All datasets of a file, which must be a tree: no link leads anywhere, and no object has two names. */
 const listDatasets = (library: Hdf5, file: bigint, source: OpenFile): readonly Dataset[] => {
   const { path, size } = source;
   const datasets: Dataset[] = [];
-  let objects = 0;
+  const addresses = new Set<string>();
   let total = 0;
   const groups: (readonly [name: string, depth: number])[] = [['', 0]];
   for (let group = groups.pop(); group !== undefined; group = groups.pop()) {
@@ -123,13 +123,17 @@ const listDatasets = (library: Hdf5, file: bigint, source: OpenFile): readonly D
       throw broken(path, `expected groups at most ${mostDepth} deep; is ${preview(parent)} a ring?`);
     for (const child of library.get_names(file, parent === '' ? '/' : parent, false)) {
       const name = `${parent}/${child}`;
-      if (++objects > mostObjects) throw broken(path, `expected at most ${mostObjects} groups and datasets`);
       // Links are looked at before anything that would follow them.
       const outside = library.get_external_link(file, name).filename as string | undefined;
       if (outside !== undefined)
         throw broken(path, `${preview(name)} is a link to another file, ${preview(outside)}: refused`);
       if ((library.get_symbolic_link(file, name) as string | null) !== null)
         throw broken(path, `${preview(name)} is a symbolic link: refused`);
+      const address = library.create_object_reference(file, name).join();
+      if (addresses.has(address))
+        throw broken(path, `${preview(name)} is a second name of a group or dataset: refused`);
+      if (addresses.add(address).size > mostObjects)
+        throw broken(path, `expected at most ${mostObjects} groups and datasets`);
       const type = library.get_type(file, name);
       if (type === library.H5G_GROUP) groups.push([name, depth + 1]);
       else if (type === library.H5G_DATASET) {
