@@ -1,12 +1,18 @@
+// @ts-check
 // Writes src/shaders/sources.ts: the text of every .wgsl file as one typed record, so that neither Node nor a browser
 // has to read files at run time. Uses Node's own modules alone; the file it writes is not committed.
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const folder = new URL('../src/shaders/', import.meta.url);
 
-/** Writes `sources.ts` if it differs from what the shaders say; returns whether it was written. */
+/**
+ * Writes `sources.ts` if it differs from what the shaders say.
+ *
+ * @returns {boolean} Whether it was written.
+ */
 export const writeShaderSources = () => {
+  mkdirSync(folder, { recursive: true });
   const names = readdirSync(folder)
     .filter((name) => name.endsWith('.wgsl'))
     .map((name) => name.slice(0, -'.wgsl'.length))
