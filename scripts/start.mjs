@@ -8,7 +8,9 @@ import { say } from './setup/process.mjs';
 
 const start = async (/** @type {readonly string[]} */ args) => {
   if (!installPackages()) return 1;
-  if (chooseAdapter().choice === 'none') say('without an adapter, the reference interpreter is used, which is slow');
+  const needsAdapter = process.env.PURELM_DEVICE !== 'reference';
+  if (needsAdapter && chooseAdapter().choice === 'none')
+    say('without an adapter, the reference interpreter is used, which is slow');
   const status = await build();
   if (status !== 0) return status;
   await launch(args);
