@@ -1,0 +1,80 @@
+import { count } from '../tensor/shape.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import { add } from './add.ts';
+import { floats } from './elementwise.ts';
+import { input, output, rowRange, rowRuns } from './launch.ts';
+import { expectWeights, type NormOptions, weightFormat } from './layerNorm.ts';
+import { mean } from './mean.ts';
+import { multiply } from './multiply.ts';
+import { apply, defineOp } from './op.ts';
+import { asFloat32, rowKernel, rowsOf } from './rows.ts';
+import { rsqrt } from './rsqrt.ts';
+import { subtract } from './subtract.ts';
+import { sum } from './sum.ts';
+
+interface RmsNorm {
+  readonly epsilon: number;
+}
+
+const rmsNormOp = defineOp<RmsNorm>({
+  name: 'rmsNorm',
+  shape: ([x = [], scale]) => expectWeights('rmsNorm', x, [{ name: 'scale', shape: scale }]),
+  dtype: (inputs) => floats('rmsNorm', inputs),
+  reference: ([x, scale], { epsilon }, shape) => {
+    const { columns } = rowsOf(shape);
+    const y = new Float64Array(count(shape));
+    for (let start = 0; start < y.length; start += columns) {
+      let meanSquare = 0;
+      for (let j = start; j < start + columns; j++) meanSquare += x!.data[j]! ** 2 / columns;
+      const factor = 1 / Math.sqrt(meanSquare + epsilon);
+      for (let j = 0; j < columns; j++) y[start + j] = x!.data[start + j]! * factor * (scale?.data[j] ?? 1);
+    }
+    return y;
+  },
+  // With n the normalized row and g = dy * scale: dx = (g - n * mean(g * n)) / sqrt(mean(x^2) + epsilon).
+  vjp: ({ inputs: [x, scale], attributes: { epsilon } }, dy) => {
+    const last = { axis: -1, keepDims: true };
+    const factor = rsqrt(add(mean(multiply(x!, x!), last), epsilon));
+    const normalized = multiply(x!, factor);
+    const g = scale === undefined ? dy : multiply(dy, scale);
+    const dx = multiply(subtract(g, multiply(normalized, mean(multiply(g, normalized), last))), factor);
+    return scale === undefined
+      ? [dx]
+      : [dx, sum(multiply(dy, normalized), { axis: x!.shape.slice(0, -1).map((_, axis) => axis) })];
+  },
+  kernel: {
+    kind: 'shader',
+    launches: ({ inputs: [x, scale], attributes: { epsilon }, traits }) => {
+      const { rows, columns } = rowsOf(x!.shape);
+      if (rows * columns === 0) return [];
+      const { shader, lanes } = rowKernel('rmsNorm', columns, traits);
+      return rowRuns('rmsNorm', rows, [columns * 4], traits).map((run) => {
+        const from = input(0, rowRange(run, columns * 4));
+        return {
+          shader,
+          constants: { WORKGROUP: lanes, SCALE_FORMAT: weightFormat(scale) },
+          uniforms: { rows: run.end - run.start, columns, epsilon },
+          // Something has to be bound for a scale that is absent: x, which is then not read as one.
+          buffers: {
+            x: from,
+            scale: scale === undefined ? from : input(1),
+            y: output(rowRange(run, columns * 4)),
+          },
+          workgroups: run.end - run.start,
+        };
+      });
+    },
+  },
+});
+
+/**
+ * Normalization by the root mean square over the last axis: `y = x / sqrt(mean(x^2) + epsilon) * scale`.
+ *
+ * @param x - `[..., columns]`, float.
+ * @param scale - Gain, `[columns]`, float of any width; left out, 1.
+ * @returns Of the shape of `x`, float32.
+ * @throws {ShapeError} If `x` is a scalar, or `scale` has not one number a column.
+ * @see Zhang and Sennrich 2019, equation 4; keras.ops.rms_normalization
+ */
+export const rmsNorm = (x: Tensor, scale?: Tensor, { epsilon = 1e-7 }: NormOptions = {}): Tensor =>
+  apply(rmsNormOp, scale === undefined ? [asFloat32(x)] : [asFloat32(x), scale], { epsilon });

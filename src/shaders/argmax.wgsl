@@ -1,0 +1,48 @@
+// y[row] = the lowest j for which x[row, j] is largest; one workgroup a row.
+// Grid: x = min(rows, 65535), y = ceil(rows / x). Reference: src/ops/argmax.ts.
+
+override WORKGROUP: u32 = 64; // A power of two.
+const LOWEST = -3.4028234e38; // WGSL has no literal for -infinity.
+const NONE = 0xffffffffu;
+
+struct Uniforms { rows: u32, columns: u32 }
+
+@group(0) @binding(0) var<uniform> uniforms: Uniforms;
+@group(0) @binding(1) var<storage, read> x: array<f32>;       // [rows, columns]
+@group(0) @binding(2) var<storage, read_write> y: array<i32>; // [rows]
+
+var<workgroup> peaks: array<f32, WORKGROUP>;
+var<workgroup> places: array<u32, WORKGROUP>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3u,
+        @builtin(local_invocation_index) lane: u32) {
+  let row = group.y * grid.x + group.x;
+  if (row >= uniforms.rows) { return; } // The whole workgroup leaves, so barriers stay uniform.
+  let start = row * uniforms.columns;
+
+  var peak = LOWEST;
+  var place = NONE;
+  for (var j = lane; j < uniforms.columns; j += WORKGROUP) {
+    let value = max(x[start + j], LOWEST); // Something is largest even in a row of -infinity.
+    if (value > peak || place == NONE) {
+      peak = value;
+      place = j;
+    }
+  }
+  peaks[lane] = peak;
+  places[lane] = place;
+  workgroupBarrier();
+  for (var half = WORKGROUP / 2; half > 0; half /= 2) {
+    if (lane < half) {
+      let other = peaks[lane + half];
+      let isEqual = other == peaks[lane];
+      if (other > peaks[lane] || (isEqual && places[lane + half] < places[lane])) {
+        peaks[lane] = other;
+        places[lane] = places[lane + half];
+      }
+    }
+    workgroupBarrier();
+  }
+  if (lane == 0) { y[row] = i32(places[0]); }
+}
