@@ -1,0 +1,177 @@
+import type { Binding, ByteRange, KernelTraits, Launch, LaunchContext, Operand } from '../tensor/kernel.ts';
+import { count } from '../tensor/shape.ts';
+import { type Attention, inputPlaces, type OptionalInput } from './attentionAttributes.ts';
+import { input, output, type Rows } from './launch.ts';
+
+/** Elements of an operand that some of its batch rows reach: `[start, end)`. */
+const reach = ({ shape, strides, offset }: Operand, { start, end }: Rows): Rows => ({
+  start: offset + start * strides[0]!,
+  end: 1 + shape.reduce((last, size, axis) => last + strides[axis]! * ((axis === 0 ? end : size) - 1), offset),
+});
+
+/** A binding's range that covers elements of 4 bytes, and where in the binding the first of them is. */
+const cover = ({ start, end }: Rows, alignment: number): { readonly range: ByteRange; readonly offset: number } => {
+  const from = Math.floor((start * 4) / alignment) * alignment;
+  return { range: { start: from, size: end * 4 - from }, offset: start - from / 4 };
+};
+
+/**
+ * Runs of batch rows whose parts of every operand can be bound.
+ *
+ * @throws {RangeError} If those of one batch row cannot.
+ */
+const batchRuns = (operands: readonly Operand[], batches: number, traits: KernelTraits): readonly Rows[] => {
+  const fits = (run: Rows) =>
+    operands.every(
+      (operand) => cover(reach(operand, run), traits.offsetAlignment).range.size <= traits.maxBindingBytes,
+    );
+  if (fits({ start: 0, end: batches })) return [{ start: 0, end: batches }];
+  const runs: Rows[] = [];
+  for (let start = 0; start < batches; ) {
+    let end = start + 1;
+    if (!fits({ start, end }))
+      throw new RangeError(
+        `attention: expected keys and values of one batch row that fit a binding of ${traits.maxBindingBytes} bytes, got ${operands.map(({ shape }) => count(shape.slice(1)) * 4).join(', ')} bytes`,
+      );
+    while (end < batches && fits({ start, end: end + 1 })) end++;
+    runs.push({ start, end });
+    start = end;
+  }
+  return runs;
+};
+
+/** A shader, and how much of the work one of its workgroups does. */
+interface Choice {
+  readonly shader: string;
+  readonly rows: number;
+  readonly columns: number;
+  readonly constants: Readonly<Record<string, number>>;
+  readonly uniforms: Readonly<Record<string, number>>;
+}
+
+const TILED_BYTES = 14 * 1024;
+
+/** The fastest shader for `rows` rows of a key-value head: prefill or decode, for a CPU's subgroups or a GPU. */
+const choose = (rows: number, valueDim: number, traits: KernelTraits): Choice => {
+  const lanes = traits.subgroups;
+  if (traits.isSoftware && lanes !== undefined && lanes >= 4 && lanes % 4 === 0)
+    return {
+      shader: rows === 1 ? 'attentionDecode' : 'attentionPrefill',
+      rows: rows === 1 ? 1 : 8,
+      columns: 8 * lanes,
+      constants: { SUBGROUP: lanes },
+      uniforms: { lanes },
+    };
+  if (!traits.isSoftware && rows >= 8 && traits.workgroupBytes >= TILED_BYTES)
+    return { shader: 'attentionTiled', rows: 32, columns: 64, constants: {}, uniforms: {} };
+  const workgroup = !traits.isSoftware && traits.maxInvocations >= 256 ? 256 : 64;
+  const spread = Math.min(workgroup, 2 ** Math.ceil(Math.log2(valueDim)));
+  return {
+    shader: 'attention',
+    rows: 1,
+    columns: workgroup,
+    constants: { WORKGROUP: workgroup },
+    uniforms: { spread },
+  };
+};
+
+const strides = (name: string, columns: string, { strides: steps }: Operand, offset: number) => ({
+  [`${name}Offset`]: offset,
+  [`${name}Batch`]: steps[0]!,
+  [`${name}Row`]: steps[1]!,
+  [`${name}Head`]: steps[2]!,
+  [columns]: steps[3]!,
+});
+
+/** How the kernels of attention are launched. */
+export const attentionLaunches = ({
+  inputs,
+  output: result,
+  attributes,
+  traits,
+}: LaunchContext<Attention>): readonly Launch[] => {
+  const [query, key, value] = inputs as readonly [Operand, Operand, Operand];
+  const [batches, queries, heads, valueDim] = result.shape as readonly [number, number, number, number];
+  const [, keys, kvHeads, dim] = key.shape as readonly [number, number, number, number];
+  if (count(result.shape) === 0) return [];
+  const group = heads / kvHeads;
+  const places = inputPlaces(attributes);
+  const { causal, softCap, window, emptyRows, scale } = attributes;
+  const choice = choose(queries * group, valueDim, traits);
+  const tiles = Math.ceil((queries * group) / choice.rows);
+  const chunks = Math.ceil(valueDim / choice.columns);
+  // Whole numbers beyond this make no difference, and would not fit an i32.
+  const bounded = Math.min(window ?? 0, 2 ** 30);
+  const masks = {
+    CAUSAL: Number(causal),
+    POSITION: Number(attributes.position),
+    WINDOW: Number(window !== undefined),
+    KEY_MASK: Number(attributes.keyMask),
+  };
+  return batchRuns([query, key, value, result], batches, traits).flatMap((run) => {
+    const at = (operand: Operand) => cover(reach(operand, run), traits.offsetAlignment);
+    const [queryAt, keyAt, valueAt, outputAt] = [at(query), at(key), at(value), at(result)];
+    const pairs = (run.end - run.start) * kvHeads;
+    // What an option is absent for is bound to something that the shader does not read.
+    const optional = (name: OptionalInput): Binding => {
+      const place = places[name];
+      return place === undefined ? input(1, keyAt.range) : input(place);
+    };
+    const sizes = { firstBatch: run.start, queries, keys, kvHeads, group, valueDim, window: bounded };
+    const main: Launch = {
+      shader: choice.shader,
+      constants: {
+        ...choice.constants,
+        ...masks,
+        SLOPES: Number(attributes.slopes),
+        PLACES: Number(attributes.keyPositions),
+        SOFT_CAP: Number(softCap !== undefined),
+      },
+      uniforms: {
+        ...choice.uniforms,
+        ...sizes,
+        workgroups: pairs * chunks * tiles,
+        tiles,
+        chunks,
+        dim,
+        scale,
+        softCap: softCap ?? 1,
+        ...strides('query', 'queryDim', query, queryAt.offset),
+        ...strides('key', 'keyDim', key, keyAt.offset),
+        ...strides('value', 'valueColumn', value, valueAt.offset),
+        outputOffset: outputAt.offset,
+      },
+      buffers: {
+        query: input(0, queryAt.range),
+        key: input(1, keyAt.range),
+        value: input(2, valueAt.range),
+        position: optional('position'),
+        keyMask: optional('keyMask'),
+        slopes: optional('slopes'),
+        keyPositions: optional('keyPositions'),
+        y: output(outputAt.range),
+      },
+      workgroups: pairs * chunks * tiles,
+    };
+    if (emptyRows === 'zero' || !(attributes.keyMask || window !== undefined)) return [main];
+    const rows = (run.end - run.start) * queries;
+    const uniform: Launch = {
+      shader: 'attentionEmptyRows',
+      constants: masks,
+      uniforms: {
+        ...sizes,
+        workgroups: rows,
+        ...strides('value', 'valueColumn', value, valueAt.offset),
+        outputOffset: outputAt.offset,
+      },
+      buffers: {
+        value: input(2, valueAt.range),
+        position: optional('position'),
+        keyMask: optional('keyMask'),
+        y: output(outputAt.range),
+      },
+      workgroups: rows,
+    };
+    return [main, uniform];
+  });
+};

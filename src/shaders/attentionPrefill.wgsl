@@ -1,0 +1,243 @@
+// y[b, i, h, :] = sum_j softmax_j(scale * query[b, i, h, :] . key[b, j, h / group, :]) * value[b, j, h / group, :]
+// For adapters that run subgroups on a CPU: one subgroup is a workgroup and computes 8 rows of one key-value head. A row is
+// a query and one of the heads of the group, so that grouped heads share what is loaded. No barriers, no shared memory.
+// Scores: each lane has 4 keys, and the lanes share the queries' elements. Sums of values: each lane has 8 columns.
+// Rows stand in the components of two vectors, `Low` (rows 0 to 3) and `High` (rows 4 to 7).
+// Grid: a workgroup for each batch row, key-value head, 8 * SUBGROUP columns and 8 rows. Reference: src/ops/attention.ts.
+
+enable subgroups;
+
+override SUBGROUP: u32 = 8;       // Lanes; a multiple of 4.
+override CAUSAL: bool = false;    // Query i attends to keys up to position + i.
+override POSITION: bool = false;  // Whether there is a position; otherwise it is 0.
+override WINDOW: bool = false;    // ... and only the last `window` of those.
+override KEY_MASK: bool = false;
+override SLOPES: bool = false;    // slopes[h] * (place of the key) is added to scores.
+override PLACES: bool = false;    // The place of a key is keyPositions[b, j]; otherwise j.
+override SOFT_CAP: bool = false;  // Scores are softCap * tanh(score / softCap).
+const MASKED = -1e30;
+
+struct Uniforms {
+  workgroups: u32, tiles: u32, chunks: u32, lanes: u32,
+  firstBatch: u32, queries: u32, keys: u32, kvHeads: u32, group: u32, dim: u32, valueDim: u32,
+  scale: f32, softCap: f32, window: i32,
+  queryOffset: u32, queryBatch: u32, queryRow: u32, queryHead: u32, queryDim: u32,
+  keyOffset: u32, keyBatch: u32, keyRow: u32, keyHead: u32, keyDim: u32,
+  valueOffset: u32, valueBatch: u32, valueRow: u32, valueHead: u32, valueColumn: u32,
+  outputOffset: u32,
+}
+
+@group(0) @binding(0) var<uniform> uniforms: Uniforms;
+@group(0) @binding(1) var<storage, read> query: array<f32>;        // [batch, queries, kvHeads * group, dim], strided
+@group(0) @binding(2) var<storage, read> key: array<f32>;          // [batch, keys, kvHeads, dim], strided
+@group(0) @binding(3) var<storage, read> value: array<f32>;        // [batch, keys, kvHeads, valueDim], strided
+@group(0) @binding(4) var<storage, read> position: array<i32>;     // []
+@group(0) @binding(5) var<storage, read> keyMask: array<u32>;      // [batch, keys]
+@group(0) @binding(6) var<storage, read> slopes: array<f32>;       // [kvHeads * group]
+@group(0) @binding(7) var<storage, read> keyPositions: array<f32>; // [batch, keys]
+@group(0) @binding(8) var<storage, read_write> y: array<f32>;      // [batch, queries, kvHeads * group, valueDim]
+
+fn pick(v: vec4f, i: u32) -> f32 {
+  return select(select(v.x, v.y, i == 1u), select(v.z, v.w, i == 3u), i >= 2u);
+}
+
+// Row r of 8, of 4 columns.
+fn rowOf(low: mat4x4f, high: mat4x4f, r: u32) -> vec4f {
+  let i = r % 4u;
+  return select(vec4f(pick(low[0], i), pick(low[1], i), pick(low[2], i), pick(low[3], i)),
+                vec4f(pick(high[0], i), pick(high[1], i), pick(high[2], i), pick(high[3], i)), r >= 4u);
+}
+
+fn pickColumn(m: mat4x4f, i: u32) -> vec4f {
+  return select(select(m[0], m[1], i == 1u), select(m[2], m[3], i == 3u), i >= 2u);
+}
+
+// What lanes `start` to `start + 3` hold, of the subgroup's lanes.
+fn spread(x: f32, start: u32) -> vec4f {
+  return vec4f(subgroupShuffle(x, start), subgroupShuffle(x, start + 1u), subgroupShuffle(x, start + 2u),
+               subgroupShuffle(x, start + 3u));
+}
+
+fn outer(rows: vec4f, columns: vec4f) -> mat4x4f {
+  return mat4x4f(rows * columns.x, rows * columns.y, rows * columns.z, rows * columns.w);
+}
+
+fn scaled(m: mat4x4f, rows: vec4f) -> mat4x4f {
+  return mat4x4f(m[0] * rows, m[1] * rows, m[2] * rows, m[3] * rows);
+}
+
+// The scores of one key in 4 rows, with bias and masks.
+fn finished(dots: vec4f, slope: vec4f, key: u32, place: f32, allowed: bool, last: vec4i) -> vec4f {
+  var scores = dots * uniforms.scale;
+  if (SOFT_CAP) { scores = uniforms.softCap * tanh(scores / uniforms.softCap); }
+  if (SLOPES) { scores += slope * place; }
+  var seen = vec4<bool>(allowed);
+  if (CAUSAL) { seen &= vec4i(i32(key)) <= last; }
+  if (WINDOW) { seen &= vec4i(i32(key)) > last - uniforms.window; }
+  return select(vec4f(MASKED), scores, seen);
+}
+
+fn weights(scores: vec4f, peak: vec4f) -> vec4f {
+  return select(vec4f(), exp(scores - peak), scores > vec4f(0.5 * MASKED));
+}
+
+@compute @workgroup_size(SUBGROUP)
+fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) grid: vec3u,
+        @builtin(subgroup_invocation_id) lane: u32) {
+  let index = id.y * grid.x + id.x;
+  if (index >= uniforms.workgroups) { return; }
+  let lanes = uniforms.lanes;
+  let tile = index % uniforms.tiles;
+  let chunk = index / uniforms.tiles % uniforms.chunks;
+  let pair = index / (uniforms.tiles * uniforms.chunks);
+  let batch = pair / uniforms.kvHeads;
+  let kvHead = pair % uniforms.kvHeads;
+
+  let rows = uniforms.queries * uniforms.group;
+  let firstRow = tile * 8u;
+  let lowRows = min(firstRow + vec4u(0u, 1u, 2u, 3u), vec4u(rows - 1u));
+  let highRows = min(firstRow + vec4u(4u, 5u, 6u, 7u), vec4u(rows - 1u));
+  var start = 0u;
+  if (POSITION) { start = u32(max(position[0], 0)); }
+  let lowLast = vec4i(start + lowRows / uniforms.group);
+  let highLast = vec4i(start + highRows / uniforms.group);
+  // Lane l loads elements l / 4, l / 4 + lanes / 4, ... of rows l % 4 and 4 + l % 4.
+  let share = lanes / 4u; // Elements of each row that one load brings.
+  let queryAt = uniforms.queryOffset + batch * uniforms.queryBatch;
+  let lowRow = min(firstRow + lane % 4u, rows - 1u);
+  let highRow = min(firstRow + 4u + lane % 4u, rows - 1u);
+  let lowHead = kvHead * uniforms.group + lowRow % uniforms.group;
+  let highHead = kvHead * uniforms.group + highRow % uniforms.group;
+  let lowAt = queryAt + lowRow / uniforms.group * uniforms.queryRow + lowHead * uniforms.queryHead;
+  let highAt = queryAt + highRow / uniforms.group * uniforms.queryRow + highHead * uniforms.queryHead;
+  var lowSlope = vec4f();
+  var highSlope = vec4f();
+  if (SLOPES) {
+    lowSlope = spread(slopes[lowHead], 0u);
+    highSlope = spread(slopes[highHead], 0u);
+  }
+
+  let keyBase = uniforms.keyOffset + batch * uniforms.keyBatch + kvHead * uniforms.keyHead;
+  let valueBase = uniforms.valueOffset + batch * uniforms.valueBatch + kvHead * uniforms.valueHead;
+  let maskBase = (uniforms.firstBatch + batch) * uniforms.keys;
+  // This lane's columns; past the end it computes the last column again, and does not store it.
+  let column = chunk * 8u * lanes + lane;
+  let columnEnd = min(uniforms.valueDim, (chunk + 1u) * 8u * lanes);
+  let lowColumns = valueBase
+    + min(column + lanes * vec4u(0u, 1u, 2u, 3u), vec4u(uniforms.valueDim - 1u)) * uniforms.valueColumn;
+  let highColumns = valueBase
+    + min(column + lanes * vec4u(4u, 5u, 6u, 7u), vec4u(uniforms.valueDim - 1u)) * uniforms.valueColumn;
+
+  // Keys that any of the rows attends to.
+  var first = 0u;
+  var end = uniforms.keys;
+  if (CAUSAL) { end = min(end, start + min(firstRow + 7u, rows - 1u) / uniforms.group + 1u); }
+  if (WINDOW) { first = u32(max(0, lowLast.x + 1 - uniforms.window)); }
+
+  var lowPeak = vec4f(MASKED);
+  var highPeak = vec4f(MASKED);
+  var lowTotal = vec4f();
+  var highTotal = vec4f();
+  var lowA = mat4x4f(); // Rows 0 to 3, columns 0 to 3 of this lane; B: columns 4 to 7.
+  var lowB = mat4x4f();
+  var highA = mat4x4f();
+  var highB = mat4x4f();
+
+  for (var tileStart = first; tileStart < end; tileStart += 4u * lanes) {
+    let keys = tileStart + lane + lanes * vec4u(0u, 1u, 2u, 3u);
+    let safe = min(keys, vec4u(end - 1u));
+    var keyAt = keyBase + safe * uniforms.keyRow;
+    var low = mat4x4f(); // Scores of rows 0 to 3 against this lane's 4 keys.
+    var high = mat4x4f();
+    for (var d = 0u; d < uniforms.dim; d += share) {
+      let own = min(d + lane / 4u, uniforms.dim - 1u) * uniforms.queryDim;
+      let lowQuery = query[lowAt + own];
+      let highQuery = query[highAt + own];
+      let loaded = min(share, uniforms.dim - d);
+      for (var e = 0u; e < loaded; e++) {
+        let k = vec4f(key[keyAt.x], key[keyAt.y], key[keyAt.z], key[keyAt.w]);
+        keyAt += uniforms.keyDim;
+        low += outer(spread(lowQuery, 4u * e), k);
+        high += outer(spread(highQuery, 4u * e), k);
+      }
+    }
+
+    var allowed = keys < vec4u(end);
+    if (KEY_MASK) {
+      allowed &= vec4u(keyMask[maskBase + safe.x], keyMask[maskBase + safe.y], keyMask[maskBase + safe.z],
+                       keyMask[maskBase + safe.w]) != vec4u();
+    }
+    var places = vec4f(safe);
+    if (PLACES) {
+      places = vec4f(keyPositions[maskBase + safe.x], keyPositions[maskBase + safe.y],
+                     keyPositions[maskBase + safe.z], keyPositions[maskBase + safe.w]);
+    }
+    low = mat4x4f(finished(low[0], lowSlope, keys.x, places.x, allowed.x, lowLast),
+                  finished(low[1], lowSlope, keys.y, places.y, allowed.y, lowLast),
+                  finished(low[2], lowSlope, keys.z, places.z, allowed.z, lowLast),
+                  finished(low[3], lowSlope, keys.w, places.w, allowed.w, lowLast));
+    high = mat4x4f(finished(high[0], highSlope, keys.x, places.x, allowed.x, highLast),
+                   finished(high[1], highSlope, keys.y, places.y, allowed.y, highLast),
+                   finished(high[2], highSlope, keys.z, places.z, allowed.z, highLast),
+                   finished(high[3], highSlope, keys.w, places.w, allowed.w, highLast));
+
+    let lowNext = max(lowPeak, subgroupMax(max(max(low[0], low[1]), max(low[2], low[3]))));
+    let highNext = max(highPeak, subgroupMax(max(max(high[0], high[1]), max(high[2], high[3]))));
+    let lowKept = exp(lowPeak - lowNext);
+    let highKept = exp(highPeak - highNext);
+    lowPeak = lowNext;
+    highPeak = highNext;
+    low = mat4x4f(weights(low[0], lowPeak), weights(low[1], lowPeak), weights(low[2], lowPeak), weights(low[3], lowPeak));
+    high = mat4x4f(weights(high[0], highPeak), weights(high[1], highPeak), weights(high[2], highPeak),
+                   weights(high[3], highPeak));
+    lowTotal = lowTotal * lowKept + (low[0] + low[1]) + (low[2] + low[3]);
+    highTotal = highTotal * highKept + (high[0] + high[1]) + (high[2] + high[3]);
+    lowA = scaled(lowA, lowKept);
+    lowB = scaled(lowB, lowKept);
+    highA = scaled(highA, highKept);
+    highB = scaled(highB, highKept);
+
+    let found = min(4u * lanes, end - tileStart);
+    for (var done = 0u; done < found; done += lanes) {
+      let lowWeights = pickColumn(low, done / lanes);
+      let highWeights = pickColumn(high, done / lanes);
+      let count = min(lanes, found - done);
+      for (var j = 0u; j < count; j++) {
+        let at = (tileStart + done + j) * uniforms.valueRow;
+        let a = at + lowColumns;
+        let b = at + highColumns;
+        let va = vec4f(value[a.x], value[a.y], value[a.z], value[a.w]);
+        let vb = vec4f(value[b.x], value[b.y], value[b.z], value[b.w]);
+        let lowWeight = subgroupShuffle(lowWeights, j);
+        let highWeight = subgroupShuffle(highWeights, j);
+        lowA += outer(lowWeight, va);
+        lowB += outer(lowWeight, vb);
+        highA += outer(highWeight, va);
+        highB += outer(highWeight, vb);
+      }
+    }
+  }
+
+  lowTotal = subgroupAdd(lowTotal);
+  highTotal = subgroupAdd(highTotal);
+  let lowScale = select(vec4f(), 1.0 / lowTotal, lowTotal > vec4f());
+  let highScale = select(vec4f(), 1.0 / highTotal, highTotal > vec4f());
+  lowA = scaled(lowA, lowScale);
+  lowB = scaled(lowB, lowScale);
+  highA = scaled(highA, highScale);
+  highB = scaled(highB, highScale);
+  let count = min(8u, rows - firstRow);
+  for (var r = 0u; r < count; r++) {
+    let row = firstRow + r;
+    let at = uniforms.outputOffset
+      + ((batch * uniforms.queries + row / uniforms.group) * uniforms.kvHeads * uniforms.group
+         + kvHead * uniforms.group + row % uniforms.group) * uniforms.valueDim;
+    let a = rowOf(lowA, highA, r);
+    let b = rowOf(lowB, highB, r);
+    var i = 0u;
+    for (var c = column; c < columnEnd; c += lanes) {
+      y[at + c] = pick(select(a, b, i >= 4u), i % 4u);
+      i++;
+    }
+  }
+}
