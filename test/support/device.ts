@@ -1,3 +1,4 @@
+import { type Device, webgpuDevice } from '../../src/runtime/device.ts';
 import { findAdapter, openDevice } from '../../src/runtime/webgpu/adapter.ts';
 import { createWebGPU, type WebGPU } from '../../src/runtime/webgpu/device.ts';
 
@@ -15,3 +16,6 @@ export const testDevice = (): Promise<WebGPU> => {
   opened ??= open();
   return opened;
 };
+
+/** The same as a device of the library. */
+export const webgpuTestDevice = async (): Promise<Device> => webgpuDevice(await testDevice(), 'the tests ask for it');

@@ -1,4 +1,4 @@
-import { leaf } from '../../ops/constant.ts';
+import { leaf, leafStorage } from '../../ops/constant.ts';
 import { type DType, deviceBytes, fileBytes } from '../../tensor/dtype.ts';
 import type { KernelTraits } from '../../tensor/kernel.ts';
 import type { HostData, NDArray } from '../../tensor/ndarray.ts';
@@ -11,9 +11,8 @@ import { createPipelines, type Pipelines } from './pipelines.ts';
 import { createPool, type MemoryReport, type Pool, usage } from './pool.ts';
 
 /** A buffer that a tensor's values lie in. */
-interface Resident extends Holder {
+interface Resident {
   readonly buffer: GPUBuffer;
-  readonly owner: WebGPU;
 }
 
 /** A device that evaluates expressions, with everything it keeps between evaluations. */
@@ -28,6 +27,8 @@ export interface WebGPU {
   resident(buffer: GPUBuffer, shape: Shape, dtype: DType): Tensor;
   /** Gives a resident tensor's buffer back at once, where the library knows that nobody else has it. */
   release(tensor: Tensor): void;
+  /** Takes a resident tensor's buffer away from it: using the tensor again is an error. Unless moved, it is given back. */
+  donate(tensor: Tensor, moved: boolean): void;
   /** Runs `work` and rejects with what the device complained of in the meantime. */
   guarded<A>(work: () => A): Promise<A>;
   /** Values of buffers, brought to the host. */
@@ -36,6 +37,11 @@ export interface WebGPU {
   ): Promise<readonly NDArray[]>;
   memory(): MemoryReport;
 }
+
+const owners = new WeakMap<Holder, WebGPU>();
+
+/** The device whose buffer a holder stands for. */
+export const ownerOf = (holder: Holder): WebGPU | undefined => owners.get(holder);
 
 const MAP_READ = 1;
 /** Host values of this size or more stay on the device while their leaf lives: they are weights, not arguments. */
@@ -149,7 +155,7 @@ export const createWebGPU = (device: GPUDevice, traits: WebGPU['traits']): WebGP
         if (holder === undefined)
           throw new DeviceError(
             'validation',
-            `${label}: expected values of this device, got a tensor that another device holds; read it and pass its values`,
+            `${label}: expected values that this device holds, got a tensor that was donated or belongs to another device; use what the compiled function returned, or read the tensor and pass its values`,
             label,
           );
         return { buffer: holder.buffer, borrowed: true };
@@ -173,20 +179,25 @@ export const createWebGPU = (device: GPUDevice, traits: WebGPU['traits']): WebGP
     },
     resident: (buffer, shape, dtype) => {
       const holder: Holder = Object.freeze({
-        read: async () => (await read([{ buffer, shape, dtype }]))[0]!,
+        read: async () => {
+          const { buffer: own } = self.bufferOf({ kind: 'resident', holder }, dtype, 'read');
+          return (await read([{ buffer: own, shape, dtype }]))[0]!;
+        },
       });
-      holders.set(holder, { ...holder, buffer, owner: self });
+      holders.set(holder, { buffer });
+      owners.set(holder, self);
       returned.register(holder, buffer, holder);
       return leaf({ kind: 'resident', holder }, shape, dtype);
     },
-    release: (tensor) => {
-      const storage = 'storage' in tensor.attributes ? (tensor.attributes.storage as Storage) : undefined;
+    release: (tensor) => self.donate(tensor, false),
+    donate: (tensor, moved) => {
+      const storage = leafStorage(tensor);
       if (storage?.kind !== 'resident') return;
       const holder = holders.get(storage.holder);
       if (holder === undefined) return;
       holders.delete(storage.holder);
       returned.unregister(storage.holder);
-      pool.release(holder.buffer);
+      if (!moved) pool.release(holder.buffer);
     },
     guarded,
     read,

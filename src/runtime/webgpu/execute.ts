@@ -1,3 +1,4 @@
+import { leafStorage } from '../../ops/constant.ts';
 import type { NDArray } from '../../tensor/ndarray.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import type { WebGPU } from './device.ts';
@@ -120,6 +121,7 @@ export const submit = ({ device }: WebGPU, encode: (pass: GPUComputePassEncoder)
 
 /** Computes expressions and leaves their values on the device. */
 export const realize = async (gpu: WebGPU, outputs: readonly Tensor[]): Promise<readonly Tensor[]> => {
+  if (outputs.length === 0) return [];
   const made = plan(outputs, { traits: gpu.traits });
   let buffers: readonly GPUBuffer[] = [];
   try {
@@ -141,17 +143,22 @@ export const realize = async (gpu: WebGPU, outputs: readonly Tensor[]): Promise<
 
 /** Values of expressions, computed on the device and brought to the host. */
 export const evaluate = async (gpu: WebGPU, outputs: readonly Tensor[]): Promise<readonly NDArray[]> => {
-  const results = await realize(gpu, outputs);
+  const isHere = (tensor: Tensor): boolean => leafStorage(tensor)?.kind === 'resident';
+  const computed = await realize(
+    gpu,
+    outputs.filter((tensor) => !isHere(tensor)),
+  );
+  let next = 0;
+  const results = outputs.map((tensor) => (isHere(tensor) ? tensor : computed[next++]!));
   try {
-    return await Promise.all(
-      results.map((result) => {
-        const { storage } = result.attributes as {
-          readonly storage: { readonly holder: { read(): Promise<NDArray> } };
-        };
-        return storage.holder.read();
-      }),
+    return await gpu.read(
+      results.map((result, i) => ({
+        buffer: gpu.bufferOf(leafStorage(result)!, result.dtype, outputs[i]!.op.name).buffer,
+        shape: result.shape,
+        dtype: result.dtype,
+      })),
     );
   } finally {
-    for (const result of results) gpu.release(result);
+    for (const result of computed) gpu.release(result);
   }
 };

@@ -1,0 +1,150 @@
+import { leafStorage, placeholder } from '../../ops/constant.ts';
+import { ArgumentError } from '../../tensor/errors.ts';
+import type { Storage } from '../../tensor/storage.ts';
+import type { Tensor } from '../../tensor/tensor.ts';
+import { leaves, signature, type Tree, withLeaves } from '../../tensor/tree.ts';
+import type { WebGPU } from './device.ts';
+import { type Prepared, prepare, realize, submit } from './execute.ts';
+import { type Plan, plan } from './plan.ts';
+
+/** A function on trees of tensors, traced once for each set of shapes and replayed after that. */
+export interface Compiled<Arguments extends readonly Tree[], Result extends Tree> {
+  /** The function's value for these arguments, left on the device. */
+  run(...args: Arguments): Promise<Result>;
+  /**
+   * The function applied `times` times in one submission, each time to what it gave before: for functions of one
+   * argument that is donated and of the result's form.
+   */
+  repeat(times: number, ...args: Arguments): Promise<Result>;
+  /** Gives the plans' memory back; the plans themselves stay, so the next run is still a replay. */
+  release(): void;
+}
+
+/** Options of `compile`. */
+export interface CompileOptions {
+  /** Which arguments are handed over: their buffers are updated in place, and they cannot be used again. */
+  readonly donate?: readonly number[];
+}
+
+interface Traced<Result> {
+  readonly plan: Plan;
+  readonly result: Result;
+  readonly donated: ReadonlyMap<number, number>;
+  readonly donates: ReadonlySet<number>;
+  ready: { readonly prepared: Prepared; readonly inputs: readonly GPUBuffer[] } | undefined;
+}
+
+/** Outputs that can take over a donated input: in order, each the first free one of its shape and dtype. */
+const matchDonated = (
+  outputs: readonly Tensor[],
+  inputs: readonly Tensor[],
+  donates: ReadonlySet<number>,
+): ReadonlyMap<number, number> => {
+  const free = [...donates];
+  const matched = new Map<number, number>();
+  for (const [i, output] of outputs.entries()) {
+    const at = free.findIndex((candidate) => {
+      const { shape, dtype } = inputs[candidate]!;
+      return dtype === output.dtype && shape.join() === output.shape.join();
+    });
+    if (at === -1) continue;
+    matched.set(i, free[at]!);
+    free.splice(at, 1);
+  }
+  return matched;
+};
+
+/** Compiles a function for a device. */
+export const compile = <Arguments extends readonly Tree[], Result extends Tree>(
+  gpu: WebGPU,
+  f: (...args: Arguments) => Result,
+  { donate = [] }: CompileOptions = {},
+): Compiled<Arguments, Result> => {
+  const traces = new Map<string, Traced<Result>>();
+
+  const trace = (args: Arguments): Traced<Result> => {
+    const key = args.map(signature).join(' | ');
+    const known = traces.get(key);
+    if (known !== undefined) return known;
+    let next = 0;
+    const inputs: Tensor[] = [];
+    const donates = new Set<number>();
+    const placed = args.map((arg, at) =>
+      withLeaves(
+        arg,
+        leaves(arg).map((tensor) => {
+          if (donate.includes(at)) donates.add(next);
+          const input = placeholder(`argument ${next++}`, tensor.shape, tensor.dtype);
+          inputs.push(input);
+          return input;
+        }),
+      ),
+    ) as unknown as Arguments;
+    const result = f(...placed);
+    const outputs = leaves(result);
+    const donated = matchDonated(outputs, inputs, donates);
+    const traced: Traced<Result> = {
+      plan: plan(outputs, { traits: gpu.traits, inputs, donated }),
+      result,
+      donated,
+      donates,
+      ready: undefined,
+    };
+    traces.set(key, traced);
+    return traced;
+  };
+
+  const forget = (traced: Traced<Result>): void => {
+    traced.ready?.prepared.release();
+    traced.ready = undefined;
+  };
+
+  const isSame = (a: readonly GPUBuffer[], b: readonly GPUBuffer[]): boolean =>
+    a.length === b.length && a.every((buffer, i) => buffer === b[i]);
+
+  const execute = async (times: number, args: Arguments): Promise<Result> => {
+    const traced = trace(args);
+    const { donated, donates, result } = traced;
+    const outputs = leaves(result);
+    if (times !== 1 && donated.size !== outputs.length)
+      throw new ArgumentError(
+        `repeat: expected a function whose results all take over donated arguments, got ${outputs.length - donated.size} results that do not`,
+      );
+    // Arguments that are expressions or host values come to the device first.
+    const given = args.flatMap(leaves);
+    const pending = given.filter((tensor) => leafStorage(tensor)?.kind !== 'resident');
+    const realized = new Map<Tensor, Tensor>();
+    for (const [i, tensor] of (await realize(gpu, pending)).entries()) realized.set(pending[i]!, tensor);
+    const tensors = given.map((tensor) => realized.get(tensor) ?? tensor);
+    const inputs = tensors.map(
+      (tensor, i) => gpu.bufferOf(leafStorage(tensor) as Storage, tensor.dtype, `argument ${i}`).buffer,
+    );
+    if (traced.ready !== undefined && !isSame(traced.ready.inputs, inputs)) forget(traced);
+    let buffers: readonly GPUBuffer[] = [];
+    await gpu.guarded(() => {
+      traced.ready ??= { prepared: prepare(gpu, traced.plan, inputs), inputs };
+      const { prepared } = traced.ready;
+      buffers = prepared.outputs;
+      submit(gpu, (pass) => {
+        for (let time = 0; time < times; time++) prepared.encode(pass);
+      });
+    });
+    // Donated buffers go over to the results; the others of our own making are not needed any more.
+    for (const [i, tensor] of tensors.entries())
+      if (donates.has(i)) gpu.donate(tensor, [...donated.values()].includes(i));
+      else if (realized.has(given[i]!)) gpu.release(tensor);
+    if (donated.size !== outputs.length) forget(traced);
+    return withLeaves(
+      result,
+      outputs.map(({ shape, dtype }, i) => gpu.resident(buffers[i]!, shape, dtype)),
+    );
+  };
+
+  return {
+    run: (...args) => execute(1, args),
+    repeat: (times, ...args) => execute(times, args),
+    release: () => {
+      for (const traced of traces.values()) forget(traced);
+    },
+  };
+};
