@@ -1,0 +1,10 @@
+"""Run every recording script, the presets first (the others read them)."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+SCRIPTS = ("presets", "logits", "generate", "preprocess", "samplers", "tokenizer", "shipped")
+
+for name in SCRIPTS:
+    subprocess.run([sys.executable, f"record_{name}.py"], cwd=Path(__file__).parent, check=True)
