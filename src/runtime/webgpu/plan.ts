@@ -397,7 +397,9 @@ export const plan = (outputs: readonly Tensor[], { traits, inputs = [], donated 
       const whole =
         from.layout.offset === 0 && isContiguous(from.layout) && count(from.root.shape) === count(taken.shape);
       if (whole && from.root.op.kernel.kind !== 'index') bufferFor(from.root);
-      if (whole && overwritable(from.root, at)) target = bufferOf.get(from.root)!;
+      // A device does not bind one buffer for writing and for reading at once.
+      const readBeside = inputsOf(source).some((other, i) => i !== kernel.inPlace && seenOf(other).root === from.root);
+      if (whole && !readBeside && overwritable(from.root, at)) target = bufferOf.get(from.root)!;
       else if (
         !whole &&
         contiguousCopies.get(taken) === own[kernel.inPlace]!.buffer &&
