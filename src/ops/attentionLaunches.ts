@@ -1,44 +1,8 @@
-import type { Binding, ByteRange, KernelTraits, Launch, LaunchContext, Operand } from '../tensor/kernel.ts';
+import type { Binding, KernelTraits, Launch, LaunchContext, Operand } from '../tensor/kernel.ts';
 import { count } from '../tensor/shape.ts';
 import { type Attention, inputPlaces, type OptionalInput } from './attentionAttributes.ts';
-import { input, output, type Rows } from './launch.ts';
-
-/** Elements of an operand that some of its batch rows reach: `[start, end)`. */
-const reach = ({ shape, strides, offset }: Operand, { start, end }: Rows): Rows => ({
-  start: offset + start * strides[0]!,
-  end: 1 + shape.reduce((last, size, axis) => last + strides[axis]! * ((axis === 0 ? end : size) - 1), offset),
-});
-
-/** A binding's range that covers elements of 4 bytes, and where in the binding the first of them is. */
-const cover = ({ start, end }: Rows, alignment: number): { readonly range: ByteRange; readonly offset: number } => {
-  const from = Math.floor((start * 4) / alignment) * alignment;
-  return { range: { start: from, size: end * 4 - from }, offset: start - from / 4 };
-};
-
-/**
- * Runs of batch rows whose parts of every operand can be bound.
- *
- * @throws {RangeError} If those of one batch row cannot.
- */
-const batchRuns = (operands: readonly Operand[], batches: number, traits: KernelTraits): readonly Rows[] => {
-  const fits = (run: Rows) =>
-    operands.every(
-      (operand) => cover(reach(operand, run), traits.offsetAlignment).range.size <= traits.maxBindingBytes,
-    );
-  if (fits({ start: 0, end: batches })) return [{ start: 0, end: batches }];
-  const runs: Rows[] = [];
-  for (let start = 0; start < batches; ) {
-    let end = start + 1;
-    if (!fits({ start, end }))
-      throw new RangeError(
-        `attention: expected keys and values of one batch row that fit a binding of ${traits.maxBindingBytes} bytes, got ${operands.map(({ shape }) => count(shape.slice(1)) * 4).join(', ')} bytes`,
-      );
-    while (end < batches && fits({ start, end: end + 1 })) end++;
-    runs.push({ start, end });
-    start = end;
-  }
-  return runs;
-};
+import { input, output } from './launch.ts';
+import { cover, outerRuns, reach } from './ranges.ts';
 
 /** A shader, and how much of the work one of its workgroups does. */
 interface Choice {
@@ -91,7 +55,7 @@ export const attentionLaunches = ({
   traits,
 }: LaunchContext<Attention>): readonly Launch[] => {
   const [query, key, value] = inputs as readonly [Operand, Operand, Operand];
-  const [batches, queries, heads, valueDim] = result.shape as readonly [number, number, number, number];
+  const [, queries, heads, valueDim] = result.shape as readonly [number, number, number, number];
   const [, keys, kvHeads, dim] = key.shape as readonly [number, number, number, number];
   if (count(result.shape) === 0) return [];
   const group = heads / kvHeads;
@@ -108,8 +72,8 @@ export const attentionLaunches = ({
     WINDOW: Number(window !== undefined),
     KEY_MASK: Number(attributes.keyMask),
   };
-  return batchRuns([query, key, value, result], batches, traits).flatMap((run) => {
-    const at = (operand: Operand) => cover(reach(operand, run), traits.offsetAlignment);
+  return outerRuns('attention', [query, key, value, result], traits).flatMap((run) => {
+    const at = (operand: Operand) => cover(reach(operand, run), traits);
     const [queryAt, keyAt, valueAt, outputAt] = [at(query), at(key), at(value), at(result)];
     const pairs = (run.end - run.start) * kvHeads;
     // What an option is absent for is bound to something that the shader does not read.
