@@ -1,0 +1,162 @@
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { add } from '../../src/ops/add.ts';
+import { tensor } from '../../src/ops/constant.ts';
+import { gelu } from '../../src/ops/gelu.ts';
+import { geluApproximate } from '../../src/ops/geluApproximate.ts';
+import { matmul } from '../../src/ops/matmul.ts';
+import { relu } from '../../src/ops/relu.ts';
+import { silu } from '../../src/ops/silu.ts';
+import { slice } from '../../src/ops/slice.ts';
+import { tanh } from '../../src/ops/tanh.ts';
+import { transpose } from '../../src/ops/transpose.ts';
+import type { DType } from '../../src/tensor/dtype.ts';
+import type { Shape } from '../../src/tensor/shape.ts';
+import type { Tensor } from '../../src/tensor/tensor.ts';
+import { drawn, referenceValues } from '../support/draw.ts';
+import { expectAgreesInParts, expectAllAgree } from '../support/variants.ts';
+
+/** Float32 sums of terms below 1: errors grow with the square root of their number, and are far below 1e-6 each. */
+const near = (k: number) => ({ atol: 2e-6 * Math.sqrt(k + 1), rtol: 1e-5 });
+
+const swapped = (x: Tensor): Tensor => {
+  const rank = x.shape.length;
+  return transpose(
+    x,
+    x.shape.map((_, axis) => (axis < rank - 2 ? axis : 2 * rank - 3 - axis)),
+  );
+};
+
+/** A tensor of the shape, its last two axes in the other order in memory. */
+const drawnAcross = (shape: Shape, seed: number, dtype: DType = 'float32'): Tensor =>
+  swapped(drawn([...shape.slice(0, -2), shape.at(-1)!, shape.at(-2)!], { seed, dtype }));
+
+/** A tensor of the shape as a part of a larger one. */
+const drawnWithin = (shape: Shape, seed: number, dtype: DType = 'float32'): Tensor =>
+  slice(
+    drawn(
+      shape.map((size) => size + 3),
+      { seed, dtype },
+    ),
+    shape.map((_, axis) => axis % 3),
+    shape,
+  );
+
+describe('matmul', () => {
+  it('sums products over the inner axis', () => {
+    const a = tensor([
+      [1, 2, 3],
+      [4, 5, 6],
+    ]);
+    const b = tensor([
+      [1, 0],
+      [10, 1],
+      [100, -1],
+    ]);
+    expect(referenceValues(matmul(a, b))).toEqual([321, -1, 654, -1]);
+    expect(referenceValues(matmul(tensor([1, 2, 3]), b))).toEqual([321, -1]);
+    expect(referenceValues(matmul(a, tensor([1, 1, 1])))).toEqual([6, 15]);
+    expect(matmul(tensor([1, 2, 3]), tensor([1, 2, 3])).shape).toEqual([]);
+  });
+
+  it('broadcasts batch axes', async () => {
+    const y = matmul(drawn([2, 1, 3, 4]), drawn([5, 4, 6], { seed: 2 }));
+    expect(y.shape).toEqual([2, 5, 3, 6]);
+    await expectAllAgree(y, near(4));
+    await expectAllAgree(matmul(drawn([3, 4]), drawn([2, 5, 4, 6], { seed: 2 })), near(4));
+    await expectAllAgree(matmul(drawn([2, 3, 5, 7, 4]), drawn([2, 1, 5, 4, 6], { seed: 2 })), near(4));
+    await expectAllAgree(matmul(drawn([4, 3, 1, 8]), drawn([8, 64], { seed: 2 })), near(8));
+  });
+
+  it('says which shapes do not fit', () => {
+    expect(() => matmul(drawn([2, 3]), drawn([4, 5]))).toThrow(
+      'matmul: expected a of shape [..., m, k] and b of shape [..., k, n], got [2, 3] and [4, 5]',
+    );
+    expect(() => matmul(drawn([2, 2, 3]), drawn([3, 3, 5]))).toThrow('matmul: expected shapes that broadcast');
+    expect(() => matmul(drawn([2, 3]), tensor(new Int32Array(6), { shape: [3, 2] }))).toThrow(
+      'matmul: expected floats, got float32, int32',
+    );
+  });
+
+  it('is zero where there is nothing to sum, and empty where there is nothing to compute', async () => {
+    const [y] = await expectAllAgree(matmul(drawn([3, 0]), drawn([0, 5])));
+    expect([...y!.data]).toEqual(new Array(15).fill(0));
+    const bias = drawn([5]);
+    await expectAllAgree(add(matmul(drawn([3, 0]), drawn([0, 5])), bias));
+    const [none] = await expectAllAgree(matmul(drawn([0, 4]), drawn([4, 5])));
+    expect(none!.shape).toEqual([0, 5]);
+  });
+
+  describe('agrees with the reference', () => {
+    const sizes = [1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 67, 127, 128, 129];
+    const size = fc.constantFrom(...sizes);
+    const dtype = fc.constantFrom<DType>('float32', 'float16', 'bfloat16');
+    const layout = fc.constantFrom(drawnAcross, drawnWithin, (shape: Shape, seed: number, dtype?: DType) =>
+      drawn(shape, { seed, ...(dtype === undefined ? {} : { dtype }) }),
+    );
+
+    it('for drawn sizes, layouts and dtypes', () =>
+      fc.assert(
+        fc.asyncProperty(size, size, size, dtype, layout, layout, async (m, k, n, dtype, layoutA, layoutB) => {
+          await expectAllAgree(matmul(layoutA([m, k], 1), layoutB([k, n], 2, dtype)), near(k));
+        }),
+        { numRuns: 60 },
+      ));
+
+    it('for drawn batches', () =>
+      fc.assert(
+        fc.asyncProperty(
+          fc.constantFrom<readonly [Shape, Shape]>(
+            [[3], [3]],
+            [
+              [2, 3],
+              [2, 3],
+            ],
+            [[2, 3], [3]],
+            [[3], []],
+            [
+              [2, 1],
+              [1, 3],
+            ],
+            [[], [2]],
+          ),
+          fc.constantFrom(1, 4, 17),
+          fc.constantFrom(4, 8, 19),
+          fc.constantFrom(1, 8, 33),
+          layout,
+          layout,
+          async ([batchA, batchB], m, k, n, layoutA, layoutB) => {
+            await expectAllAgree(matmul(layoutA([...batchA, m, k], 1), layoutB([...batchB, k, n], 2)), near(k));
+          },
+        ),
+        { numRuns: 40 },
+      ));
+
+    it('for every activation, with bias and residual', async () => {
+      const x = drawn([9, 24]);
+      const w = drawn([24, 40], { seed: 2 });
+      const residual = drawn([9, 40], { seed: 4 });
+      for (const activation of [relu, gelu, geluApproximate, silu, tanh])
+        for (const dtype of ['float32', 'float16', 'bfloat16'] as const) {
+          const bias = drawn([40], { seed: 3, dtype });
+          await expectAllAgree(add(activation(add(matmul(x, w), bias)), residual), near(24));
+          await expectAllAgree(activation(matmul(x, w)), near(24));
+        }
+      await expectAllAgree(add(matmul(x, w), residual), near(24));
+      const row = slice(x, [3, 0], [1, 24]);
+      await expectAllAgree(gelu(add(matmul(row, w), drawn([40], { seed: 3 }))), near(24));
+    });
+
+    it('where no operand fits one binding', async () => {
+      const bias = drawn([200], { seed: 5 });
+      for (const dtype of ['float32', 'bfloat16'] as const)
+        for (const m of [1, 3, 50])
+          for (const b of [drawn([48, 200], { seed: 2, dtype }), drawnAcross([48, 200], 2, dtype)]) {
+            const y = add(relu(add(matmul(drawn([m, 48]), b), bias)), drawn([m, 200], { seed: 6 }));
+            await expectAgreesInParts(y, 4096, near(48));
+          }
+      await expectAgreesInParts(matmul(drawn([6, 5, 48]), drawn([6, 48, 40], { seed: 2 })), 4096, near(48));
+      await expectAgreesInParts(matmul(drawnAcross([600, 48], 1), drawn([48, 7], { seed: 2 })), 4096, near(48));
+    });
+  });
+});
