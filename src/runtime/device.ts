@@ -65,9 +65,10 @@ const compileForReference = <Arguments extends readonly Tree[], Result extends T
   return {
     run,
     repeat: async (times, ...args) => {
-      let state: Arguments = args;
-      for (let time = 1; time < times; time++) state = [await run(...state)] as unknown as Arguments;
-      return run(...state);
+      let current: Arguments = args;
+      for (let time = 1; time < times; time++)
+        current = [await run(...current), ...args.slice(1)] as unknown as Arguments;
+      return run(...current);
     },
     release: () => {},
   };

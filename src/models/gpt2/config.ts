@@ -56,7 +56,7 @@ const transformersActivations: ReadonlyMap<unknown, GPT2Activation> = new Map([
 const activations: readonly unknown[] = ['geluApproximate', 'gelu', 'relu'] satisfies readonly GPT2Activation[];
 
 const fromOptions = (reader: ConfigReader): GPT2Config => {
-  const activation = reader.value('activation') ?? 'geluApproximate';
+  const activation = reader.value('activation', 'geluApproximate');
   if (!activations.includes(activation))
     reader.complain(`activation: expected one of ${activations.join(', ')}, got ${preview(activation)}`);
   return {
@@ -93,7 +93,7 @@ const fromKeras = (reader: ConfigReader): GPT2Config => {
 // Absent fields have the defaults of transformers' GPT2Config, and its second names are read too.
 const fromTransformers = (reader: ConfigReader): GPT2Config => {
   const hiddenDim = reader.integer(['n_embd', 'hidden_size'], { high: mostWidth, fallback: 768 });
-  const activation = reader.value('activation_function') ?? 'gelu_new';
+  const activation = reader.value('activation_function', 'gelu_new');
   if (!transformersActivations.has(activation))
     reader.complain(
       `activation_function: expected one of ${[...transformersActivations.keys()].join(', ')}, got ${preview(activation)}`,

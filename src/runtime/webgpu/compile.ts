@@ -12,8 +12,8 @@ export interface Compiled<Arguments extends readonly Tree[], Result extends Tree
   /** The function's value for these arguments, left on the device. */
   run(...args: Arguments): Promise<Result>;
   /**
-   * The function applied `times` times in one submission, each time to what it gave before: for functions of one
-   * argument that is donated and of the result's form.
+   * The function applied `times` times in one submission, each time to what it gave before: for functions whose first
+   * argument is donated and of the result's form. The other arguments stay as they are.
    */
   repeat(times: number, ...args: Arguments): Promise<Result>;
   /** Gives the plans' memory back; the plans themselves stay, so the next run is still a replay. */

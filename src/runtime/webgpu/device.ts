@@ -7,6 +7,7 @@ import { count, type Shape } from '../../tensor/shape.ts';
 import type { Holder, Storage } from '../../tensor/storage.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { DeviceError, type DeviceProblem } from './errors.ts';
+import { patiently } from './patience.ts';
 import { createPipelines, type Pipelines } from './pipelines.ts';
 import { createPool, type MemoryReport, type Pool, usage } from './pool.ts';
 
@@ -131,7 +132,7 @@ export const createWebGPU = (device: GPUDevice, traits: WebGPU['traits']): WebGP
       return await Promise.all(
         staging.map(async (buffer, i) => {
           const { shape, dtype } = items[i]!;
-          await buffer.mapAsync(MAP_READ).catch((cause: unknown) => {
+          await patiently(buffer.mapAsync(MAP_READ)).catch((cause: unknown) => {
             throw lost ?? new DeviceError('internal', `read: the device could not give values back: ${String(cause)}`);
           });
           const array = hostImage(buffer.getMappedRange().slice(0), shape, dtype);

@@ -1,0 +1,171 @@
+// One process, all workloads asked for, one JSON line each. Started by run.mjs; reads its choices from the environment:
+// BENCH_PRESET (a folder), BENCH_ONLY, BENCH_REPS, BENCH_DECODE (tokens a run), BENCH_NAME, BENCH_DTYPE, BENCH_REF (ids'
+// arg-maxes to check against, as JSON).
+import { readFileSync } from 'node:fs';
+import { GPT2CausalLM, getDevice } from '../dist/index.js';
+import { cast } from '../dist/ops/cast.js';
+import { matmul } from '../dist/ops/matmul.js';
+import { normal } from '../dist/ops/normal.js';
+import { key } from '../dist/ops/random.js';
+import { transpose } from '../dist/ops/transpose.js';
+import { generateTokens } from '../dist/tasks/generation.js';
+
+const name = process.env.BENCH_NAME ?? 'purelm';
+const only = new Set((process.env.BENCH_ONLY ?? 'start,prefill16,prefill128,prefill512,decode128,gemm').split(','));
+const reps = Number(process.env.BENCH_REPS ?? 3);
+const decodeTokens = Number(process.env.BENCH_DECODE ?? 32);
+const dtype = process.env.BENCH_DTYPE;
+const reference = process.env.BENCH_REF === undefined ? {} : JSON.parse(readFileSync(process.env.BENCH_REF, 'utf8'));
+const shapes = [
+  [512, 768, 768],
+  [128, 768, 3072],
+  [1024, 1024, 1024],
+  [1, 768, 50257],
+];
+
+const cpuMs = () => {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+};
+const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
+const peakMb = () =>
+  Math.round(Number(/VmHWM:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? 0) / 1024);
+const load = () => Number(readFileSync('/proc/loadavg', 'utf8').split(' ')[0]);
+const emit = (workload, figures) =>
+  console.log(JSON.stringify({ peer: name, workload, ...figures, peak_rss_mb: peakMb(), load1: load() }));
+const idsFor = (count) => Int32Array.from({ length: count }, (_, i) => (i * 7919 + 13) % 50257);
+const check = (count, id) => (reference[count] === undefined ? null : reference[count].argmax === id);
+
+const device = await getDevice('webgpu');
+const began = performance.now();
+const lm = (
+  await GPT2CausalLM.fromPreset(process.env.BENCH_PRESET, {
+    preprocessor: null,
+    device,
+    ...(dtype === undefined ? {} : { dtype }),
+  })
+).compile({
+  sampler: 'greedy',
+});
+const loaded = performance.now();
+const { model } = lm.backbone;
+
+/** A generation from `ids` to `length`; `onStep` sees every column as it arrives on the host. */
+const run = (ids, length) => {
+  const tokenIds = new Int32Array(length);
+  tokenIds.set(ids);
+  const paddingMask = new Uint8Array(length).fill(1, 0, ids.length);
+  return generateTokens({
+    device,
+    model,
+    params: lm.params,
+    sampler: lm.sampler,
+    prompt: { tokenIds, paddingMask, batch: 1, length },
+    stopTokenIds: null,
+    keys: Int32Array.of(0, 0),
+  });
+};
+
+const prefill = async (ids) => {
+  for await (const { tokenIds, end } of run(ids, ids.length + 1)) return tokenIds[end - 1];
+};
+
+const decode = async (from, count) => {
+  const steps = run(idsFor(from), from + 1 + count);
+  await steps.next();
+  const t = performance.now();
+  const c = cpuMs();
+  let next = await steps.next();
+  let last = next.value;
+  while (!next.done) {
+    last = next.value;
+    next = await steps.next();
+  }
+  return { ms: performance.now() - t, cpu: cpuMs() - c, tokens: Array.from(last.tokenIds.slice(from)) };
+};
+
+if (only.has('start')) {
+  const id = await prefill(idsFor(16));
+  emit('start', {
+    load_ms: Math.round(loaded - began),
+    first_token_ms: Math.round(performance.now() - loaded),
+    process_to_first_token_ms: Math.round(performance.now()),
+    ok: check(16, id),
+  });
+}
+
+for (const count of [16, 128, 512])
+  if (only.has(`prefill${count}`)) {
+    const first = performance.now();
+    let id = await prefill(idsFor(count));
+    const firstMs = performance.now() - first;
+    const runs = [];
+    const cpu = [];
+    for (let i = 0; i < reps; i++) {
+      const t = performance.now();
+      const c = cpuMs();
+      id = await prefill(idsFor(count));
+      runs.push(Number((performance.now() - t).toFixed(1)));
+      cpu.push(Math.round(cpuMs() - c));
+    }
+    emit(`prefill${count}`, {
+      ms: median(runs),
+      cpu_ms: median(cpu),
+      runs,
+      first_ms: Number(firstMs.toFixed(1)),
+      argmax: id,
+      ok: check(count, id),
+    });
+  }
+
+if (only.has('decode128')) {
+  const runs = [];
+  const cpu = [];
+  let tokens = [];
+  for (let i = 0; i <= reps; i++) {
+    const result = await decode(112, decodeTokens);
+    tokens = result.tokens;
+    if (i === 0) continue;
+    runs.push(Number(((1000 * decodeTokens) / result.ms).toFixed(2)));
+    cpu.push(Number((result.cpu / decodeTokens).toFixed(1)));
+  }
+  emit('decode128', { tok_s: median(runs), cpu_ms_per_tok: median(cpu), runs, toks: tokens.slice(0, 8) });
+}
+
+if (only.has('gemm'))
+  for (const [m, k, n] of shapes) {
+    const isVector = m === 1;
+    const held = await device.realize([
+      normal(key(1), [m, k]),
+      cast(normal(key(2), isVector ? [n, k] : [k, n]), dtype ?? 'float32'),
+    ]);
+    const product = device.compile((a, b) => matmul(a, isVector ? transpose(b) : b));
+    const go = async (count) => {
+      let last;
+      for (let i = 0; i < count; i++) {
+        if (last !== undefined) device.release([last]);
+        last = await product.run(held[0], held[1]);
+      }
+      await device.webgpu.device.queue.onSubmittedWorkDone();
+      device.release([last]);
+    };
+    await go(1);
+    let count = 1;
+    let ms = 0;
+    let cpu = 0;
+    for (;;) {
+      const t = performance.now();
+      const c = cpuMs();
+      await go(count);
+      ms = (performance.now() - t) / count;
+      cpu = (cpuMs() - c) / count;
+      if (ms * count > 600 || count >= 256) break;
+      count = Math.min(256, Math.ceil((count * 700) / Math.max(1, ms * count)));
+    }
+    emit(`gemm_${m}x${k}x${n}`, {
+      ms: Number(ms.toFixed(3)),
+      cpu_ms: Number(cpu.toFixed(2)),
+      gflops: Number(((2 * m * k * n) / ms / 1e6).toFixed(1)),
+    });
+    device.release(held);
+  }

@@ -1,0 +1,113 @@
+import { fstatSync } from 'node:fs';
+import { SingleBar } from 'cli-progress';
+import { type Device, getDevice } from '../runtime/device.ts';
+import type { CausalLM as CausalLMTask } from '../tasks/causalLM.ts';
+import { CausalLM } from '../tasks/fromPreset.ts';
+import type { LoadProgress } from '../tasks/loadWeights.ts';
+import type { GenerateArguments } from './arguments.ts';
+
+/** The prompt of `npm start`: within the world of the preset that ships with the package. */
+const DEFAULT_PROMPT = 'Once upon a time';
+
+/** Whether somebody may be writing to standard input: it is a pipe or a file, not a terminal or nothing. */
+const hasInput = (): boolean => {
+  try {
+    const stat = fstatSync(0);
+    return stat.isFIFO() || stat.isFile() || stat.isSocket();
+  } catch {
+    return false;
+  }
+};
+
+/**
+ * Lines of standard input. A pipe that stays open and silent for a second is taken for one that nobody writes to, as
+ * those are that a program gets from a service or a script.
+ */
+const readLines = async (): Promise<readonly string[]> => {
+  const { stdin } = process;
+  stdin.setEncoding('utf8');
+  let text = '';
+  await new Promise<void>((resolve, reject) => {
+    const silence = setTimeout(() => {
+      stdin.destroy();
+      resolve();
+    }, 1000);
+    stdin.on('data', (chunk: string) => {
+      clearTimeout(silence);
+      text += chunk;
+    });
+    stdin.on('end', () => {
+      clearTimeout(silence);
+      resolve();
+    });
+    stdin.on('error', reject);
+  });
+  return text.split(/\r?\n/).filter((line) => line.trim() !== '');
+};
+
+const promptsOf = async (prompts: readonly string[]): Promise<readonly string[]> => {
+  if (prompts.length > 0) return prompts;
+  const lines = hasInput() ? await readLines() : [];
+  return lines.length > 0 ? lines : [DEFAULT_PROMPT];
+};
+
+const megabytes = (bytes: number): string => (bytes / 2 ** 20).toFixed(1);
+
+/** Loads a preset with a bar on a terminal. */
+const load = async (
+  preset: string,
+  device: Device,
+  { sampler }: Pick<GenerateArguments, 'sampler'>,
+  signal: AbortSignal,
+): Promise<CausalLMTask> => {
+  const bar = process.stderr.isTTY
+    ? new SingleBar({
+        format: 'loading {bar} {percentage}% | {mb} of {mbs} MB',
+        stream: process.stderr,
+        clearOnComplete: true,
+        hideCursor: true,
+      })
+    : undefined;
+  const onProgress = ({ loaded, total }: LoadProgress): void => {
+    const payload = { mb: megabytes(loaded), mbs: megabytes(total) };
+    if (bar?.isActive === false) bar.start(total, loaded, payload);
+    else bar?.update(loaded, payload);
+  };
+  try {
+    return await CausalLM.fromPreset(preset, { sampler, device, signal, onProgress });
+  } finally {
+    bar?.stop();
+  }
+};
+
+/** `purelm generate`: text to standard output as it is decided, everything else to standard error. */
+export const generate = async (asked: GenerateArguments, signal: AbortSignal): Promise<void> => {
+  const prompts = await promptsOf(asked.prompts);
+  const device = await getDevice(asked.device);
+  const lm = await load(asked.preset, device, asked, signal);
+  let tokens = 0;
+  let began = performance.now();
+  let spent = 0;
+  const options = {
+    seed: asked.seed,
+    signal,
+    onTokens: (count: number) => {
+      tokens += count;
+    },
+    ...(asked.maxLength === undefined ? {} : { maxLength: asked.maxLength }),
+  };
+  for (const prompt of prompts) {
+    began = performance.now();
+    if (asked.json) {
+      const text = await lm.generate(prompt, options);
+      process.stdout.write(`${JSON.stringify({ prompt, text, seed: asked.seed })}\n`);
+    } else {
+      process.stdout.write(prompt);
+      for await (const piece of lm.stream(prompt, options)) process.stdout.write(piece);
+      process.stdout.write('\n');
+    }
+    spent += performance.now() - began;
+  }
+  const rate = tokens === 0 ? 'no tokens' : `${tokens} tokens, ${((1000 * tokens) / spent).toFixed(1)} tokens/s`;
+  process.stderr.write(`${rate} on ${device.name} (${device.reason}), seed ${asked.seed}\n`);
+};

@@ -1,0 +1,19 @@
+import { sliceUpdate } from '../ops/sliceUpdate.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+
+/** Keys and values of one layer, each `[batch, length, heads, headDim]`. */
+export type KeyValue = { readonly key: Tensor; readonly value: Tensor };
+
+/** What earlier calls left of all layers, and how far it is filled. */
+export interface Cache {
+  /** Keys and values of each layer, `[batch, capacity, heads, headDim]`. */
+  readonly layers: readonly KeyValue[];
+  /** Place of the first new token, int32 scalar; what lies there and beyond is not read. */
+  readonly position: Tensor;
+}
+
+/** A layer's cache with new keys and values written from `position` on. */
+export const extend = ({ key, value }: KeyValue, position: Tensor, fresh: KeyValue): KeyValue => ({
+  key: sliceUpdate(key, [0, position, 0, 0], fresh.key),
+  value: sliceUpdate(value, [0, position, 0, 0], fresh.value),
+});

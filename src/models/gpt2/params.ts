@@ -1,0 +1,23 @@
+import type { DenseParams } from '../../layers/dense.ts';
+import type { EmbeddingParams } from '../../layers/embedding.ts';
+import type { LayerNormParams } from '../../layers/layerNorm.ts';
+import type { SelfAttentionParams } from '../../layers/selfAttention.ts';
+
+/** Parameters of one decoder layer, by KerasHub's names. */
+export type GPT2LayerParams = {
+  readonly selfAttentionLayerNorm: LayerNormParams;
+  readonly selfAttention: SelfAttentionParams;
+  readonly feedforwardLayerNorm: LayerNormParams;
+  readonly feedforwardIntermediateDense: DenseParams;
+  readonly feedforwardOutputDense: DenseParams;
+};
+
+/** Parameters of a GPT-2: the token table is also the output table, stored once and used twice. */
+export type GPT2Params = {
+  /** `[vocabularySize, hiddenDim]`. */
+  readonly tokenEmbedding: EmbeddingParams;
+  /** `[maxSequenceLength, hiddenDim]`. */
+  readonly positionEmbedding: EmbeddingParams;
+  readonly transformerLayers: readonly GPT2LayerParams[];
+  readonly layerNorm: LayerNormParams;
+};

@@ -1,0 +1,66 @@
+/**
+ * Ops: functions from tensors to tensors, by Keras's names. They build expressions and compute nothing.
+ *
+ * @module
+ */
+export { absolute } from './absolute.ts';
+export { add } from './add.ts';
+export { arange } from './arange.ts';
+export { argmax } from './argmax.ts';
+export { attention } from './attention.ts';
+export { broadcastTo } from './broadcastTo.ts';
+export { cast } from './cast.ts';
+export { categorical } from './categorical.ts';
+export { concatenate } from './concatenate.ts';
+export { constant, tensor } from './constant.ts';
+export { cos } from './cos.ts';
+export { cumsum } from './cumsum.ts';
+export { divide } from './divide.ts';
+export { equal } from './equal.ts';
+export { exp } from './exp.ts';
+export { floor } from './floor.ts';
+export { gelu } from './gelu.ts';
+export { geluApproximate } from './geluApproximate.ts';
+export { greater } from './greater.ts';
+export { greaterEqual } from './greaterEqual.ts';
+export { layerNorm } from './layerNorm.ts';
+export { less } from './less.ts';
+export { lessEqual } from './lessEqual.ts';
+export { log } from './log.ts';
+export { logicalAnd } from './logicalAnd.ts';
+export { logicalNot } from './logicalNot.ts';
+export { logicalOr } from './logicalOr.ts';
+export { matmul } from './matmul.ts';
+export { max } from './max.ts';
+export { maximum } from './maximum.ts';
+export { mean } from './mean.ts';
+export { min } from './min.ts';
+export { minimum } from './minimum.ts';
+export { multiply } from './multiply.ts';
+export { negative } from './negative.ts';
+export { normal } from './normal.ts';
+export { notEqual } from './notEqual.ts';
+export { oneHot } from './oneHot.ts';
+export { pad } from './pad.ts';
+export { bitsToUniform, foldIn, key, randomBits, split, uniform } from './random.ts';
+export { relu } from './relu.ts';
+export { expandDims, reshape, squeeze } from './reshape.ts';
+export { rmsNorm } from './rmsNorm.ts';
+export { rsqrt } from './rsqrt.ts';
+export { sigmoid } from './sigmoid.ts';
+export { silu } from './silu.ts';
+export { sin } from './sin.ts';
+export { slice, sliceAxis } from './slice.ts';
+export { sliceUpdate } from './sliceUpdate.ts';
+export { logSoftmax, softmax } from './softmax.ts';
+export { sqrt } from './sqrt.ts';
+export { subtract } from './subtract.ts';
+export { sum } from './sum.ts';
+export { take } from './take.ts';
+export { takeAlongAxis } from './takeAlongAxis.ts';
+export { tanh } from './tanh.ts';
+export { threefry } from './threefry.ts';
+export { topK } from './topK.ts';
+export { topPMask } from './topPMask.ts';
+export { transpose } from './transpose.ts';
+export { where } from './where.ts';

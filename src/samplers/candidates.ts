@@ -1,0 +1,56 @@
+import { cast } from '../ops/cast.ts';
+import { categorical } from '../ops/categorical.ts';
+import { multiply } from '../ops/multiply.ts';
+import { bitsToUniform } from '../ops/random.ts';
+import { expandDims, reshape, squeeze } from '../ops/reshape.ts';
+import { sliceAxis } from '../ops/slice.ts';
+import { takeAlongAxis } from '../ops/takeAlongAxis.ts';
+import { threefry } from '../ops/threefry.ts';
+import { topK } from '../ops/topK.ts';
+import { topPMask } from '../ops/topPMask.ts';
+import { ArgumentError } from '../tensor/errors.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+
+/** Tokens that may come next, with their probabilities, which need not sum to 1. */
+export interface Candidates {
+  /** `[batch, candidates]`. */
+  readonly probabilities: Tensor;
+  /** Which token each candidate is, `[batch, candidates]` int32; left out, candidate `i` is token `i`. */
+  readonly tokens?: Tensor;
+}
+
+/** A step from candidates to fewer, or less likely, candidates. Such steps compose by `pipe`. */
+export type Narrowing = (candidates: Candidates) => Candidates;
+
+/** Keeps the `k` likeliest. @throws {ArgumentError} If there are fewer than `k`, or `k` is no whole number from 1. */
+export const keepTopK =
+  (k: number): Narrowing =>
+  ({ probabilities, tokens }) => {
+    const available = probabilities.shape.at(-1)!;
+    if (!Number.isInteger(k) || k < 1 || k > available)
+      throw new ArgumentError(`top_k: expected k from 1 to the ${available} candidates, got ${k}`);
+    const { values, indices } = topK(probabilities, k);
+    return { probabilities: values, tokens: tokens === undefined ? indices : takeAlongAxis(tokens, indices) };
+  };
+
+/** Keeps the likeliest while their sum is at most `p`, and the first that exceeds it. */
+export const keepTopP =
+  (p: number): Narrowing =>
+  ({ probabilities, tokens }) => ({
+    probabilities: multiply(probabilities, cast(topPMask(probabilities, { p }), 'float32')),
+    ...(tokens === undefined ? {} : { tokens }),
+  });
+
+/** Random keys of the rows, and the place that is being filled. */
+export type RandomState = { readonly keys: Tensor; readonly position: Tensor };
+
+/**
+ * One candidate of each row, drawn by its probability. The random number depends on the row's key and the place alone,
+ * so a row gives the same text in any batch, on any device.
+ */
+export const draw = ({ keys, position }: RandomState, { probabilities, tokens }: Candidates): Tensor => {
+  const [batch = 0] = probabilities.shape;
+  const word = (at: number): Tensor => reshape(sliceAxis(keys, 1, at, at + 1), [batch]);
+  const chosen = categorical(probabilities, bitsToUniform(threefry(word(0), word(1), position)));
+  return tokens === undefined ? chosen : squeeze(takeAlongAxis(tokens, expandDims(chosen, -1)), { axis: -1 });
+};

@@ -1,0 +1,154 @@
+import { flow } from 'fp-ts/lib/function.js';
+import { add } from '../ops/add.ts';
+import { argmax } from '../ops/argmax.ts';
+import { cast } from '../ops/cast.ts';
+import { ArgumentError } from '../tensor/errors.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import { type Candidates, draw, keepTopK, keepTopP, type Narrowing, type RandomState } from './candidates.ts';
+import { checkTemperature, type Sampler, type TemperatureOptions, temper } from './sampler.ts';
+
+/** Options of samplers that draw. */
+export interface RandomOptions extends TemperatureOptions {
+  /** Seed of the draws. Default: a new one for every row of every call. */
+  readonly seed?: number;
+}
+
+const checkSeed = (name: string, seed: number | undefined): number | undefined => {
+  if (seed !== undefined && !Number.isSafeInteger(seed))
+    throw new ArgumentError(`${name}: expected a whole number as seed, got ${seed}`);
+  return seed;
+};
+
+/**
+ * A sampler that draws from what its narrowings leave of the probabilities.
+ *
+ * @param narrow - Any composition of `keepTopK`, `keepTopP` and functions of your own.
+ */
+export const drawingSampler = (
+  name: string,
+  { temperature = 1, seed }: RandomOptions,
+  narrow: Narrowing,
+): Sampler<RandomState> => {
+  const probabilities = temper(checkTemperature(name, temperature));
+  return Object.freeze<Sampler<RandomState>>({
+    name,
+    seed: checkSeed(name, seed),
+    init: ({ keys, position }) => ({ keys, position }),
+    probabilities,
+    step: (state, logits) => {
+      const candidates: Candidates = narrow({ probabilities: probabilities(logits) });
+      return [draw(state, candidates), { keys: state.keys, position: add(state.position, 1) }];
+    },
+  });
+};
+
+/**
+ * Always the likeliest token; the lowest id where several are.
+ *
+ * @see keras_hub.samplers.GreedySampler
+ */
+export const GreedySampler = ({ temperature = 1 }: TemperatureOptions = {}): Sampler<readonly []> =>
+  Object.freeze<Sampler<readonly []>>({
+    name: 'greedy',
+    init: () => [],
+    probabilities: temper(checkTemperature('greedy', temperature)),
+    step: (state, logits) => [argmax(cast(logits, 'float32')), state],
+  });
+
+/**
+ * Draws from all tokens by their probability.
+ *
+ * @see keras_hub.samplers.RandomSampler
+ */
+export const RandomSampler = (options: RandomOptions = {}): Sampler<RandomState> =>
+  drawingSampler('random', options, (candidates) => candidates);
+
+/**
+ * Draws from the `k` likeliest tokens. Default `k`: 5.
+ *
+ * @throws {ArgumentError} If `k` is no whole number from 1; when it exceeds the vocabulary, at the first step.
+ * @see keras_hub.samplers.TopKSampler
+ */
+export const TopKSampler = ({
+  k = 5,
+  ...options
+}: RandomOptions & { readonly k?: number } = {}): Sampler<RandomState> => {
+  if (!Number.isInteger(k) || k < 1) throw new ArgumentError(`top_k: expected k to be a whole number from 1, got ${k}`);
+  return drawingSampler('top_k', options, keepTopK(k));
+};
+
+/**
+ * Draws from the smallest set of likeliest tokens whose probabilities exceed `p` (default 0.1); with `k`, from the `k`
+ * likeliest of the vocabulary at most.
+ *
+ * @throws {ArgumentError} If `p` is not between 0 and 1.
+ * @see Holtzman et al. 2019; keras_hub.samplers.TopPSampler
+ */
+export const TopPSampler = ({
+  p = 0.1,
+  k,
+  ...options
+}: RandomOptions & { readonly p?: number; readonly k?: number } = {}): Sampler<RandomState> => {
+  if (!(p >= 0 && p <= 1)) throw new ArgumentError(`top_p: expected p from 0 to 1, got ${p}`);
+  if (k !== undefined && (!Number.isInteger(k) || k < 1))
+    throw new ArgumentError(`top_p: expected k to be a whole number from 1, got ${k}`);
+  return drawingSampler('top_p', options, k === undefined ? keepTopP(p) : flow(keepTopK(k), keepTopP(p)));
+};
+
+/**
+ * A sampler of one's own from a function that picks a token.
+ *
+ * @param nextToken - From probabilities `[batch, vocabulary]` to tokens `[batch]` int32, as an expression.
+ * @see keras_hub.samplers.Sampler, get_next_token
+ */
+export const CustomSampler = ({
+  nextToken,
+  temperature = 1,
+  name = 'custom',
+}: TemperatureOptions & {
+  readonly nextToken: (probabilities: Tensor) => Tensor;
+  readonly name?: string;
+}): Sampler<readonly []> => {
+  const probabilities = temper(checkTemperature(name, temperature));
+  return Object.freeze<Sampler<readonly []>>({
+    name,
+    init: () => [],
+    probabilities,
+    step: (state, logits) => [nextToken(probabilities(logits)), state],
+  });
+};
+
+/** Samplers that `compile` knows by name. */
+export const namedSamplers = {
+  greedy: () => GreedySampler(),
+  top_k: () => TopKSampler(),
+  top_p: () => TopPSampler(),
+  random: () => RandomSampler(),
+} as const;
+
+/** A name of a sampler. */
+export type SamplerName = keyof typeof namedSamplers;
+
+/** What `compile` takes for a sampler: a name, a sampler, or a function from probabilities to tokens. */
+export type SamplerLike = SamplerName | Sampler | ((probabilities: Tensor) => Tensor);
+
+/**
+ * The sampler that is meant.
+ *
+ * @throws {ArgumentError} If the name is none of those known.
+ */
+export const getSampler = (sampler: SamplerLike): Sampler => {
+  if (typeof sampler === 'function') return CustomSampler({ nextToken: sampler }) as Sampler;
+  if (typeof sampler !== 'string') {
+    if (typeof sampler !== 'object' || sampler === null || typeof sampler.step !== 'function')
+      throw new ArgumentError(
+        `sampler: expected a name, a Sampler or a function from probabilities to tokens, got ${JSON.stringify(sampler)}`,
+      );
+    return sampler;
+  }
+  if (!Object.hasOwn(namedSamplers, sampler))
+    throw new ArgumentError(
+      `sampler: expected one of ${Object.keys(namedSamplers).join(', ')} (lower case) or a Sampler, got ${JSON.stringify(sampler)}`,
+    );
+  return namedSamplers[sampler]() as Sampler;
+};

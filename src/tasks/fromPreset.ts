@@ -1,0 +1,27 @@
+import { ArgumentError } from '../tensor/errors.ts';
+import type { CausalLM as CausalLMTask } from './causalLM.ts';
+import { gpt2CausalLMFrom } from './gpt2.ts';
+import { openPresetFolder, type TaskPresetOptions } from './presets.ts';
+
+/** The base class of causal language models: `fromPreset` finds the family in the preset's config. */
+export const CausalLM = Object.freeze({
+  /**
+   * The causal language model of a preset folder, whatever its family.
+   *
+   * @param preset - The id of a preset that ships with the package, or a folder in KerasHub's or transformers' layout.
+   * @throws {PresetError} By rejection: what is wrong with the folder.
+   * @see keras_hub.models.CausalLM
+   */
+  fromPreset: async (preset: string, options: TaskPresetOptions = {}): Promise<CausalLMTask> => {
+    const opened = await openPresetFolder(preset);
+    const { family } = opened.preset;
+    switch (family) {
+      case 'gpt2':
+        return (await gpt2CausalLMFrom(opened, options)) as unknown as CausalLMTask;
+      default: {
+        const never: never = family;
+        throw new ArgumentError(`CausalLM: expected a family that writes text, got ${String(never)}`);
+      }
+    }
+  },
+});

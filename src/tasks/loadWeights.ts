@@ -1,0 +1,87 @@
+import * as E from 'fp-ts/lib/Either.js';
+import { treeOf } from '../models/init.ts';
+import type { PresetLayout, TensorPart, WeightTable } from '../models/weightEntry.ts';
+import { cast } from '../ops/cast.ts';
+import { reshape } from '../ops/reshape.ts';
+import { sliceAxis } from '../ops/slice.ts';
+import type { Device } from '../runtime/device.ts';
+import type { DType } from '../tensor/dtype.ts';
+import type { Shape } from '../tensor/shape.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import { leaves, type Tree, withLeaves } from '../tensor/tree.ts';
+import { type Checkpoint, matchWeights, type StoredTensor, toPresetError } from '../weights/index.ts';
+
+/** How far loading has come. */
+export interface LoadProgress {
+  /** Bytes of weights on the device so far. */
+  readonly loaded: number;
+  /** Bytes of weights in all. */
+  readonly total: number;
+}
+
+/** What loading weights depends on. */
+export interface LoadWeightsOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
+  /** Storage of the weights on the device. Default: as in the files. */
+  readonly dtype?: DType | undefined;
+}
+
+const partOf = (stored: Tensor, part: TensorPart, shape: Shape): Tensor => {
+  if (part.kind === 'whole') return reshape(stored, shape);
+  const width = stored.shape.at(-1)! / part.of;
+  return reshape(sliceAxis(stored, -1, part.part * width, (part.part + 1) * width), shape);
+};
+
+/**
+ * A checkpoint's weights on a device, as the parameters of a table. Each stored tensor is read once, piece by piece;
+ * parameters that are parts of one are views of it.
+ */
+export const loadWeights = async (
+  device: Device,
+  layout: PresetLayout,
+  table: WeightTable,
+  checkpoint: Checkpoint,
+  { signal, onProgress, dtype }: LoadWeightsOptions = {},
+): Promise<Tree> => {
+  const matched = matchWeights(layout, table, checkpoint);
+  if (E.isLeft(matched)) throw toPresetError(matched.left);
+  const sources = [...new Set(matched.right.map(({ source }) => source))];
+  const total = sources.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  let loaded = 0;
+  const uploaded = new Map<StoredTensor, Tensor>();
+  try {
+    for (const source of sources) {
+      const stored = await device.upload(source.name, {
+        shape: source.shape,
+        dtype: source.dtype as DType,
+        read: async (start, end) => {
+          signal?.throwIfAborted();
+          const bytes = await source.read(start, end);
+          loaded += bytes.byteLength;
+          onProgress?.({ loaded, total });
+          return bytes;
+        },
+      });
+      if (dtype === undefined || stored.dtype === dtype) uploaded.set(source, stored);
+      else {
+        const [converted] = await device.realize([cast(stored, dtype)]);
+        device.release([stored]);
+        uploaded.set(source, converted!);
+      }
+    }
+    signal?.throwIfAborted();
+  } catch (cause) {
+    device.release([...uploaded.values()]);
+    throw cause;
+  }
+  return treeOf(
+    matched.right.map(
+      ({ entry, source, part }) => [entry.path, partOf(uploaded.get(source)!, part, entry.shape)] as const,
+    ),
+  );
+};
+
+/** Parameters whose values are computed and kept on a device. */
+export const realizeParams = async <Params extends Tree>(device: Device, params: Params): Promise<Params> =>
+  withLeaves(params, await device.realize(leaves(params)));

@@ -1,0 +1,103 @@
+import { fileURLToPath } from 'node:url';
+import * as E from 'fp-ts/lib/Either.js';
+import type { CausalModel } from '../models/causalModel.ts';
+import { type Device, type DeviceChoice, getDevice } from '../runtime/device.ts';
+import type { SamplerLike } from '../samplers/samplers.ts';
+import type { DType } from '../tensor/dtype.ts';
+import type { Tree } from '../tensor/tree.ts';
+import type { CausalLMPreprocessor } from '../tokenizers/index.ts';
+import { openPreset, type Preset, toPresetError, type WeightsError } from '../weights/index.ts';
+import { type LoadProgress, loadWeights, realizeParams } from './loadWeights.ts';
+
+/** Options of a backbone's `fromPreset`. */
+export interface BackbonePresetOptions {
+  /** False: random weights from `seed`, and no weights file is opened. Default true. */
+  readonly loadWeights?: boolean;
+  /** Seed of random weights. Default 0. */
+  readonly seed?: number;
+  /** Storage of the weights: float32, float16 or bfloat16. Default: as they were saved. */
+  readonly dtype?: DType;
+  /** A device, or which kind. Default: WebGPU where there is an adapter (see PURELM_DEVICE). */
+  readonly device?: Device | DeviceChoice;
+  /** Ends the loading; the promise rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
+  /** Called as weights arrive on the device. */
+  readonly onProgress?: (progress: LoadProgress) => void;
+}
+
+/** Options of a task's `fromPreset`. */
+export interface TaskPresetOptions extends BackbonePresetOptions {
+  /** Null: no preprocessor, so token ids in and out. Default: the preset's. */
+  readonly preprocessor?: CausalLMPreprocessor | null;
+  /** Default `'top_k'`. */
+  readonly sampler?: SamplerLike;
+}
+
+/** A preset whose folder was found and looked at. */
+export interface Opened {
+  readonly preset: Preset;
+}
+
+/** A right's value, or a rejection with the tagged error. */
+export const orReject = <A>(result: E.Either<WeightsError, A>): A => {
+  if (E.isLeft(result)) throw toPresetError(result.left);
+  return result.right;
+};
+
+/** Presets that ship with the package, by id. */
+const shipped: ReadonlyMap<string, URL> = new Map([
+  ['gpt2_tiny_en', new URL('../../presets/gpt2_tiny_en', import.meta.url)],
+]);
+
+/** The folder that is meant by the id of a preset that ships with the package, or by a path. */
+export const presetFolder = (preset: string): string => {
+  const url = shipped.get(preset);
+  return url === undefined ? preset : fileURLToPath(url);
+};
+
+/** Opens a preset: the id of one that ships with the package, or a folder. */
+export const openPresetFolder = async (preset: string): Promise<Opened> => {
+  if (typeof preset !== 'string' || preset === '')
+    throw toPresetError({
+      _tag: 'NotAPreset',
+      message: `fromPreset: expected the id of a preset or a folder, got ${JSON.stringify(preset)}`,
+    });
+  return { preset: orReject(await openPreset(presetFolder(preset))()) };
+};
+
+/** What a class can load. */
+export interface Loadable {
+  readonly family: string;
+  readonly backbone: string;
+}
+
+/** Rejects a preset of another family, by name. */
+export const expectFamily = (name: string, { preset }: Opened, { family, backbone }: Loadable): void => {
+  if (preset.family !== family)
+    throw toPresetError({
+      _tag: 'WrongConfig',
+      message: `${preset.path}: expected a preset of ${backbone} for ${name}, got one of the family ${preset.family}`,
+      path: preset.path,
+    });
+};
+
+/** A model's parameters as a preset and the options say, on a device. */
+export const loadBackbone = async <Params extends Tree>(
+  { preset }: Opened,
+  model: CausalModel<Params>,
+  { loadWeights: load = true, seed = 0, dtype, device: choice, signal, onProgress }: BackbonePresetOptions,
+): Promise<{ readonly params: Params; readonly device: Device }> => {
+  signal?.throwIfAborted();
+  if (!load) {
+    const device = typeof choice === 'object' ? choice : await getDevice(choice);
+    return { params: await realizeParams(device, model.init(seed)), device };
+  }
+  const checkpoint = orReject(await preset.openWeights()());
+  try {
+    const device = typeof choice === 'object' ? choice : await getDevice(choice);
+    const params = await loadWeights(device, preset.layout, model.weights, checkpoint, { signal, onProgress, dtype });
+    return { params: params as Params, device };
+  } finally {
+    await checkpoint.close();
+  }
+};
