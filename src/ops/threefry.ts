@@ -23,16 +23,25 @@ export const threefry2x32 = (key0: number, key1: number, counter0: number, count
   return [x >>> 0, y >>> 0];
 };
 
-const threefryOp = defineElementwise({
+/** Options of `threefry`. */
+export interface ThreefryOptions {
+  /** Second half of the counter, a whole number below 2^32: other streams, other numbers. Default: 0. */
+  readonly stream?: number;
+  /** Which of the two words that a counter gives. Default: 0. */
+  readonly word?: 0 | 1;
+}
+
+const threefryOp = defineElementwise<Required<ThreefryOptions>>({
   name: 'threefry',
   dtype: integers,
-  value: (key0, key1, counter) => threefry2x32(key0, key1, counter, 0)[0] | 0,
-  wgsl: ([key0, key1, counter]) => `threefry(${key0}, ${key1}, ${counter})`,
-  functions: `fn threefry(key0: i32, key1: i32, counter: i32) -> i32 {
+  value: (key0, key1, counter, { stream, word }) => threefry2x32(key0, key1, counter, stream)[word] | 0,
+  wgsl: ([key0, key1, counter], { stream, word }) =>
+    `threefry(${key0}, ${key1}, ${counter}, ${stream}u, ${word === 0 ? 'false' : 'true'})`,
+  functions: `fn threefry(key0: i32, key1: i32, counter: i32, stream: u32, second: bool) -> i32 {
   var schedule = array<u32, 3>(u32(key0), u32(key1), u32(key0) ^ u32(key1) ^ 0x1bd11bdau);
   var rotations = array<u32, 8>(13u, 15u, 26u, 6u, 17u, 29u, 16u, 24u);
   var x = u32(counter) + schedule[0];
-  var y = schedule[1];
+  var y = stream + schedule[1];
   for (var group = 0u; group < 5u; group++) {
     for (var i = 0u; i < 4u; i++) {
       let by = rotations[(group % 2u) * 4u + i];
@@ -42,19 +51,24 @@ const threefryOp = defineElementwise({
     x += schedule[(group + 1u) % 3u];
     y += schedule[(group + 2u) % 3u] + group + 1u;
   }
-  return i32(x);
+  return i32(select(x, y, second));
 }
 `,
 });
 
 /**
- * 32 random bits for each counter: the first word of Threefry-2x32 with 20 rounds, at counter `(counter, 0)`. Equal keys
- * and counters give equal bits on every device.
+ * 32 random bits for each counter: a word of Threefry-2x32 with 20 rounds, at counter `(counter, stream)`. Equal keys and
+ * counters give equal bits on every device.
  *
  * @param key0 - First word of the key, int32.
  * @param key1 - Second word of the key, int32.
  * @param counter - int32; shapes broadcast.
+ * @param options - Which stream of numbers, and which of its two words.
  * @see Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"; jax.random
  */
-export const threefry = (key0: Tensor, key1: Tensor, counter: Tensor): Tensor =>
-  apply(threefryOp, [key0, key1, counter], {});
+export const threefry = (
+  key0: Tensor,
+  key1: Tensor,
+  counter: Tensor,
+  { stream = 0, word = 0 }: ThreefryOptions = {},
+): Tensor => apply(threefryOp, [key0, key1, counter], { stream, word });

@@ -1,4 +1,4 @@
-// y[row, j] = (x[row, j] - mean) / sqrt(variance + epsilon) * gamma[j] + beta[j], mean and biased variance over the row.
+// y[row, j] = (x[row, j] - mean) / sqrt(variance + epsilon) * gamma[j] + beta[j], mean and biased variance of the row.
 // One subgroup a row, for adapters where barriers are dear.
 // Grid: x = min(rows, 65535), y = ceil(rows / x). Reference: src/ops/layerNorm.ts.
 

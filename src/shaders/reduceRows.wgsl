@@ -1,4 +1,5 @@
-// y[part, o, i] = the sum, maximum or minimum over r of x[o, r, i], r in the part; one workgroup an output, lanes along r.
+// y[part, o, i] = the sum, maximum or minimum over r of x[o, r, i], r in the part. One workgroup an output, its
+// lanes along r.
 // Grid: x = min(outputs * parts, 65535), y = ceil(outputs * parts / x). Reference: src/ops/reduce.ts.
 
 override WORKGROUP: u32 = 64; // A power of two.

@@ -1,5 +1,5 @@
-// y[part, o, i] = the sum, maximum or minimum over r of x[o, r, i], r in the part; one subgroup an output, lanes along r,
-// for adapters where barriers are dear.
+// y[part, o, i] = the sum, maximum or minimum over r of x[o, r, i], r in the part. One subgroup an output, its
+// lanes along r, for adapters where barriers are dear.
 // Grid: x = min(outputs * parts, 65535), y = ceil(outputs * parts / x). Reference: src/ops/reduce.ts.
 
 enable subgroups;

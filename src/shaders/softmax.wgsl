@@ -1,5 +1,6 @@
 // y[row, j] = exp(x[row, j] - peak) / total, or x[row, j] - peak - log(total) where LOGARITHM is 1;
-// peak = max_j x[row, j], total = sum_j exp(x[row, j] - peak). One workgroup a row.
+// peak = max_j x[row, j], total = sum_j exp(x[row, j] - peak).
+// One workgroup a row.
 // Grid: x = min(rows, 65535), y = ceil(rows / x). Reference: src/ops/softmax.ts.
 
 override WORKGROUP: u32 = 64; // A power of two.

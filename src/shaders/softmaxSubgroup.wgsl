@@ -1,5 +1,6 @@
 // y[row, j] = exp(x[row, j] - peak) / total, or x[row, j] - peak - log(total) where LOGARITHM is 1;
-// peak = max_j x[row, j], total = sum_j exp(x[row, j] - peak). One subgroup a row, for adapters where barriers are dear.
+// peak = max_j x[row, j], total = sum_j exp(x[row, j] - peak).
+// One subgroup a row, for adapters where barriers are dear.
 // Grid: x = min(rows, 65535), y = ceil(rows / x). Reference: src/ops/softmax.ts.
 
 enable subgroups;
