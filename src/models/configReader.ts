@@ -36,6 +36,8 @@ export interface ConfigReader {
     name: string,
     rule: { readonly fallback: number; readonly expected: string; readonly accepts: (value: number) => boolean },
   ) => number;
+  /** What the table has for the field's text; `fallback` is the text where the field is absent. */
+  readonly oneOf: <A>(name: string, table: ReadonlyMap<unknown, A>, fallback: string) => A;
   /** A flag that must have one value, because the arithmetic for the other is not there. */
   readonly fixed: (name: string, value: boolean, why: string) => void;
   /** Adds a complaint. */
@@ -72,6 +74,13 @@ export const configReader = (object: JsonObject): ConfigReader => {
       if (typeof found === 'number' && Number.isFinite(found) && accepts(found)) return found;
       complain(`${name}: expected ${expected}, got ${preview(found)}`);
       return fallback;
+    },
+    oneOf: (name, table, fallback) => {
+      const stored = value(name);
+      const found = stored === undefined ? fallback : stored;
+      if (!table.has(found))
+        complain(`${name}: expected one of ${[...table.keys()].join(', ')}, got ${preview(found)}`);
+      return table.get(table.has(found) ? found : fallback)!;
     },
     fixed: (name, expected, why) => {
       const found = value(name);

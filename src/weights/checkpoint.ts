@@ -43,7 +43,7 @@ export interface StoredTensor {
   readonly byteLength: number;
   /**
    * Bytes `start` to `end` of the row-major little-endian data. Nothing else is read, and nothing is kept: read a large
-   * tensor in pieces. In an HDF5 file both must lie on element boundaries.
+   * tensor in pieces.
    *
    * @throws {ArgumentError} If the range is not within the tensor.
    * @throws {PresetError} By rejection, if the file cannot be read any more.
@@ -72,7 +72,7 @@ export const pieceBytes = 2 ** 24;
 /**
  * A tensor's bytes from first to last, in pieces: the way to move a large tensor with little memory.
  *
- * @param size - Bytes of a piece at most; a multiple of 8. Default 16 MiB.
+ * @param size - Bytes of a piece at most; default 16 MiB.
  */
 export async function* pieces(tensor: StoredTensor, size = pieceBytes): AsyncGenerator<Uint8Array> {
   for (let start = 0; start < tensor.byteLength; start += size)

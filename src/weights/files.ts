@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { readSync } from 'node:fs';
 import { type FileHandle, open, rename, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as E from 'fp-ts/lib/Either.js';
@@ -17,8 +16,6 @@ export interface OpenFile {
   readonly size: number;
   /** Bytes `start` to `end`. Rejects with a PresetError if the file has become shorter or cannot be read. */
   readonly read: (start: number, end: number) => Promise<Uint8Array>;
-  /** The same into `target` at `offset`, at once: how many bytes came. For readers that cannot wait. */
-  readonly readSync: (target: NodeJS.ArrayBufferView, offset: number, length: number, position: number) => number;
   readonly close: () => Promise<void>;
 }
 
@@ -80,7 +77,6 @@ export const openFile =
         }
         return target;
       },
-      readSync: (target, offset, length, position) => readSync(handle.fd, target, offset, length, position),
       close: () => handle.close().catch(() => undefined),
     });
   };

@@ -1,255 +1,167 @@
 import * as E from 'fp-ts/lib/Either.js';
 import type * as TE from 'fp-ts/lib/TaskEither.js';
 import { preview } from '../models/configReader.ts';
-import { ArgumentError } from '../tensor/errors.ts';
-import { count, formatShape, type Shape } from '../tensor/shape.ts';
-import { type Checkpoint, checkRange, type StoredDType, type StoredTensor, storedBytes } from './checkpoint.ts';
-import { fail, PresetError, toPresetError, type WeightsError, weightsError } from './errors.ts';
+import { type Checkpoint, checkRange, type StoredTensor } from './checkpoint.ts';
+import type { WeightsError } from './errors.ts';
 import { type OpenFile, openWith } from './files.ts';
-import { expose, type Hdf5, hdf5, type Metadata } from './hdf5Library.ts';
-import { slabs } from './slabs.ts';
+import {
+  broken,
+  foreign,
+  type StructureReader,
+  signatureOf,
+  structureReader,
+  u64,
+  undefinedAddress,
+} from './hdf5Bytes.ts';
+import { type Dataset, type Group, readObject } from './hdf5Object.ts';
+
+// HDF5 as Keras writes it: superblock 0, groups as trees of names, contiguous data. The HDF5 library itself is not used
+// for reading, because a damaged file can make it loop for ever or take all memory (a heap's free list in a circle).
+// https://support.hdfgroup.org/documentation/hdf5/latest/_f_m_t3.html
 
 const signature = '\x89HDF\r\n\x1a\n';
+const superblockBytes = 96;
+const softLink = 2;
 
-// Names in a file are cheap; a KerasHub file has a few thousand at most, eight groups deep.
-const mostObjects = 50_000;
+// A large KerasHub file has a few thousand objects, eight groups deep.
+const mostObjects = 20_000;
 const mostDepth = 32;
+const mostNames = 2 ** 22;
+const mostNameBytes = 1024;
 
-/** Once a call into the library has trapped, nothing it says can be trusted any more. */
-let trapped = false;
+/** The address of the root group's header. */
+const readSuperblock = async (reader: StructureReader): Promise<number> => {
+  const { path, size } = reader;
+  const { view } = await reader.block('the superblock', 0, Math.min(size, superblockBytes));
+  const start = String.fromCharCode(...new Uint8Array(view.buffer, 0, Math.min(size, signature.length)));
+  if (start === 'version ') throw broken(path, 'expected an HDF5 file, got a Git LFS pointer (run "git lfs pull")');
+  if (start !== signature) throw broken(path, `expected an HDF5 file, it begins with ${JSON.stringify(start)}`);
+  if (size < superblockBytes) throw broken(path, `expected an HDF5 file, got ${size} bytes; is it whole?`);
+  if (view.getUint8(8) !== 0) throw foreign(path, `an HDF5 file with superblock ${view.getUint8(8)}`);
+  if (view.getUint8(13) !== 8 || view.getUint8(14) !== 8)
+    throw foreign(path, 'an HDF5 file whose addresses are not of 8 bytes');
+  if (u64(view, 24) !== 0 || view.getBigUint64(48, true) !== undefinedAddress)
+    throw foreign(path, 'an HDF5 file of several parts');
+  const end = u64(view, 40);
+  if (!(end <= size)) throw broken(path, `expected ${end} bytes, got ${size}; is it whole?`);
+  return u64(view, 64);
+};
 
-/** Calls the library: what it throws becomes a PresetError about this file. */
-const guarded = <A>(path: string, call: () => A): A => {
-  if (trapped)
-    throw toPresetError(
-      weightsError('InputOutput', path, 'the HDF5 library stopped on a damaged file before; start the program again'),
-    );
+/** The names in a group's heap, as bytes. */
+const readHeap = async (reader: StructureReader, group: string, address: number): Promise<Uint8Array> => {
+  const what = `the names of ${preview(group)}`;
+  const heap = await reader.block(what, address, 32);
+  const length = u64(heap.view, 8);
+  if (signatureOf(heap) !== 'HEAP' || heap.view.getUint8(4) !== 0 || length > mostNames)
+    throw broken(reader.path, `${what}: expected a heap of at most ${mostNames} bytes`);
+  // A small heap lies right behind its own header, which is another address.
+  const names = await reader.block(what, u64(heap.view, 24), length);
+  return new Uint8Array(names.view.buffer);
+};
+
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+const nameAt = (reader: StructureReader, group: string, names: Uint8Array, offset: number): string => {
+  const rest = names.subarray(offset, offset + mostNameBytes);
+  const end = rest.indexOf(0);
+  if (end <= 0) throw broken(reader.path, `a name in ${preview(group)} is empty, too long or outside its heap`);
   try {
-    return call();
-  } catch (error) {
-    if (error instanceof PresetError || error instanceof ArgumentError) throw error;
-    trapped ||= error instanceof Error && error.name === 'RuntimeError';
-    throw toPresetError(
-      weightsError(
-        'BrokenFile',
-        path,
-        `a damaged HDF5 file (${error instanceof Error ? error.message : String(error)})`,
-      ),
-    );
+    return decoder.decode(rest.subarray(0, end));
+  } catch {
+    throw broken(reader.path, `a name in ${preview(group)} is not UTF-8`);
   }
 };
 
-const broken = (path: string, problem: string): PresetError => toPresetError(weightsError('BrokenFile', path, problem));
-
-/** A dataset's attribute `dtype`, with which Keras marks bfloat16, if it is there and a string. */
-const dtypeAttribute = (library: Hdf5, file: bigint, dataset: string): string | undefined => {
-  if (!library.get_attribute_names(file, dataset).includes('dtype')) return undefined;
-  const { type, vlen, size, total_size } = library.get_attribute_metadata(file, dataset, 'dtype');
-  if (type !== library.H5T_class_t.H5T_STRING.value || total_size !== 1 || size > 64) return undefined;
-  const at = library._malloc(size + 1);
-  try {
-    library.HEAPU8.fill(0, at, at + size + 1);
-    if (library.get_attribute_data(file, dataset, 'dtype', BigInt(at)) < 0) return undefined;
-    if (!vlen) return library.UTF8ToString(at);
-    const text = library.UTF8ToString(new DataView(library.HEAPU8.buffer).getUint32(at, true));
-    library.reclaim_vlen_memory(file, dataset, 'dtype', BigInt(at));
-    return text;
-  } finally {
-    library._free(at);
-  }
-};
-
-const integers: ReadonlyMap<number, readonly [signed: StoredDType, unsigned: StoredDType]> = new Map([
-  [1, ['int8', 'uint8']],
-  [2, ['int16', 'uint16']],
-  [4, ['int32', 'uint32']],
-  [8, ['int64', 'uint64']],
-]);
-
-const floats: ReadonlyMap<number, StoredDType> = new Map([
-  [2, 'float16'],
-  [4, 'float32'],
-  [8, 'float64'],
-]);
-
-const dtypeOf = (library: Hdf5, file: bigint, name: string, metadata: Metadata): StoredDType | undefined => {
-  const { H5T_FLOAT, H5T_INTEGER, H5T_OPAQUE } = library.H5T_class_t;
-  const { type, size, signed } = metadata;
-  if (type === H5T_FLOAT.value) return floats.get(size);
-  if (type === H5T_INTEGER.value) return integers.get(size)?.[signed ? 0 : 1];
-  if (type === H5T_OPAQUE.value && size === 2 && dtypeAttribute(library, file, name) === 'bfloat16') return 'bfloat16';
-  return undefined;
-};
-
-interface Dataset {
-  readonly name: string;
-  readonly dtype: StoredDType;
-  readonly shape: Shape;
-}
-
-/** What a dataset is, checked against the file's size. @throws {PresetError} If it is not plain numbers in this file. */
-const describe = (library: Hdf5, file: bigint, name: string, { path, size }: OpenFile): Dataset => {
-  const metadata = library.get_dataset_metadata(file, name);
-  const dtype = dtypeOf(library, file, name, metadata);
-  const { shape, chunks, virtual_sources } = metadata;
-  if (dtype === undefined || shape === null)
-    throw broken(path, `dataset ${preview(name)}: expected numbers (bfloat16 as 2 bytes with the attribute "dtype")`);
-  if (chunks !== null || virtual_sources !== undefined)
-    throw toPresetError(
-      weightsError(
-        'UnknownFormat',
-        path,
-        `dataset ${preview(name)}: expected contiguous data as Keras writes it, got a chunked, compressed or virtual dataset (repack it: h5repack -l CONTI)`,
-      ),
-    );
-  if (!shape.every((axis) => Number.isSafeInteger(axis) && axis >= 0) || !(count(shape) * storedBytes[dtype] <= size))
-    throw broken(
-      path,
-      `dataset ${preview(name)}: ${dtype} ${formatShape(shape)} does not fit into the file's ${size} bytes`,
-    );
-  return { name, dtype, shape };
-};
-
-/** All datasets of a file, which must be a tree: no link leads anywhere, and no object has two names. */
-const listDatasets = (library: Hdf5, file: bigint, source: OpenFile): readonly Dataset[] => {
-  const { path, size } = source;
-  const datasets: Dataset[] = [];
-  const addresses = new Set<string>();
-  let total = 0;
-  const groups: (readonly [name: string, depth: number])[] = [['', 0]];
-  for (let group = groups.pop(); group !== undefined; group = groups.pop()) {
-    const [parent, depth] = group;
-    if (depth > mostDepth)
-      throw broken(path, `expected groups at most ${mostDepth} deep; is ${preview(parent)} a ring?`);
-    for (const child of library.get_names(file, parent === '' ? '/' : parent, false)) {
-      const name = `${parent}/${child}`;
-      // Links are looked at before anything that would follow them.
-      const outside = library.get_external_link(file, name).filename as string | undefined;
-      if (outside !== undefined)
-        throw broken(path, `${preview(name)} is a link to another file, ${preview(outside)}: refused`);
-      if ((library.get_symbolic_link(file, name) as string | null) !== null)
-        throw broken(path, `${preview(name)} is a symbolic link: refused`);
-      const address = library.create_object_reference(file, name).join();
-      if (addresses.has(address))
-        throw broken(path, `${preview(name)} is a second name of a group or dataset: refused`);
-      if (addresses.add(address).size > mostObjects)
-        throw broken(path, `expected at most ${mostObjects} groups and datasets`);
-      const type = library.get_type(file, name);
-      if (type === library.H5G_GROUP) groups.push([name, depth + 1]);
-      else if (type === library.H5G_DATASET) {
-        const dataset = describe(library, file, name, source);
-        total += count(dataset.shape) * storedBytes[dataset.dtype];
-        if (total > size) throw broken(path, `its datasets hold more than the file's ${size} bytes`);
-        datasets.push(dataset);
-      } else throw broken(path, `${preview(name)} is neither a group nor a dataset`);
+/** The members of a group: names and the addresses of their headers, in the order of the tree. */
+const readMembers = async (
+  reader: StructureReader,
+  group: string,
+  { tree, heap }: Group,
+): Promise<ReadonlyMap<string, number>> => {
+  const what = `the members of ${preview(group)}`;
+  const names = await readHeap(reader, group, heap);
+  const members = new Map<string, number>();
+  const nodes: (readonly [address: number, level: number | undefined])[] = [[tree, undefined]];
+  for (let next = nodes.pop(); next !== undefined; next = nodes.pop()) {
+    const [address, expectedLevel] = next;
+    if (expectedLevel === -1) {
+      const leaf = await reader.block(what, address, 8);
+      if (signatureOf(leaf) !== 'SNOD' || leaf.view.getUint8(4) !== 1)
+        throw broken(reader.path, `${what}: expected a symbol node at byte ${address}`);
+      const used = leaf.view.getUint16(6, true);
+      const { view } = await reader.more(what, address + 8, 40 * used);
+      for (let at = 0; at < 40 * used; at += 40) {
+        const name = nameAt(reader, group, names, u64(view, at));
+        if (members.has(name)) throw broken(reader.path, `${what}: ${preview(name)} is there twice`);
+        if (view.getUint32(at + 16, true) === softLink)
+          throw broken(reader.path, `${preview(`${group}/${name}`)} is a symbolic link: refused`);
+        if (members.set(name, u64(view, at + 8)).size > mostObjects)
+          throw broken(reader.path, `${what}: expected at most ${mostObjects}`);
+      }
+      continue;
     }
+    const node = await reader.block(what, address, 24);
+    const level = node.view.getUint8(5);
+    if (signatureOf(node) !== 'TREE' || node.view.getUint8(4) !== 0 || level !== (expectedLevel ?? level))
+      throw broken(reader.path, `${what}: expected a tree node at byte ${address}`);
+    const used = node.view.getUint16(6, true);
+    // Keys and children take turns: key 0, child 0, key 1, ...
+    const { view } = await reader.more(what, address + 24, 16 * used);
+    for (let i = used - 1; i >= 0; i--) nodes.push([u64(view, 16 * i + 8), level - 1]);
+  }
+  return members;
+};
+
+/** All datasets by their path without a slash in front. The groups must be a tree: no object has two names. */
+const readDatasets = async (reader: StructureReader): Promise<ReadonlyMap<string, Dataset>> => {
+  const { path } = reader;
+  const datasets = new Map<string, Dataset>();
+  const headers = new Set<number>();
+  const pending: { readonly name: string; readonly address: number; readonly depth: number }[] = [
+    { name: '', address: await readSuperblock(reader), depth: 0 },
+  ];
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+    const { name, address, depth } = next;
+    if (headers.has(address)) throw broken(path, `${preview(name)} is a second name of a group or dataset: refused`);
+    if (headers.add(address).size > mostObjects)
+      throw broken(path, `expected at most ${mostObjects} groups and datasets`);
+    if (depth > mostDepth) throw broken(path, `expected groups at most ${mostDepth} deep, got ${preview(name)}`);
+    const object = await readObject(reader, name, address);
+    if (object.kind === 'dataset') datasets.set(name.slice(1), object);
+    else
+      for (const [member, header] of [...(await readMembers(reader, name, object))].reverse())
+        pending.push({ name: `${name}/${member}`, address: header, depth: depth + 1 });
+  }
+  let end = 0;
+  for (const [name, { at, byteLength }] of [...datasets].sort(([, a], [, b]) => a.at - b.at)) {
+    if (byteLength > 0 && at < end) throw broken(path, `dataset ${preview(name)} lies over another`);
+    end = Math.max(end, at + byteLength);
   }
   return datasets;
 };
 
-/** Reads a range of elements into the library's memory, block by block, and copies it out. */
-const readElements = (
-  library: Hdf5,
-  file: bigint,
-  path: string,
-  { name, dtype, shape }: Dataset,
-  from: number,
-  to: number,
-): Uint8Array => {
-  const size = storedBytes[dtype];
-  const target = new Uint8Array((to - from) * size);
-  let filled = 0;
-  for (const slab of slabs(shape, from, to)) {
-    const bytes = count(slab.count) * size;
-    const at = library._malloc(bytes);
-    if (at === 0)
-      throw toPresetError(weightsError('InputOutput', path, `no memory to read ${bytes} bytes of ${preview(name)}`));
-    try {
-      const [counts, offsets] = [slab.count.map(BigInt), slab.offset.map(BigInt)];
-      const status =
-        shape.length === 0
-          ? library.get_dataset_data(file, name, null, null, null, BigInt(at))
-          : library.get_dataset_data(
-              file,
-              name,
-              counts,
-              offsets,
-              shape.map(() => 1n),
-              BigInt(at),
-            );
-      if (status < 0) throw broken(path, `dataset ${preview(name)} cannot be read`);
-      target.set(library.HEAPU8.subarray(at, at + bytes), filled);
-      filled += bytes;
-    } finally {
-      library._free(at);
-    }
-  }
-  return target;
-};
-
-/** What is wrong with the first bytes, if they are not those of an HDF5 file. */
-const checkSignature = async (file: OpenFile): Promise<E.Either<WeightsError, void>> => {
-  const start = Buffer.from(await file.read(0, Math.min(file.size, signature.length))).toString('latin1');
-  if (start === signature) return E.right(undefined);
-  return start === 'version '
-    ? fail('BrokenFile', file.path, 'expected an HDF5 file, got a Git LFS pointer (run "git lfs pull")')
-    : fail('BrokenFile', file.path, `expected an HDF5 file, it begins with ${JSON.stringify(start)}`);
-};
-
-/** Shows an open file to the library and lists it. @throws {PresetError} If it is damaged. */
-const readFile = async (file: OpenFile): Promise<Checkpoint> => {
-  const { path } = file;
-  const library = await hdf5();
-  const exposed = expose(library, file);
-  let id = -1n;
-  let closed = false;
-  const close = async (): Promise<void> => {
-    if (closed) return;
-    closed = true;
-    if (id >= 0n && !trapped) library.close_file(id);
-    exposed.remove();
-    await file.close();
-  };
-  const stored = (dataset: Dataset): StoredTensor => {
-    const { dtype, shape } = dataset;
-    const name = dataset.name.slice(1);
-    const size = storedBytes[dtype];
-    const byteLength = count(shape) * size;
-    return {
-      name,
-      dtype,
-      shape,
-      byteLength,
-      read: async (start, end) => {
-        checkRange(name, byteLength, start, end);
-        if (start % size !== 0 || end % size !== 0)
-          throw new ArgumentError(`read of ${name}: expected whole elements of ${size} bytes, got ${start} to ${end}`);
-        if (closed) throw toPresetError(weightsError('InputOutput', path, 'the checkpoint is closed'));
-        return guarded(path, () => readElements(library, id, path, dataset, start / size, end / size));
-      },
-    };
-  };
-  try {
-    const tensors = guarded(path, () => {
-      id = library.open(exposed.path, library.H5F_ACC_RDONLY, false, -1, -1);
-      if (id < 0n) throw broken(path, 'a damaged or truncated HDF5 file');
-      return listDatasets(library, id, file).map(stored);
-    });
-    return { tensors: new Map(tensors.map((tensor) => [tensor.name, tensor])), close };
-  } catch (error) {
-    await close();
-    throw error;
-  }
-};
+const storedTensor = (file: OpenFile, name: string, { dtype, shape, at, byteLength }: Dataset): StoredTensor => ({
+  name,
+  dtype,
+  shape,
+  byteLength,
+  read: async (start, end) => {
+    checkRange(name, byteLength, start, end);
+    return file.read(at + start, at + end);
+  },
+});
 
 /**
  * Opens a Keras weights file. Tensors have their HDF5 path, without the slash in front, as name:
  * `layers/transformer_decoder/_self_attention_layer/query_dense/vars/0`. Data is read only where it is asked for.
  *
- * @param path - A *.weights.h5 file.
+ * @param path - A *.weights.h5 file, as Keras writes it: links, compression and newer structures are refused.
  */
 export const openH5 = (path: string): TE.TaskEither<WeightsError, Checkpoint> =>
   openWith(path, async (file) => {
-    const signed = await checkSignature(file);
-    return E.isLeft(signed) ? signed : E.right(await readFile(file));
+    const datasets = await readDatasets(structureReader(file));
+    return E.right({
+      tensors: new Map([...datasets].map(([name, dataset]) => [name, storedTensor(file, name, dataset)])),
+      close: file.close,
+    });
   });

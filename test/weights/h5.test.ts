@@ -1,11 +1,12 @@
-import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { readFile, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
-import { describe, expect, it, vi } from 'vitest';
-import { count, rowMajorStrides } from '../../src/tensor/shape.ts';
+import * as E from 'fp-ts/lib/Either.js';
+import h5wasm from 'h5wasm/node';
+import { describe, expect, it } from 'vitest';
+import { count } from '../../src/tensor/shape.ts';
 import { openH5, PresetError, storedBytes } from '../../src/weights/index.ts';
-import { slabs } from '../../src/weights/slabs.ts';
 import { bytesOf, fileOf, fixture, numbersOf, refused, right, temporaryFolder } from './helpers.ts';
 
 const folder = await temporaryFolder();
@@ -13,41 +14,44 @@ const folder = await temporaryFolder();
 /** One of the files that `h5/make.py` writes. */
 const made = (name: string): string => fileURLToPath(new URL(`h5/${name}.h5`, import.meta.url));
 
-describe('slabs', () => {
-  it('are the range, element by element, and few', () =>
-    fc.assert(
-      fc.property(fc.array(fc.integer({ min: 0, max: 5 }), { maxLength: 4 }), fc.nat(), fc.nat(), (shape, a, b) => {
-        const size = count(shape);
-        const [from, to] = [a % (size + 1), b % (size + 1)].sort((x, y) => x - y) as [number, number];
-        const strides = rowMajorStrides(shape);
-        const blocks = slabs(shape, from, to);
-        const elements = blocks.flatMap(({ offset, count: counts }) => {
-          let indices = [0];
-          for (const [axis, stride] of strides.entries())
-            indices = indices.flatMap((index) =>
-              Array.from({ length: counts[axis]! }, (_, i) => index + (offset[axis]! + i) * stride),
-            );
-          return indices;
-        });
-        expect(elements).toEqual(Array.from({ length: to - from }, (_, i) => from + i));
-        expect(blocks.length).toBeLessThanOrEqual(Math.max(1, 2 * shape.length - 1));
-      }),
-    ));
-});
-
 describe('h5', () => {
-  it.each(['sound', 'latest_format'])('reads %s', async (name) => {
+  it.each(['sound', 'compact'])('reads %s', async (name) => {
     const checkpoint = right(await openH5(made(name))());
-    const tensor = checkpoint.tensors.get('layers/dense/vars/0')!;
-    expect([tensor.dtype, tensor.shape]).toEqual(['float32', [2, 3]]);
-    expect([...(await numbersOf(tensor))]).toEqual([0, 1, 2, 3, 4, 5]);
+    const [tensor] = checkpoint.tensors.values();
+    expect([tensor!.dtype, tensor!.shape]).toEqual(['float32', [2, 3]]);
+    expect([...(await numbersOf(tensor!))]).toEqual([0, 1, 2, 3, 4, 5]);
     await checkpoint.close();
   });
 
-  it('reads big-endian data as little-endian bytes', async () => {
-    const checkpoint = right(await openH5(made('big_endian'))());
-    expect([...(await numbersOf(checkpoint.tensors.get('x')!))]).toEqual([0, 1, 2, 3, 4, 5]);
+  it('reads a group so large that its names are a tree of several levels', async () => {
+    const checkpoint = right(await openH5(made('wide_group'))());
+    expect(checkpoint.tensors.size).toBe(150);
+    for (const [name, tensor] of checkpoint.tensors)
+      expect([...(await numbersOf(tensor))]).toEqual([Number(name.slice(1))]);
     await checkpoint.close();
+  });
+
+  it.each([
+    ...['sound', 'compact', 'integers', 'scalar_and_empty', 'wide_group', 'bfloat16_fixed_string'].map(made),
+    ...['a_float32', 'a_float16', 'a_bfloat16', 'b_float32', 'c_float32'].map((name) =>
+      join(fixture(`keras/${name}`), 'model.weights.h5'),
+    ),
+  ])('finds the datasets, shapes and bytes that the HDF5 library finds in %s', async (path) => {
+    const library = await h5wasm.ready;
+    const file = new h5wasm.File(path, 'r');
+    const checkpoint = right(await openH5(path)());
+    const datasets = file.paths().filter((name) => file.get(name) instanceof h5wasm.Dataset);
+    expect([...checkpoint.tensors.keys()].sort()).toEqual(datasets.map((name) => name.replace(/^\//, '')).sort());
+    for (const [name, tensor] of checkpoint.tensors) {
+      const { shape, size } = library.get_dataset_metadata(file.file_id, name);
+      expect([tensor.shape, storedBytes[tensor.dtype]]).toEqual([shape, size]);
+      const at = library._malloc(tensor.byteLength + 1);
+      library.get_dataset_data(file.file_id, name, null, null, null, BigInt(at));
+      expect(await bytesOf(tensor)).toEqual(library.HEAPU8.slice(at, at + tensor.byteLength));
+      library._free(at);
+    }
+    await checkpoint.close();
+    file.close();
   });
 
   it('reads scalars, empty tensors, and every kind of number', async () => {
@@ -69,6 +73,10 @@ describe('h5', () => {
     expect(fixed.tensors.get('x')!.dtype).toBe('bfloat16');
     expect([...(await numbersOf(fixed.tensors.get('x')!))]).toEqual([1, 2]);
     await fixed.close();
+    const numbers = right(await openH5(made('bfloat16_numbers'))());
+    expect(numbers.tensors.get('x')!.dtype).toBe('bfloat16');
+    expect([...(await numbersOf(numbers.tensors.get('x')!))]).toEqual([1, 2]);
+    await numbers.close();
     const keras = right(await openH5(join(fixture('keras/a_bfloat16'), 'model.weights.h5'))());
     expect(new Set([...keras.tensors.values()].map(({ dtype }) => dtype))).toEqual(new Set(['bfloat16']));
     await keras.close();
@@ -80,42 +88,46 @@ describe('h5', () => {
     await checkpoint.close();
   });
 
-  it('reads any range of whole elements and refuses others', async () => {
+  it('reads any range and refuses what is outside', async () => {
     const path = join(fixture('keras/a_float32'), 'model.weights.h5');
     const checkpoint = right(await openH5(path)());
     const tensor = checkpoint.tensors.get('layers/transformer_decoder/_self_attention_layer/query_dense/vars/0')!;
     expect(tensor.shape).toEqual([24, 3, 8]);
     const whole = await tensor.read(0, tensor.byteLength);
     await fc.assert(
-      fc.asyncProperty(fc.nat(576), fc.nat(576), async (a, b) => {
-        const [start, end] = [4 * Math.min(a, b), 4 * Math.max(a, b)];
+      fc.asyncProperty(fc.nat(2304), fc.nat(2304), async (a, b) => {
+        const [start, end] = [Math.min(a, b), Math.max(a, b)];
         expect(await tensor.read(start, end)).toEqual(whole.slice(start, end));
       }),
     );
     await expect(tensor.read(0, tensor.byteLength + 4)).rejects.toThrow('expected a range within 0 to 2304 bytes');
-    await expect(tensor.read(0, 6)).rejects.toThrow('expected whole elements of 4 bytes, got 0 to 6');
     await checkpoint.close();
     await checkpoint.close();
     await expect(tensor.read(0, 4)).rejects.toThrow(PresetError);
   });
 
   it.each([
-    ['external_link', 'BrokenFile', 'is a link to another file, "outside.h5": refused'],
+    ['external_link', 'UnknownFormat', 'links to other files'],
     ['soft_link', 'BrokenFile', 'is a symbolic link: refused'],
     ['dangling_link', 'BrokenFile', 'is a symbolic link: refused'],
     ['link_to_itself', 'BrokenFile', 'is a symbolic link: refused'],
     ['ring', 'BrokenFile', 'is a second name of a group or dataset: refused'],
     ['ring_to_the_root', 'BrokenFile', 'is a second name of a group or dataset: refused'],
-    ['virtual', 'UnknownFormat', 'virtual dataset'],
-    ['chunked', 'UnknownFormat', 'h5repack -l CONTI'],
-    ['compressed_bomb', 'UnknownFormat', 'compressed'],
-    ['unwritten_terabytes', 'BrokenFile', "does not fit into the file's 1400 bytes"],
-    ['product_beyond_2_53', 'BrokenFile', "does not fit into the file's 1400 bytes"],
     ['many_names', 'BrokenFile', 'is a second name of a group or dataset: refused'],
-    ['strings', 'BrokenFile', 'expected numbers'],
-    ['compound', 'BrokenFile', 'expected numbers'],
-    ['null_space', 'BrokenFile', 'expected numbers'],
-    ['long_double', 'BrokenFile', 'expected numbers'],
+    ['external_storage', 'BrokenFile', 'has its data in another file: refused'],
+    ['external_storage_above', 'BrokenFile', 'has its data in another file: refused'],
+    ['virtual', 'UnknownFormat', 'virtual'],
+    ['chunked', 'UnknownFormat', 'not contiguous'],
+    ['compressed_bomb', 'UnknownFormat', 'compressed'],
+    ['latest_format', 'UnknownFormat', 'superblock 3'],
+    ['big_endian', 'BrokenFile', 'expected little-endian numbers'],
+    ['unwritten', 'BrokenFile', 'was never written'],
+    ['unwritten_terabytes', 'BrokenFile', 'was never written'],
+    ['product_beyond_2_53', 'BrokenFile', 'was never written'],
+    ['strings', 'BrokenFile', 'expected little-endian numbers'],
+    ['compound', 'BrokenFile', 'expected little-endian numbers'],
+    ['null_space', 'BrokenFile', 'expected little-endian numbers'],
+    ['long_double', 'BrokenFile', 'expected little-endian numbers'],
     ['opaque_without_dtype', 'BrokenFile', 'the attribute "dtype"'],
     ['dtype_is_a_list', 'BrokenFile', 'the attribute "dtype"'],
     ['named_type', 'BrokenFile', 'neither a group nor a dataset'],
@@ -125,16 +137,6 @@ describe('h5', () => {
     expect([error._tag, error.path]).toEqual([tag, made(name)]);
     expect(error.message).toContain(problem);
     expect(error.message.startsWith(`${made(name)}: `)).toBe(true);
-  });
-
-  it.each(['external_storage', 'external_storage_above'])('never reads another file: %s', async (name) => {
-    const inside = join(folder, 'inside');
-    await mkdir(inside, { recursive: true });
-    for (const place of [folder, inside]) await writeFile(join(place, 'outside.bin'), new Uint8Array(24).fill(42));
-    await copyFile(made(name), join(inside, `${name}.h5`));
-    const checkpoint = right(await openH5(join(inside, `${name}.h5`))());
-    await expect(bytesOf(checkpoint.tensors.get('x')!)).rejects.toThrow('dataset "/x" cannot be read');
-    await checkpoint.close();
   });
 
   it('refuses files that are no HDF5', async () => {
@@ -152,38 +154,48 @@ describe('h5', () => {
       expect((await refused(openH5(await fileOf(folder, bytes.slice(0, length)))))._tag).toBe('BrokenFile');
   });
 
-  it('opens and reads a damaged file, or says that it is broken, silently and soon', async () => {
-    const printed = [vi.spyOn(console, 'error'), vi.spyOn(console, 'log'), vi.spyOn(process.stderr, 'write')];
-    const whole = new Uint8Array(await readFile(join(fixture('keras/a_bfloat16'), 'model.weights.h5')));
-    const edits = fc.array(
-      fc.tuple(
-        fc.oneof(fc.nat(4000), fc.nat(whole.length - 1)),
-        fc.oneof(fc.constantFrom(0, 1, 127, 128, 255), fc.nat(255)),
+  it("refuses a file that is cut off, or grows a tail that is nobody's, only where data is lost", async () => {
+    const path = join(fixture('keras/b_float32'), 'model.weights.h5');
+    const bytes = new Uint8Array(await readFile(path));
+    expect((await refused(openH5(await fileOf(folder, bytes.slice(0, -1)))))._tag).toBe('BrokenFile');
+    await right(await openH5(await fileOf(folder, new Uint8Array([...bytes, 0, 0])))()).close();
+  });
+
+  it('opens and reads a damaged file, or says that it is broken, soon', async () => {
+    const files = await Promise.all(
+      [join(fixture('keras/a_bfloat16'), 'model.weights.h5'), made('sound'), made('integers'), made('wide_group')].map(
+        async (path) => new Uint8Array(await readFile(path)),
       ),
-      { minLength: 1, maxLength: 5 },
+    );
+    const value = fc.oneof(fc.constantFrom(0, 1, 127, 128, 255), fc.nat(255));
+    const damage = fc.constantFrom(...files).chain((whole) =>
+      fc.record({
+        whole: fc.constant(whole),
+        bytes: fc.array(fc.tuple(fc.oneof(fc.nat(4000), fc.nat(whole.length - 1)), value), { maxLength: 5 }),
+        // Addresses are words of eight bytes: one that stands elsewhere makes circles.
+        words: fc.array(fc.tuple(fc.nat(500), fc.nat(500)), { maxLength: 3 }),
+      }),
     );
     await fc.assert(
-      fc.asyncProperty(edits, async (places) => {
-        const bytes = whole.slice();
-        for (const [at, value] of places) bytes[at] = value;
-        const path = await fileOf(folder, bytes);
+      fc.asyncProperty(damage, async ({ whole, bytes, words }) => {
+        const copy = whole.slice();
+        for (const [from, to] of words) copy.copyWithin(8 * to, 8 * from, 8 * from + 8);
+        for (const [at, byte] of bytes) copy[at % copy.length] = byte;
+        const path = await fileOf(folder, copy);
+        const started = performance.now();
         const opened = await openH5(path)();
-        if (opened._tag === 'Left') {
-          expect(['BrokenFile', 'UnknownFormat']).toContain(opened.left._tag);
-          return;
-        }
-        for (const tensor of opened.right.tensors.values())
-          await bytesOf(tensor, 1 << 16).catch((error: unknown) => expect(error).toBeInstanceOf(PresetError));
-        await opened.right.close();
+        if (E.isRight(opened)) {
+          for (const tensor of opened.right.tensors.values()) {
+            expect(tensor.byteLength).toBe(count(tensor.shape) * storedBytes[tensor.dtype]);
+            expect((await bytesOf(tensor, 1 << 16)).length).toBe(tensor.byteLength);
+          }
+          await opened.right.close();
+        } else expect(['BrokenFile', 'UnknownFormat']).toContain(opened.left._tag);
+        await unlink(path);
+        // Tens of milliseconds; the rest is for a busy machine.
+        expect(performance.now() - started).toBeLessThan(5000);
       }),
-      { numRuns: 150 },
+      { numRuns: 500 },
     );
-    for (const spy of printed) {
-      expect(spy).not.toHaveBeenCalled();
-      spy.mockRestore();
-    }
-    const after = right(await openH5(made('sound'))());
-    expect(after.tensors.size).toBe(1);
-    await after.close();
-  }, 60_000);
+  });
 });

@@ -53,24 +53,21 @@ const transformersActivations: ReadonlyMap<unknown, GPT2Activation> = new Map([
   ['relu', 'relu'],
 ]);
 
-const activations: readonly unknown[] = ['geluApproximate', 'gelu', 'relu'] satisfies readonly GPT2Activation[];
+const activations: ReadonlyMap<unknown, GPT2Activation> = new Map(
+  (['geluApproximate', 'gelu', 'relu'] as const).map((name) => [name, name]),
+);
 
-const fromOptions = (reader: ConfigReader): GPT2Config => {
-  const activation = reader.value('activation', 'geluApproximate');
-  if (!activations.includes(activation))
-    reader.complain(`activation: expected one of ${activations.join(', ')}, got ${preview(activation)}`);
-  return {
-    vocabularySize: reader.integer('vocabularySize', { high: mostWidth }),
-    numLayers: reader.integer('numLayers', { high: mostLayers }),
-    numHeads: reader.integer('numHeads', { high: mostWidth }),
-    hiddenDim: reader.integer('hiddenDim', { high: mostWidth }),
-    intermediateDim: reader.integer('intermediateDim', { high: mostWidth }),
-    dropout: reader.number('dropout', { fallback: 0.1, ...probability }),
-    maxSequenceLength: reader.integer('maxSequenceLength', { high: mostWidth, fallback: 1024 }),
-    layerNormEpsilon: reader.number('layerNormEpsilon', { fallback: 1e-5, ...positive }),
-    activation: activation as GPT2Activation,
-  };
-};
+const fromOptions = (reader: ConfigReader): GPT2Config => ({
+  vocabularySize: reader.integer('vocabularySize', { high: mostWidth }),
+  numLayers: reader.integer('numLayers', { high: mostLayers }),
+  numHeads: reader.integer('numHeads', { high: mostWidth }),
+  hiddenDim: reader.integer('hiddenDim', { high: mostWidth }),
+  intermediateDim: reader.integer('intermediateDim', { high: mostWidth }),
+  dropout: reader.number('dropout', { fallback: 0.1, ...probability }),
+  maxSequenceLength: reader.integer('maxSequenceLength', { high: mostWidth, fallback: 1024 }),
+  layerNormEpsilon: reader.number('layerNormEpsilon', { fallback: 1e-5, ...positive }),
+  activation: reader.oneOf('activation', activations, 'geluApproximate'),
+});
 
 const fromKeras = (reader: ConfigReader): GPT2Config => {
   const dtype = reader.value('dtype');
@@ -93,11 +90,6 @@ const fromKeras = (reader: ConfigReader): GPT2Config => {
 // Absent fields have the defaults of transformers' GPT2Config, and its second names are read too.
 const fromTransformers = (reader: ConfigReader): GPT2Config => {
   const hiddenDim = reader.integer(['n_embd', 'hidden_size'], { high: mostWidth, fallback: 768 });
-  const activation = reader.value('activation_function', 'gelu_new');
-  if (!transformersActivations.has(activation))
-    reader.complain(
-      `activation_function: expected one of ${[...transformersActivations.keys()].join(', ')}, got ${preview(activation)}`,
-    );
   reader.fixed('scale_attn_weights', true, 'attention without its 1/sqrt(width) is not supported');
   reader.fixed('scale_attn_by_inverse_layer_idx', false, 'attention scaled by the layer number is not supported');
   reader.fixed('add_cross_attention', false, 'GPT-2 with cross-attention is not supported');
@@ -115,7 +107,7 @@ const fromTransformers = (reader: ConfigReader): GPT2Config => {
     dropout: reader.number('resid_pdrop', { fallback: 0.1, ...probability }),
     maxSequenceLength: reader.integer(['n_positions', 'max_position_embeddings'], { high: mostWidth, fallback: 1024 }),
     layerNormEpsilon: reader.number('layer_norm_epsilon', { fallback: 1e-5, ...positive }),
-    activation: transformersActivations.get(activation) ?? 'geluApproximate',
+    activation: reader.oneOf('activation_function', transformersActivations, 'gelu_new'),
   };
 };
 

@@ -31,8 +31,6 @@ def with_sound(fill):
 
 # Sound: every reader should take these.
 write("sound", sound)
-write("latest_format", sound, libver="latest")
-write("big_endian", lambda file: file.create_dataset("x", data=values.astype(">f4")))
 write("scalar_and_empty", lambda file: (file.create_dataset("scalar", data=np.int32(7)),
                                         file.create_dataset("none", data=np.zeros((0, 3), "float32"))))
 write("integers", lambda file: [file.create_dataset(kind, data=np.array([1, 2], kind))
@@ -48,7 +46,30 @@ def fixed_attribute(file):
 
 write("bfloat16_fixed_string", fixed_attribute)
 
-# Hostile: each must be refused.
+def bfloat16_numbers(file):
+    kind = h5py.h5t.IEEE_F16LE.copy()
+    kind.set_fields(15, 7, 8, 0, 7)
+    kind.set_ebias(127)
+    dataset = h5py.h5d.create(file.id, b"x", kind, h5py.h5s.create_simple((2,)))
+    dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, np.array([1, 2], "float32"), h5py.h5t.NATIVE_FLOAT)
+
+
+write("bfloat16_numbers", bfloat16_numbers)
+
+
+def compact(file):
+    options = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    options.set_layout(h5py.h5d.COMPACT)
+    dataset = h5py.h5d.create(file.id, b"x", h5py.h5t.IEEE_F32LE, h5py.h5s.create_simple((2, 3)), options)
+    dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, values)
+
+
+write("compact", compact)
+write("wide_group", lambda file: [file.create_dataset(f"x{i}", data=np.float32(i)) for i in range(150)])
+
+# Not as Keras writes it, or hostile: each must be refused.
+write("latest_format", sound, libver="latest")
+write("big_endian", lambda file: file.create_dataset("x", data=values.astype(">f4")))
 write("external_link", with_sound(lambda file: file.__setitem__("out", h5py.ExternalLink("outside.h5", "/x"))))
 write("soft_link", with_sound(lambda file: file.__setitem__("again", h5py.SoftLink("/layers/dense/vars/0"))))
 write("dangling_link", with_sound(lambda file: file.__setitem__("gone", h5py.SoftLink("/nowhere"))))
@@ -70,6 +91,7 @@ write("virtual", virtual)
 write("chunked", lambda file: file.create_dataset("x", data=values, chunks=(1, 3)))
 write("compressed_bomb", lambda file: file.create_dataset("x", shape=(2**30,), dtype="float32", chunks=(2**20,),
                                                           compression="gzip"))
+write("unwritten", lambda file: file.create_dataset("x", shape=(4,), dtype="float32"))
 write("unwritten_terabytes", lambda file: file.create_dataset("x", shape=(2**20, 2**18), dtype="float32"))
 write("product_beyond_2_53", lambda file: file.create_dataset("x", shape=(2**31, 2**29), dtype="float32"))
 
