@@ -50,6 +50,8 @@ export interface MatmulKernel {
   readonly constants: Readonly<Record<string, number>>;
   readonly rows: number;
   readonly columns: number;
+  /** Bounds of loops that a compiler is not to know, or it unrolls them. */
+  readonly uniforms: Readonly<Record<string, number>>;
 }
 
 const tiled = (format: number, lanesX: number, lanesY: number, blocks: number): MatmulKernel => ({
@@ -57,10 +59,43 @@ const tiled = (format: number, lanesX: number, lanesY: number, blocks: number): 
   constants: { FORMAT: format, LANES_X: lanesX, LANES_Y: lanesY, BLOCKS: blocks },
   rows: 4 * lanesY * blocks,
   columns: 4 * lanesX,
+  uniforms: {},
 });
 
-/** The kernel for a product on a device. */
-export const chooseMatmul = ({ batch, m, n, format }: MatmulCase, traits: KernelTraits): MatmulKernel => {
+/** Whether matrices consist of whole vectors of `width` elements that lie one after the other along rows, or columns. */
+const isInVectors = (along: 'row' | 'column', { offset, batch, row, column }: Matrices, width: number, size: number) =>
+  (along === 'row' ? column : row) === 1 &&
+  size > 0 &&
+  [size, offset, along === 'row' ? row : column, ...batch].every((step) => step % width === 0);
+
+/** For adapters that run subgroups on a CPU: a subgroup is a workgroup, and nothing passes through workgroup memory. */
+const chooseLanes = ({ m, k, n, a, b, format }: MatmulCase, lanes: number): MatmulKernel => {
+  const width = format === 0 ? 4 : 8;
+  const rows = m === 1 ? 1 : m <= 8 ? 8 : 16;
+  const constants = { FORMAT: format, SUBGROUP: lanes };
+  const tile = (shader: string, each: number): MatmulKernel => ({
+    shader,
+    constants: { ...constants, ROWS: Math.max(8, rows) },
+    rows: Math.max(8, rows),
+    columns: each * lanes,
+    uniforms: { tileRows: Math.max(8, rows), each },
+  });
+  if (isInVectors('row', b, width, n) && k > 0)
+    return rows === 1
+      ? { shader: 'matvecLanes', constants, rows, columns: 8 * lanes, uniforms: { lanes, each: 8 } }
+      : tile('matmulLanes', 8);
+  if (isInVectors('column', b, width, k) && isInVectors('row', a, 4, k))
+    return rows === 1
+      ? { shader: 'matvecLanesTransposed', constants, rows, columns: 4, uniforms: {} }
+      : tile('matmulLanesTransposed', 4);
+  return tile('matmulLanesStrided', 4);
+};
+
+/** The kernel for a product on a device: by size, by how b lies in memory, and by the kind of device. */
+export const chooseMatmul = (product: MatmulCase, traits: KernelTraits): MatmulKernel => {
+  const { batch, m, n, format } = product;
+  if (traits.isSoftware && traits.subgroups !== undefined && traits.subgroups >= 4)
+    return chooseLanes(product, traits.subgroups);
   const tiles = [tiled(format, 16, 16, 2), tiled(format, 16, 16, 1), tiled(format, 8, 8, 1)].filter(
     ({ constants, columns, rows }) =>
       (constants.LANES_X ?? 1) * (constants.LANES_Y ?? 1) <= traits.maxInvocations &&
@@ -268,6 +303,7 @@ export const matmulLaunches = (context: LaunchContext<object>): readonly Launch[
         ...steps('a', a, windows.a.skip),
         ...steps('b', b, windows.b.skip),
         ...steps('y', y, windows.y.skip),
+        ...kernel.uniforms,
         continues: Number(!isFirst),
         hasBias: Number(isLast && bias !== undefined),
         biasFormat: bias === undefined ? 0 : storageFormat(bias.dtype),
