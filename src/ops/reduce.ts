@@ -173,7 +173,7 @@ const reduceLaunches = (
             workgroups: sizes.outer * sizes.inner * partsHere,
           };
         }
-        const tiles = tiling({ rows: sizes.outer, columns: sizes.inner }, traits);
+        const tiles = tiling({ rows: sizes.outer, columns: sizes.inner }, traits, box.span);
         return {
           shader: 'reduceColumns',
           constants: { ...constants, ...tiles.constants },

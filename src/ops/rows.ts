@@ -65,14 +65,28 @@ export interface Tiling {
 
 /**
  * A grid for work without any order: lanes along columns, and along rows as far as columns leave lanes over. The shader
- * strides through what the grid does not cover.
+ * strides through what the grid does not cover: on a software adapter, where starting a workgroup is dear, a lane has
+ * several elements.
+ *
+ * @param steps - What an element costs: how many numbers are read for it.
  */
-export const tiling = ({ rows, columns }: RowsOf, { maxWorkgroupsPerDimension: most }: KernelTraits): Tiling => {
+export const tiling = (
+  { rows, columns }: RowsOf,
+  { maxWorkgroupsPerDimension: most, isSoftware }: KernelTraits,
+  steps = 1,
+): Tiling => {
   const across = Math.min(64, powerOfTwo(columns));
   const down = 64 / across;
+  const reach = isSoftware ? Math.max(1, Math.floor(16 / steps)) : 1;
+  const wide = Math.ceil(columns / across);
+  const high = Math.ceil(rows / down);
   return {
     constants: { COLUMNS: across, ROWS: down },
-    workgroups: [Math.min(most, Math.ceil(columns / across)), Math.min(most, Math.ceil(rows / down)), 1],
+    workgroups: [
+      Math.min(most, Math.ceil(wide / reach)),
+      Math.min(most, Math.ceil(high / Math.max(1, Math.floor(reach / wide)))),
+      1,
+    ],
   };
 };
 
