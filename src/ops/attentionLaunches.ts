@@ -9,42 +9,54 @@ interface Choice {
   readonly shader: string;
   readonly rows: number;
   readonly columns: number;
+  /** Elements in what the shader loads at once: sizes and strides count these. */
+  readonly vector: 1 | 4;
   readonly constants: Readonly<Record<string, number>>;
   readonly uniforms: Readonly<Record<string, number>>;
 }
 
 const TILED_BYTES = 14 * 1024;
 
+/** Whether an operand consists of vectors of 4 elements, each of which lies as one in its buffer. */
+const inVectors = ({ shape, strides, offset }: Operand): boolean =>
+  shape.at(-1)! % 4 === 0 &&
+  strides.at(-1) === 1 &&
+  offset % 4 === 0 &&
+  strides.slice(0, -1).every((stride, axis) => stride % 4 === 0 || shape[axis] === 1);
+
 /** The fastest shader for `rows` rows of a key-value head: prefill or decode, for a CPU's subgroups or a GPU. */
-const choose = (rows: number, valueDim: number, traits: KernelTraits): Choice => {
-  const lanes = traits.subgroups;
-  if (traits.isSoftware && lanes !== undefined && lanes >= 4 && lanes % 4 === 0)
+const choose = (rows: number, operands: readonly Operand[], traits: KernelTraits): Choice => {
+  const lanes = traits.subgroups ?? 0;
+  if (traits.isSoftware && lanes >= 4 && lanes % 4 === 0 && operands.every(inVectors))
     return {
       shader: rows === 1 ? 'attentionDecode' : 'attentionPrefill',
       rows: rows === 1 ? 1 : 8,
       columns: 8 * lanes,
+      vector: 4,
       constants: { SUBGROUP: lanes },
       uniforms: { lanes },
     };
   if (!traits.isSoftware && rows >= 8 && traits.workgroupBytes >= TILED_BYTES)
-    return { shader: 'attentionTiled', rows: 32, columns: 64, constants: {}, uniforms: {} };
+    return { shader: 'attentionTiled', rows: 32, columns: 64, vector: 1, constants: {}, uniforms: {} };
   const workgroup = !traits.isSoftware && traits.maxInvocations >= 256 ? 256 : 64;
-  const spread = Math.min(workgroup, 2 ** Math.ceil(Math.log2(valueDim)));
+  const spread = Math.min(workgroup, 2 ** Math.ceil(Math.log2(operands.at(-1)!.shape.at(-1)!)));
   return {
     shader: 'attention',
     rows: 1,
     columns: workgroup,
+    vector: 1,
     constants: { WORKGROUP: workgroup },
     uniforms: { spread },
   };
 };
 
-const strides = (name: string, columns: string, { strides: steps }: Operand, offset: number) => ({
-  [`${name}Offset`]: offset,
-  [`${name}Batch`]: steps[0]!,
-  [`${name}Row`]: steps[1]!,
-  [`${name}Head`]: steps[2]!,
-  [columns]: steps[3]!,
+/** Uniforms that say where an operand's elements are, in units of `vector`; vectors follow one another. */
+const steps = (name: string, inner: string, { strides }: Operand, offset: number, vector: 1 | 4) => ({
+  [`${name}Offset`]: offset / vector,
+  [`${name}Batch`]: Math.floor(strides[0]! / vector),
+  [`${name}Row`]: Math.floor(strides[1]! / vector),
+  [`${name}Head`]: Math.floor(strides[2]! / vector),
+  ...(vector === 1 ? { [inner]: strides[3]! } : {}),
 });
 
 /** How the kernels of attention are launched. */
@@ -61,8 +73,9 @@ export const attentionLaunches = ({
   const group = heads / kvHeads;
   const places = inputPlaces(attributes);
   const { causal, softCap, window, emptyRows, scale } = attributes;
-  const choice = choose(queries * group, valueDim, traits);
+  const choice = choose(queries * group, [query, key, value], traits);
   const tiles = Math.ceil((queries * group) / choice.rows);
+  const { vector } = choice;
   const chunks = Math.ceil(valueDim / choice.columns);
   // Whole numbers beyond this make no difference, and would not fit an i32.
   const bounded = Math.min(window ?? 0, 2 ** 30);
@@ -97,13 +110,14 @@ export const attentionLaunches = ({
         workgroups: pairs * chunks * tiles,
         tiles,
         chunks,
-        dim,
+        dim: dim / vector,
+        valueDim: valueDim / vector,
         scale,
         softCap: softCap ?? 1,
-        ...strides('query', 'queryDim', query, queryAt.offset),
-        ...strides('key', 'keyDim', key, keyAt.offset),
-        ...strides('value', 'valueColumn', value, valueAt.offset),
-        outputOffset: outputAt.offset,
+        ...steps('query', 'queryDim', query, queryAt.offset, vector),
+        ...steps('key', 'keyDim', key, keyAt.offset, vector),
+        ...steps('value', 'valueColumn', value, valueAt.offset, vector),
+        outputOffset: outputAt.offset / vector,
       },
       buffers: {
         query: input(0, queryAt.range),
@@ -125,7 +139,7 @@ export const attentionLaunches = ({
       uniforms: {
         ...sizes,
         workgroups: rows,
-        ...strides('value', 'valueColumn', value, valueAt.offset),
+        ...steps('value', 'valueColumn', value, valueAt.offset, 1),
         outputOffset: outputAt.offset,
       },
       buffers: {

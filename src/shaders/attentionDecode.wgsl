@@ -1,8 +1,9 @@
 // y[b, i, h, :] = sum_j softmax_j(scale * query[b, i, h, :] . key[b, j, h / group, :]) * value[b, j, h / group, :]
 // For adapters that run subgroups on a CPU, where each key-value head has a single row (one query, no grouping): one subgroup
 // is a workgroup and computes one row. No barriers, no shared memory.
-// Scores: each lane has 4 keys, and the lanes share the query's elements. Sums of values: each lane has 8 columns.
-// Grid: a workgroup for each batch row, query, head and 8 * SUBGROUP columns. Reference: src/ops/attention.ts.
+// Scores: each lane has 4 keys, and the lanes share the query's elements. Sums of values: each lane has 2 vectors of 4 columns.
+// Sizes and strides of query, key, value and y count vectors of 4 elements.
+// Grid: a workgroup for each batch row, query, head and 2 * SUBGROUP vectors of columns. Reference: src/ops/attention.ts.
 
 enable subgroups;
 
@@ -20,21 +21,21 @@ struct Uniforms {
   workgroups: u32, tiles: u32, chunks: u32, lanes: u32,
   firstBatch: u32, queries: u32, keys: u32, kvHeads: u32, group: u32, dim: u32, valueDim: u32,
   scale: f32, softCap: f32, window: i32,
-  queryOffset: u32, queryBatch: u32, queryRow: u32, queryHead: u32, queryDim: u32,
-  keyOffset: u32, keyBatch: u32, keyRow: u32, keyHead: u32, keyDim: u32,
-  valueOffset: u32, valueBatch: u32, valueRow: u32, valueHead: u32, valueColumn: u32,
+  queryOffset: u32, queryBatch: u32, queryRow: u32, queryHead: u32,
+  keyOffset: u32, keyBatch: u32, keyRow: u32, keyHead: u32,
+  valueOffset: u32, valueBatch: u32, valueRow: u32, valueHead: u32,
   outputOffset: u32,
 }
 
 @group(0) @binding(0) var<uniform> uniforms: Uniforms;
-@group(0) @binding(1) var<storage, read> query: array<f32>;        // [batch, queries, kvHeads * group, dim], strided
-@group(0) @binding(2) var<storage, read> key: array<f32>;          // [batch, keys, kvHeads, dim], strided
-@group(0) @binding(3) var<storage, read> value: array<f32>;        // [batch, keys, kvHeads, valueDim], strided
+@group(0) @binding(1) var<storage, read> query: array<vec4f>;      // [batch, queries, kvHeads * group, dim], strided
+@group(0) @binding(2) var<storage, read> key: array<vec4f>;        // [batch, keys, kvHeads, dim], strided
+@group(0) @binding(3) var<storage, read> value: array<vec4f>;      // [batch, keys, kvHeads, valueDim], strided
 @group(0) @binding(4) var<storage, read> position: array<i32>;     // []
 @group(0) @binding(5) var<storage, read> keyMask: array<u32>;      // [batch, keys]
 @group(0) @binding(6) var<storage, read> slopes: array<f32>;       // [kvHeads * group]
 @group(0) @binding(7) var<storage, read> keyPositions: array<f32>; // [batch, keys]
-@group(0) @binding(8) var<storage, read_write> y: array<f32>;      // [batch, queries, kvHeads * group, valueDim]
+@group(0) @binding(8) var<storage, read_write> y: array<vec4f>;    // [batch, queries, kvHeads * group, valueDim]
 
 fn pick(v: vec4f, i: u32) -> f32 {
   return select(select(v.x, v.y, i == 1u), select(v.z, v.w, i == 3u), i >= 2u);
@@ -58,13 +59,10 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) grid: vec3u,
   let keyBase = uniforms.keyOffset + batch * uniforms.keyBatch + kvHead * uniforms.keyHead;
   let valueBase = uniforms.valueOffset + batch * uniforms.valueBatch + kvHead * uniforms.valueHead;
   let maskBase = (uniforms.firstBatch + batch) * uniforms.keys;
-  // This lane's columns; past the end it computes the last column again, and does not store it.
-  let column = chunk * 8u * lanes + lane;
-  let columnEnd = min(uniforms.valueDim, (chunk + 1u) * 8u * lanes);
-  let lowColumns = valueBase
-    + min(column + lanes * vec4u(0u, 1u, 2u, 3u), vec4u(uniforms.valueDim - 1u)) * uniforms.valueColumn;
-  let highColumns = valueBase
-    + min(column + lanes * vec4u(4u, 5u, 6u, 7u), vec4u(uniforms.valueDim - 1u)) * uniforms.valueColumn;
+  // This lane's columns; past the end it computes the last ones again, and does not store them.
+  let column = chunk * 2u * lanes + lane;
+  let valueA = valueBase + min(column, uniforms.valueDim - 1u);
+  let valueB = valueBase + min(column + lanes, uniforms.valueDim - 1u);
   var slope = 0.0;
   if (SLOPES) { slope = slopes[head]; }
 
@@ -79,19 +77,19 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) grid: vec3u,
 
   var peak = MASKED;
   var total = 0.0;
-  var low = vec4f();  // This lane's columns 0 to 3.
-  var high = vec4f(); // Columns 4 to 7.
+  var sumA = vec4f(); // Of this lane's first columns.
+  var sumB = vec4f(); // Of its second.
   for (var tileStart = first; tileStart < end; tileStart += 4u * lanes) {
     let keys = tileStart + lane + lanes * vec4u(0u, 1u, 2u, 3u);
     let safe = min(keys, vec4u(end - 1u));
     var keyAt = keyBase + safe * uniforms.keyRow;
     var scores = vec4f();
     for (var d = 0u; d < uniforms.dim; d += lanes) {
-      let own = query[queryAt + min(d + lane, uniforms.dim - 1u) * uniforms.queryDim];
+      let own = query[queryAt + min(d + lane, uniforms.dim - 1u)];
       let loaded = min(lanes, uniforms.dim - d);
       for (var e = 0u; e < loaded; e++) {
-        scores += subgroupShuffle(own, e) * vec4f(key[keyAt.x], key[keyAt.y], key[keyAt.z], key[keyAt.w]);
-        keyAt += uniforms.keyDim;
+        scores += subgroupShuffle(own, e) * mat4x4f(key[keyAt.x], key[keyAt.y], key[keyAt.z], key[keyAt.w]);
+        keyAt += 1u;
       }
     }
 
@@ -117,19 +115,17 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) grid: vec3u,
     peak = next;
     let weights = select(vec4f(), exp(scores - peak), seen);
     total = total * kept + (weights.x + weights.y) + (weights.z + weights.w);
-    low *= kept;
-    high *= kept;
+    sumA *= kept;
+    sumB *= kept;
     let found = min(4u * lanes, end - tileStart);
     for (var done = 0u; done < found; done += lanes) {
       let own = pick(weights, done / lanes);
       let count = min(lanes, found - done);
       for (var j = 0u; j < count; j++) {
         let at = (tileStart + done + j) * uniforms.valueRow;
-        let a = at + lowColumns;
-        let b = at + highColumns;
         let weight = subgroupShuffle(own, j);
-        low += weight * vec4f(value[a.x], value[a.y], value[a.z], value[a.w]);
-        high += weight * vec4f(value[b.x], value[b.y], value[b.z], value[b.w]);
+        sumA += weight * value[valueA + at];
+        sumB += weight * value[valueB + at];
       }
     }
   }
@@ -138,9 +134,6 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) grid: vec3u,
   let inverse = select(0.0, 1.0 / total, total > 0.0);
   let at = uniforms.outputOffset
     + ((batch * uniforms.queries + i) * uniforms.kvHeads * uniforms.group + head) * uniforms.valueDim;
-  var k = 0u;
-  for (var c = column; c < columnEnd; c += lanes) {
-    y[at + c] = pick(select(low, high, k >= 4u), k % 4u) * inverse;
-    k++;
-  }
+  if (column < uniforms.valueDim) { y[at + column] = sumA * inverse; }
+  if (column + lanes < uniforms.valueDim) { y[at + column + lanes] = sumB * inverse; }
 }

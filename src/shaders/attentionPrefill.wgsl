@@ -1,9 +1,10 @@
 // y[b, i, h, :] = sum_j softmax_j(scale * query[b, i, h, :] . key[b, j, h / group, :]) * value[b, j, h / group, :]
 // For adapters that run subgroups on a CPU: one subgroup is a workgroup and computes 8 rows of one key-value head. A row is
 // a query and one of the heads of the group, so that grouped heads share what is loaded. No barriers, no shared memory.
-// Scores: each lane has 4 keys, and the lanes share the queries' elements. Sums of values: each lane has 8 columns.
-// Rows stand in the components of two vectors, `Low` (rows 0 to 3) and `High` (rows 4 to 7).
-// Grid: a workgroup for each batch row, key-value head, 8 * SUBGROUP columns and 8 rows. Reference: src/ops/attention.ts.
+// Scores: each lane has 4 keys, and the lanes share the queries' elements. Sums of values: each lane has 2 vectors of 4 columns.
+// Rows stand in the components of two vectors, `low` (rows 0 to 3) and `high` (rows 4 to 7), so that a product of two 4 x 4
+// matrices is 4 rows by 4 elements by 4 keys. Sizes and strides of query, key, value and y count vectors of 4 elements.
+// Grid: a workgroup for each batch row, key-value head, 2 * SUBGROUP vectors of columns and 8 rows. Reference: src/ops/attention.ts.
 
 enable subgroups;
 
@@ -21,21 +22,21 @@ struct Uniforms {
   workgroups: u32, tiles: u32, chunks: u32, lanes: u32,
   firstBatch: u32, queries: u32, keys: u32, kvHeads: u32, group: u32, dim: u32, valueDim: u32,
   scale: f32, softCap: f32, window: i32,
-  queryOffset: u32, queryBatch: u32, queryRow: u32, queryHead: u32, queryDim: u32,
-  keyOffset: u32, keyBatch: u32, keyRow: u32, keyHead: u32, keyDim: u32,
-  valueOffset: u32, valueBatch: u32, valueRow: u32, valueHead: u32, valueColumn: u32,
+  queryOffset: u32, queryBatch: u32, queryRow: u32, queryHead: u32,
+  keyOffset: u32, keyBatch: u32, keyRow: u32, keyHead: u32,
+  valueOffset: u32, valueBatch: u32, valueRow: u32, valueHead: u32,
   outputOffset: u32,
 }
 
 @group(0) @binding(0) var<uniform> uniforms: Uniforms;
-@group(0) @binding(1) var<storage, read> query: array<f32>;        // [batch, queries, kvHeads * group, dim], strided
-@group(0) @binding(2) var<storage, read> key: array<f32>;          // [batch, keys, kvHeads, dim], strided
-@group(0) @binding(3) var<storage, read> value: array<f32>;        // [batch, keys, kvHeads, valueDim], strided
+@group(0) @binding(1) var<storage, read> query: array<vec4f>;      // [batch, queries, kvHeads * group, dim], strided
+@group(0) @binding(2) var<storage, read> key: array<vec4f>;        // [batch, keys, kvHeads, dim], strided
+@group(0) @binding(3) var<storage, read> value: array<vec4f>;      // [batch, keys, kvHeads, valueDim], strided
 @group(0) @binding(4) var<storage, read> position: array<i32>;     // []
 @group(0) @binding(5) var<storage, read> keyMask: array<u32>;      // [batch, keys]
 @group(0) @binding(6) var<storage, read> slopes: array<f32>;       // [kvHeads * group]
 @group(0) @binding(7) var<storage, read> keyPositions: array<f32>; // [batch, keys]
-@group(0) @binding(8) var<storage, read_write> y: array<f32>;      // [batch, queries, kvHeads * group, valueDim]
+@group(0) @binding(8) var<storage, read_write> y: array<vec4f>;    // [batch, queries, kvHeads * group, valueDim]
 
 fn pick(v: vec4f, i: u32) -> f32 {
   return select(select(v.x, v.y, i == 1u), select(v.z, v.w, i == 3u), i >= 2u);
@@ -52,10 +53,15 @@ fn pickColumn(m: mat4x4f, i: u32) -> vec4f {
   return select(select(m[0], m[1], i == 1u), select(m[2], m[3], i == 3u), i >= 2u);
 }
 
-// What lanes `start` to `start + 3` hold, of the subgroup's lanes.
+// What lanes `start` to `start + 3` of the subgroup hold.
 fn spread(x: f32, start: u32) -> vec4f {
   return vec4f(subgroupShuffle(x, start), subgroupShuffle(x, start + 1u), subgroupShuffle(x, start + 2u),
                subgroupShuffle(x, start + 3u));
+}
+
+// 4 elements of each of 4 rows, of which lanes `start` to `start + 3` hold one each: a column for each element.
+fn spreadRows(x: vec4f, start: u32) -> mat4x4f {
+  return mat4x4f(spread(x.x, start), spread(x.y, start), spread(x.z, start), spread(x.w, start));
 }
 
 fn outer(rows: vec4f, columns: vec4f) -> mat4x4f {
@@ -101,8 +107,8 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) grid: vec3u,
   if (POSITION) { start = u32(max(position[0], 0)); }
   let lowLast = vec4i(start + lowRows / uniforms.group);
   let highLast = vec4i(start + highRows / uniforms.group);
-  // Lane l loads elements l / 4, l / 4 + lanes / 4, ... of rows l % 4 and 4 + l % 4.
-  let share = lanes / 4u; // Elements of each row that one load brings.
+  // Lane l loads vectors l / 4, l / 4 + lanes / 4, ... of rows l % 4 and 4 + l % 4.
+  let share = lanes / 4u; // Vectors of each row that one load brings.
   let queryAt = uniforms.queryOffset + batch * uniforms.queryBatch;
   let lowRow = min(firstRow + lane % 4u, rows - 1u);
   let highRow = min(firstRow + 4u + lane % 4u, rows - 1u);
@@ -120,13 +126,10 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) grid: vec3u,
   let keyBase = uniforms.keyOffset + batch * uniforms.keyBatch + kvHead * uniforms.keyHead;
   let valueBase = uniforms.valueOffset + batch * uniforms.valueBatch + kvHead * uniforms.valueHead;
   let maskBase = (uniforms.firstBatch + batch) * uniforms.keys;
-  // This lane's columns; past the end it computes the last column again, and does not store it.
-  let column = chunk * 8u * lanes + lane;
-  let columnEnd = min(uniforms.valueDim, (chunk + 1u) * 8u * lanes);
-  let lowColumns = valueBase
-    + min(column + lanes * vec4u(0u, 1u, 2u, 3u), vec4u(uniforms.valueDim - 1u)) * uniforms.valueColumn;
-  let highColumns = valueBase
-    + min(column + lanes * vec4u(4u, 5u, 6u, 7u), vec4u(uniforms.valueDim - 1u)) * uniforms.valueColumn;
+  // This lane's columns; past the end it computes the last ones again, and does not store them.
+  let column = chunk * 2u * lanes + lane;
+  let valueA = valueBase + min(column, uniforms.valueDim - 1u);
+  let valueB = valueBase + min(column + lanes, uniforms.valueDim - 1u);
 
   // Keys that any of the rows attends to.
   var first = 0u;
@@ -138,7 +141,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) grid: vec3u,
   var highPeak = vec4f(MASKED);
   var lowTotal = vec4f();
   var highTotal = vec4f();
-  var lowA = mat4x4f(); // Rows 0 to 3, columns 0 to 3 of this lane; B: columns 4 to 7.
+  var lowA = mat4x4f(); // Rows 0 to 3 of this lane's first columns; B: of its second.
   var lowB = mat4x4f();
   var highA = mat4x4f();
   var highB = mat4x4f();
@@ -150,15 +153,15 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) grid: vec3u,
     var low = mat4x4f(); // Scores of rows 0 to 3 against this lane's 4 keys.
     var high = mat4x4f();
     for (var d = 0u; d < uniforms.dim; d += share) {
-      let own = min(d + lane / 4u, uniforms.dim - 1u) * uniforms.queryDim;
+      let own = min(d + lane / 4u, uniforms.dim - 1u);
       let lowQuery = query[lowAt + own];
       let highQuery = query[highAt + own];
       let loaded = min(share, uniforms.dim - d);
       for (var e = 0u; e < loaded; e++) {
-        let k = vec4f(key[keyAt.x], key[keyAt.y], key[keyAt.z], key[keyAt.w]);
-        keyAt += uniforms.keyDim;
-        low += outer(spread(lowQuery, 4u * e), k);
-        high += outer(spread(highQuery, 4u * e), k);
+        let k = mat4x4f(key[keyAt.x], key[keyAt.y], key[keyAt.z], key[keyAt.w]);
+        keyAt += 1u;
+        low += spreadRows(lowQuery, 4u * e) * k;
+        high += spreadRows(highQuery, 4u * e) * k;
       }
     }
 
@@ -203,17 +206,15 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) grid: vec3u,
       let highWeights = pickColumn(high, done / lanes);
       let count = min(lanes, found - done);
       for (var j = 0u; j < count; j++) {
-        let at = (tileStart + done + j) * uniforms.valueRow;
-        let a = at + lowColumns;
-        let b = at + highColumns;
-        let va = vec4f(value[a.x], value[a.y], value[a.z], value[a.w]);
-        let vb = vec4f(value[b.x], value[b.y], value[b.z], value[b.w]);
+        let a = (tileStart + done + j) * uniforms.valueRow;
         let lowWeight = subgroupShuffle(lowWeights, j);
         let highWeight = subgroupShuffle(highWeights, j);
-        lowA += outer(lowWeight, va);
-        lowB += outer(lowWeight, vb);
-        highA += outer(highWeight, va);
-        highB += outer(highWeight, vb);
+        let columnsA = value[valueA + a];
+        lowA += outer(lowWeight, columnsA);
+        highA += outer(highWeight, columnsA);
+        let columnsB = value[valueB + a];
+        lowB += outer(lowWeight, columnsB);
+        highB += outer(highWeight, columnsB);
       }
     }
   }
@@ -232,12 +233,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) grid: vec3u,
     let at = uniforms.outputOffset
       + ((batch * uniforms.queries + row / uniforms.group) * uniforms.kvHeads * uniforms.group
          + kvHead * uniforms.group + row % uniforms.group) * uniforms.valueDim;
-    let a = rowOf(lowA, highA, r);
-    let b = rowOf(lowB, highB, r);
-    var i = 0u;
-    for (var c = column; c < columnEnd; c += lanes) {
-      y[at + c] = pick(select(a, b, i >= 4u), i % 4u);
-      i++;
-    }
+    if (column < uniforms.valueDim) { y[at + column] = rowOf(lowA, highA, r); }
+    if (column + lanes < uniforms.valueDim) { y[at + column + lanes] = rowOf(lowB, highB, r); }
   }
 }
