@@ -27,15 +27,12 @@ const inVectors = ({ shape, strides, offset }: Operand): boolean =>
 /** The fastest shader for `rows` rows of a key-value head: prefill or decode, for a CPU's subgroups or a GPU. */
 const choose = (rows: number, operands: readonly Operand[], traits: KernelTraits): Choice => {
   const lanes = traits.subgroups ?? 0;
-  if (traits.isSoftware && lanes >= 4 && lanes % 4 === 0 && operands.every(inVectors))
-    return {
-      shader: rows === 1 ? 'attentionDecode' : 'attentionPrefill',
-      rows: rows === 1 ? 1 : 8,
-      columns: 8 * lanes,
-      vector: 4,
-      constants: { SUBGROUP: lanes },
-      uniforms: { lanes },
-    };
+  if (traits.isSoftware && lanes >= 4 && lanes % 4 === 0 && operands.every(inVectors)) {
+    const common = { columns: 8 * lanes, vector: 4, constants: { SUBGROUP: lanes }, uniforms: { lanes } } as const;
+    return rows > 1 && lanes % 8 === 0
+      ? { shader: 'attentionPrefill', rows: 8, ...common }
+      : { shader: 'attentionDecode', rows: 1, ...common };
+  }
   if (!traits.isSoftware && rows >= 8 && traits.workgroupBytes >= TILED_BYTES)
     return { shader: 'attentionTiled', rows: 32, columns: 64, vector: 1, constants: {}, uniforms: {} };
   const workgroup = !traits.isSoftware && traits.maxInvocations >= 256 ? 256 : 64;

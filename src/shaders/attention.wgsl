@@ -1,7 +1,7 @@
 // y[b, i, h, :] = sum_j softmax_j(scale * query[b, i, h, :] . key[b, j, h / group, :]) * value[b, j, h / group, :]
 // For any device: one workgroup computes one row, its lanes share the keys. For values it is laid out as `spread` columns
 // (a power of two) times WORKGROUP / spread parts of the keys, whose sums are added at the end.
-// Grid: a workgroup for each batch row, query, head and WORKGROUP columns. Reference: src/ops/attention.ts.
+// Grid: a workgroup for each batch row, query, head and WORKGROUP columns. Reference: src/ops/attentionReference.ts.
 
 override WORKGROUP: u32 = 64;     // A power of two.
 override CAUSAL: bool = false;    // Query i attends to keys up to position + i.

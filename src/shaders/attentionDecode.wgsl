@@ -1,9 +1,9 @@
 // y[b, i, h, :] = sum_j softmax_j(scale * query[b, i, h, :] . key[b, j, h / group, :]) * value[b, j, h / group, :]
-// For adapters that run subgroups on a CPU, where each key-value head has a single row (one query, no grouping): one subgroup
-// is a workgroup and computes one row. No barriers, no shared memory.
+// For adapters that run subgroups on a CPU, where a key-value head has a single row (one query, no grouping) or subgroups are
+// small: one subgroup is a workgroup and computes one row. No barriers, no shared memory.
 // Scores: each lane has 4 keys, and the lanes share the query's elements. Sums of values: each lane has 2 vectors of 4 columns.
 // Sizes and strides of query, key, value and y count vectors of 4 elements.
-// Grid: a workgroup for each batch row, query, head and 2 * SUBGROUP vectors of columns. Reference: src/ops/attention.ts.
+// Grid: a workgroup for each batch row, query, head and 2 * SUBGROUP vectors of columns. Reference: src/ops/attentionReference.ts.
 
 enable subgroups;
 

@@ -1,5 +1,5 @@
 // y[b, i, h, :] = mean over all j of value[b, j, h / group, :], where query i may attend to no key at all; other rows stay.
-// Grid: a workgroup for each batch row and query. Reference: src/ops/attention.ts.
+// Grid: a workgroup for each batch row and query. Reference: src/ops/attentionReference.ts.
 
 override WORKGROUP: u32 = 64;
 override CAUSAL: bool = false;    // Query i attends to keys up to position + i.

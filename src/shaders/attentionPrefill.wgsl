@@ -1,14 +1,15 @@
 // y[b, i, h, :] = sum_j softmax_j(scale * query[b, i, h, :] . key[b, j, h / group, :]) * value[b, j, h / group, :]
 // For adapters that run subgroups on a CPU: one subgroup is a workgroup and computes 8 rows of one key-value head. A row is
 // a query and one of the heads of the group, so that grouped heads share what is loaded. No barriers, no shared memory.
-// Scores: each lane has 4 keys, and the lanes share the queries' elements. Sums of values: each lane has 2 vectors of 4 columns.
-// Rows stand in the components of two vectors, `low` (rows 0 to 3) and `high` (rows 4 to 7), so that a product of two 4 x 4
-// matrices is 4 rows by 4 elements by 4 keys. Sizes and strides of query, key, value and y count vectors of 4 elements.
-// Grid: a workgroup for each batch row, key-value head, 2 * SUBGROUP vectors of columns and 8 rows. Reference: src/ops/attention.ts.
+// Scores: each lane has 2 keys, and the first 8 lanes a row each. Sums of values: each lane has 2 vectors of 4 columns.
+// Rows stand in the components of two vectors, `low` (rows 0 to 3) and `high` (rows 4 to 7), so that a matrix
+// product is 4 rows by 4 elements by 2 keys. Sizes and strides of query, key, value and y count vectors of 4 elements.
+// Grid: a workgroup for each batch row, key-value head, 2 * SUBGROUP vectors of columns and 8 rows.
+// Reference: src/ops/attentionReference.ts.
 
 enable subgroups;
 
-override SUBGROUP: u32 = 8;       // Lanes; a multiple of 4.
+override SUBGROUP: u32 = 8;       // Lanes; a multiple of 8.
 override CAUSAL: bool = false;    // Query i attends to keys up to position + i.
 override POSITION: bool = false;  // Whether there is a position; otherwise it is 0.
 override WINDOW: bool = false;    // ... and only the last `window` of those.
@@ -47,10 +48,6 @@ fn rowOf(low: mat4x4f, high: mat4x4f, r: u32) -> vec4f {
   let i = r % 4u;
   return select(vec4f(pick(low[0], i), pick(low[1], i), pick(low[2], i), pick(low[3], i)),
                 vec4f(pick(high[0], i), pick(high[1], i), pick(high[2], i), pick(high[3], i)), r >= 4u);
-}
-
-fn pickColumn(m: mat4x4f, i: u32) -> vec4f {
-  return select(select(m[0], m[1], i == 1u), select(m[2], m[3], i == 3u), i >= 2u);
 }
 
 // What lanes `start` to `start + 3` of the subgroup hold.
@@ -107,20 +104,16 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) grid: vec3u,
   if (POSITION) { start = u32(max(position[0], 0)); }
   let lowLast = vec4i(start + lowRows / uniforms.group);
   let highLast = vec4i(start + highRows / uniforms.group);
-  // Lane l loads vectors l / 4, l / 4 + lanes / 4, ... of rows l % 4 and 4 + l % 4.
-  let share = lanes / 4u; // Vectors of each row that one load brings.
-  let queryAt = uniforms.queryOffset + batch * uniforms.queryBatch;
-  let lowRow = min(firstRow + lane % 4u, rows - 1u);
-  let highRow = min(firstRow + 4u + lane % 4u, rows - 1u);
-  let lowHead = kvHead * uniforms.group + lowRow % uniforms.group;
-  let highHead = kvHead * uniforms.group + highRow % uniforms.group;
-  let lowAt = queryAt + lowRow / uniforms.group * uniforms.queryRow + lowHead * uniforms.queryHead;
-  let highAt = queryAt + highRow / uniforms.group * uniforms.queryRow + highHead * uniforms.queryHead;
+  // Lane l loads row l % 8.
+  let ownRow = min(firstRow + lane % 8u, rows - 1u);
+  let ownHead = kvHead * uniforms.group + ownRow % uniforms.group;
+  let queryAt = uniforms.queryOffset + batch * uniforms.queryBatch + ownRow / uniforms.group * uniforms.queryRow
+    + ownHead * uniforms.queryHead;
   var lowSlope = vec4f();
   var highSlope = vec4f();
   if (SLOPES) {
-    lowSlope = spread(slopes[lowHead], 0u);
-    highSlope = spread(slopes[highHead], 0u);
+    lowSlope = spread(slopes[ownHead], 0u);
+    highSlope = spread(slopes[ownHead], 4u);
   }
 
   let keyBase = uniforms.keyOffset + batch * uniforms.keyBatch + kvHead * uniforms.keyHead;
@@ -146,64 +139,47 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) grid: vec3u,
   var highA = mat4x4f();
   var highB = mat4x4f();
 
-  for (var tileStart = first; tileStart < end; tileStart += 4u * lanes) {
-    let keys = tileStart + lane + lanes * vec4u(0u, 1u, 2u, 3u);
-    let safe = min(keys, vec4u(end - 1u));
-    var keyAt = keyBase + safe * uniforms.keyRow;
-    var low = mat4x4f(); // Scores of rows 0 to 3 against this lane's 4 keys.
-    var high = mat4x4f();
-    for (var d = 0u; d < uniforms.dim; d += share) {
-      let own = min(d + lane / 4u, uniforms.dim - 1u);
-      let lowQuery = query[lowAt + own];
-      let highQuery = query[highAt + own];
-      let loaded = min(share, uniforms.dim - d);
-      for (var e = 0u; e < loaded; e++) {
-        let k = mat4x4f(key[keyAt.x], key[keyAt.y], key[keyAt.z], key[keyAt.w]);
-        keyAt += 1u;
-        low += spreadRows(lowQuery, 4u * e) * k;
-        high += spreadRows(highQuery, 4u * e) * k;
-      }
+  for (var tileStart = first; tileStart < end; tileStart += 2u * lanes) {
+    let keys = tileStart + lane + lanes * vec2u(0u, 1u);
+    let safe = min(keys, vec2u(end - 1u));
+    let keyAt = keyBase + safe * uniforms.keyRow;
+    var low = mat2x4f(); // Scores of rows 0 to 3 against this lane's 2 keys.
+    var high = mat2x4f();
+    for (var d = 0u; d < uniforms.dim; d++) {
+      let k = mat2x4f(key[keyAt.x + d], key[keyAt.y + d]);
+      let own = query[queryAt + d];
+      low += spreadRows(own, 0u) * k;
+      high += spreadRows(own, 4u) * k;
     }
 
-    var allowed = keys < vec4u(end);
-    if (KEY_MASK) {
-      allowed &= vec4u(keyMask[maskBase + safe.x], keyMask[maskBase + safe.y], keyMask[maskBase + safe.z],
-                       keyMask[maskBase + safe.w]) != vec4u();
-    }
-    var places = vec4f(safe);
-    if (PLACES) {
-      places = vec4f(keyPositions[maskBase + safe.x], keyPositions[maskBase + safe.y],
-                     keyPositions[maskBase + safe.z], keyPositions[maskBase + safe.w]);
-    }
-    low = mat4x4f(finished(low[0], lowSlope, keys.x, places.x, allowed.x, lowLast),
-                  finished(low[1], lowSlope, keys.y, places.y, allowed.y, lowLast),
-                  finished(low[2], lowSlope, keys.z, places.z, allowed.z, lowLast),
-                  finished(low[3], lowSlope, keys.w, places.w, allowed.w, lowLast));
-    high = mat4x4f(finished(high[0], highSlope, keys.x, places.x, allowed.x, highLast),
-                   finished(high[1], highSlope, keys.y, places.y, allowed.y, highLast),
-                   finished(high[2], highSlope, keys.z, places.z, allowed.z, highLast),
-                   finished(high[3], highSlope, keys.w, places.w, allowed.w, highLast));
+    var allowed = keys < vec2u(end);
+    if (KEY_MASK) { allowed &= vec2u(keyMask[maskBase + safe.x], keyMask[maskBase + safe.y]) != vec2u(); }
+    var places = vec2f(safe);
+    if (PLACES) { places = vec2f(keyPositions[maskBase + safe.x], keyPositions[maskBase + safe.y]); }
+    low = mat2x4f(finished(low[0], lowSlope, keys.x, places.x, allowed.x, lowLast),
+                  finished(low[1], lowSlope, keys.y, places.y, allowed.y, lowLast));
+    high = mat2x4f(finished(high[0], highSlope, keys.x, places.x, allowed.x, highLast),
+                   finished(high[1], highSlope, keys.y, places.y, allowed.y, highLast));
 
-    let lowNext = max(lowPeak, subgroupMax(max(max(low[0], low[1]), max(low[2], low[3]))));
-    let highNext = max(highPeak, subgroupMax(max(max(high[0], high[1]), max(high[2], high[3]))));
+    let lowNext = max(lowPeak, subgroupMax(max(low[0], low[1])));
+    let highNext = max(highPeak, subgroupMax(max(high[0], high[1])));
     let lowKept = exp(lowPeak - lowNext);
     let highKept = exp(highPeak - highNext);
     lowPeak = lowNext;
     highPeak = highNext;
-    low = mat4x4f(weights(low[0], lowPeak), weights(low[1], lowPeak), weights(low[2], lowPeak), weights(low[3], lowPeak));
-    high = mat4x4f(weights(high[0], highPeak), weights(high[1], highPeak), weights(high[2], highPeak),
-                   weights(high[3], highPeak));
-    lowTotal = lowTotal * lowKept + (low[0] + low[1]) + (low[2] + low[3]);
-    highTotal = highTotal * highKept + (high[0] + high[1]) + (high[2] + high[3]);
+    low = mat2x4f(weights(low[0], lowPeak), weights(low[1], lowPeak));
+    high = mat2x4f(weights(high[0], highPeak), weights(high[1], highPeak));
+    lowTotal = lowTotal * lowKept + (low[0] + low[1]);
+    highTotal = highTotal * highKept + (high[0] + high[1]);
     lowA = scaled(lowA, lowKept);
     lowB = scaled(lowB, lowKept);
     highA = scaled(highA, highKept);
     highB = scaled(highB, highKept);
 
-    let found = min(4u * lanes, end - tileStart);
+    let found = min(2u * lanes, end - tileStart);
     for (var done = 0u; done < found; done += lanes) {
-      let lowWeights = pickColumn(low, done / lanes);
-      let highWeights = pickColumn(high, done / lanes);
+      let lowWeights = select(low[0], low[1], done != 0u);
+      let highWeights = select(high[0], high[1], done != 0u);
       let count = min(lanes, found - done);
       for (var j = 0u; j < count; j++) {
         let a = (tileStart + done + j) * uniforms.valueRow;

@@ -2,7 +2,7 @@
 // For GPUs: a workgroup of 8 x 8 lanes computes 32 rows of one key-value head, through tiles in workgroup memory. A row is a
 // query and one of the heads of the group. Each lane has 4 rows (the components of vectors), 4 keys of a tile of 32, and 8
 // of 64 columns.
-// Grid: a workgroup for each batch row, key-value head, 64 columns and 32 rows. Reference: src/ops/attention.ts.
+// Grid: a workgroup for each batch row, key-value head, 64 columns and 32 rows. Reference: src/ops/attentionReference.ts.
 
 override CAUSAL: bool = false;    // Query i attends to keys up to position + i.
 override POSITION: bool = false;  // Whether there is a position; otherwise it is 0.
