@@ -86,25 +86,53 @@ const chooseLanes = ({ m, k, n, a, b, format }: MatmulCase, lanes: number): Matm
       : tile('matmulLanes', 8);
   if (isInVectors('column', b, width, k) && isInVectors('row', a, 4, k))
     return rows === 1
-      ? { shader: 'matvecLanesTransposed', constants, rows, columns: 4, uniforms: {} }
+      ? { shader: 'matvecLanesTransposed', constants, rows, columns: 2 * lanes, uniforms: { lanes, each: 2 } }
       : tile('matmulLanesTransposed', 4);
   return tile('matmulLanesStrided', 4);
 };
 
-/** The kernel for a product on a device: by size, by how b lies in memory, and by the kind of device. */
-export const chooseMatmul = (product: MatmulCase, traits: KernelTraits): MatmulKernel => {
-  const { batch, m, n, format } = product;
-  if (traits.isSoftware && traits.subgroups !== undefined && traits.subgroups >= 4)
-    return chooseLanes(product, traits.subgroups);
-  const tiles = [tiled(format, 16, 16, 2), tiled(format, 16, 16, 1), tiled(format, 8, 8, 1)].filter(
-    ({ constants, columns, rows }) =>
-      (constants.LANES_X ?? 1) * (constants.LANES_Y ?? 1) <= traits.maxInvocations &&
-      (rows + columns) * 64 <= traits.workgroupBytes,
-  );
-  if (m <= 16) return tiled(format, 8, 4, 1);
-  const enough = tiles.find(({ rows, columns }) => count(batch) * Math.ceil(m / rows) * Math.ceil(n / columns) >= 256);
-  return enough ?? tiled(format, 8, 8, 1);
+/** For a single row, where b lies in vectors: lanes along its rows or along its columns, meeting in workgroup memory. */
+const chooseRow = ({ m, k, n, a, b, format }: MatmulCase, traits: KernelTraits): MatmulKernel | undefined => {
+  if (m !== 1 || k === 0) return undefined;
+  const width = format === 0 ? 4 : 8;
+  // 16384 bytes of sums for 256 invocations; few invocations for short sums.
+  const invocations = Math.min(256, 2 ** Math.floor(Math.log2(traits.maxInvocations)), k < 128 ? 64 : 256);
+  if (isInVectors('row', b, width, n) && invocations * 32 <= traits.workgroupBytes)
+    return {
+      shader: 'matvec',
+      constants: { FORMAT: format, LANES_X: 8, LANES_Y: invocations / 8 },
+      rows: 1,
+      columns: 8 * width,
+      uniforms: {},
+    };
+  if (isInVectors('column', b, width, k) && isInVectors('row', a, 4, k))
+    return {
+      shader: 'matvecTransposed',
+      constants: { FORMAT: format, LANES_X: 32, LANES_Y: invocations / 32 },
+      rows: 1,
+      columns: invocations / 32,
+      uniforms: {},
+    };
+  return undefined;
 };
+
+/** The largest tiles of which there are enough for the device; small ones where the product is small. */
+const chooseTiles = ({ batch, m, n, format }: MatmulCase, traits: KernelTraits): MatmulKernel => {
+  if (m <= 16) return tiled(format, 8, 4, 1);
+  const fits = ({ constants, rows, columns }: MatmulKernel): boolean =>
+    (constants.LANES_X ?? 1) * (constants.LANES_Y ?? 1) <= traits.maxInvocations &&
+    (rows + columns) * 64 <= traits.workgroupBytes;
+  const tiles = ({ rows, columns }: MatmulKernel): number =>
+    count(batch) * Math.ceil(m / rows) * Math.ceil(n / columns);
+  const large = [tiled(format, 16, 16, 2), tiled(format, 16, 16, 1)];
+  return large.find((kernel) => fits(kernel) && tiles(kernel) >= 256) ?? tiled(format, 8, 8, 1);
+};
+
+/** The kernel for a product on a device: by size, by how a and b lie in memory, and by the kind of device. */
+export const chooseMatmul = (product: MatmulCase, traits: KernelTraits): MatmulKernel =>
+  traits.isSoftware && traits.subgroups !== undefined && traits.subgroups >= 4
+    ? chooseLanes(product, traits.subgroups)
+    : (chooseRow(product, traits) ?? chooseTiles(product, traits));
 
 /** The product as one of few batch axes: axes that lie evenly in all three are one, and rows of a batch are rows. */
 const flatten = ({ inputs, output: y }: LaunchContext<object>): Product => {

@@ -2,7 +2,7 @@
 // For adapters that run subgroups on a CPU, where a load costs as much as ten multiplications and a barrier more: one
 // subgroup is a workgroup and computes ROWS x (8 * SUBGROUP) elements. For each l it loads every row's element of a once,
 // a row to a lane, and every column's element of b once, eight columns to a lane; shuffles spread the former.
-// Grid: a workgroup for each matrix of the batch, tile of columns and tile of rows, rows fastest. No barriers, no shared
+// Grid: a workgroup for each matrix of the batch, tile of rows and tile of columns, columns fastest. No barriers, no shared
 // memory, few loads in the text, since each costs a CPU's compiler some 15 ms. Reference: src/ops/matmul.ts.
 
 enable subgroups;
@@ -83,8 +83,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
         @builtin(subgroup_invocation_id) lane: u32) {
   let id = group.y * grid.x + group.x;
   if (id >= uniforms.workgroups) { return; } // The whole workgroup leaves, so subgroups stay uniform.
-  let firstRow = id % uniforms.rowTiles * ROWS;
-  let firstColumn = id / uniforms.rowTiles % uniforms.columnTiles * 8u * SUBGROUP;
+  let firstRow = id / uniforms.columnTiles % uniforms.rowTiles * ROWS;
+  let firstColumn = id % uniforms.columnTiles * 8u * SUBGROUP;
   let z = id / uniforms.rowTiles / uniforms.columnTiles;
   let outer = z / uniforms.inner;
   let inner = z % uniforms.inner;

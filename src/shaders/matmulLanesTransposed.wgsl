@@ -1,7 +1,7 @@
 // y[z, i, j] = activate(sum_l a[z, i, l] * b[z, l, j] + bias[j]) + residual[z, i, j], the rows of a and of the transposed b side by side in fours.
 // For adapters that run subgroups on a CPU, as matmulLanes: one subgroup is a workgroup and computes ROWS x (4 * SUBGROUP)
 // elements. Here a lane loads four terms of a row of a, and four or eight of each of four columns of b.
-// Grid: a workgroup for each matrix of the batch, tile of columns and tile of rows, rows fastest. Reference:
+// Grid: a workgroup for each matrix of the batch, tile of rows and tile of columns, columns fastest. Reference:
 // src/ops/matmul.ts.
 
 enable subgroups;
@@ -87,8 +87,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
         @builtin(subgroup_invocation_id) lane: u32) {
   let id = group.y * grid.x + group.x;
   if (id >= uniforms.workgroups) { return; } // The whole workgroup leaves, so subgroups stay uniform.
-  let firstRow = id % uniforms.rowTiles * ROWS;
-  let firstColumn = id / uniforms.rowTiles % uniforms.columnTiles * 4u * SUBGROUP;
+  let firstRow = id / uniforms.columnTiles % uniforms.rowTiles * ROWS;
+  let firstColumn = id % uniforms.columnTiles * 4u * SUBGROUP;
   let z = id / uniforms.rowTiles / uniforms.columnTiles;
   let outer = z / uniforms.inner;
   let inner = z % uniforms.inner;

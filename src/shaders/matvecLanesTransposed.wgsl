@@ -1,7 +1,7 @@
 // y[z, i, j] = activate(sum_l a[z, i, l] * b[z, l, j] + bias[j]) + residual[z, i, j] for a single row i, the rows of the
 // transposed b side by side in fours. For adapters that run subgroups on a CPU, as matmulLanes: one subgroup is a workgroup
-// and computes four columns, whose terms the lanes share.
-// Grid: a workgroup for each matrix of the batch and four columns. Reference: src/ops/matmul.ts.
+// and computes 2 * SUBGROUP columns, two to a lane; the lanes load four elements of a each at once, and share them.
+// Grid: a workgroup for each matrix of the batch and 2 * SUBGROUP columns. Reference: src/ops/matmul.ts.
 
 enable subgroups;
 
@@ -13,6 +13,7 @@ struct Uniforms {
   aOffset: u32, aOuter: u32, aInner: u32, aRow: u32, aColumn: u32,
   bOffset: u32, bOuter: u32, bInner: u32, bRow: u32, bColumn: u32,
   yOffset: u32, yOuter: u32, yInner: u32, yRow: u32,
+  lanes: u32, each: u32,
   continues: u32, hasBias: u32, biasFormat: u32, firstColumn: u32, activation: u32, hasResidual: u32,
 }
 
@@ -65,41 +66,43 @@ fn halves(word: u32) -> vec2f {
   return vec2f(bitcast<f32>(word << 16u), bitcast<f32>(word & 0xffff0000u));
 }
 
+// Terms of a column from a vector of b: four in float32, eight in halves.
+fn product(low: vec4f, high: vec4f, words: vec4u) -> f32 {
+  if (FORMAT == 0u) { return dot(low, bitcast<vec4f>(words)); }
+  return dot(low, vec4f(halves(words.x), halves(words.y))) + dot(high, vec4f(halves(words.z), halves(words.w)));
+}
+
 @compute @workgroup_size(SUBGROUP)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3u,
         @builtin(subgroup_invocation_id) lane: u32) {
   let id = group.y * grid.x + group.x;
   if (id >= uniforms.workgroups) { return; } // The whole workgroup leaves, so subgroups stay uniform.
-  let firstColumn = id % uniforms.columnTiles * 4u;
+  let firstColumn = id % uniforms.columnTiles * 2u * SUBGROUP;
   let z = id / uniforms.rowTiles / uniforms.columnTiles;
   let outer = z / uniforms.inner;
   let inner = z % uniforms.inner;
-  let aStart = uniforms.aOffset + outer * uniforms.aOuter + inner * uniforms.aInner;
+  let aStart = (uniforms.aOffset + outer * uniforms.aOuter + inner * uniforms.aInner) / 4u;
   let bStart = uniforms.bOffset + outer * uniforms.bOuter + inner * uniforms.bInner;
   let yStart = uniforms.yOffset + outer * uniforms.yOuter + inner * uniforms.yInner;
 
-  // A vector has four terms in float32, eight in halves. Columns that are not there are computed from the last one, and
-  // not stored.
+  // Columns that are not there are computed from the last one, and not stored.
   let width = select(8u, 4u, FORMAT == 0u);
-  let bAt = (bStart + min(firstColumn + vec4u(0u, 1u, 2u, 3u), vec4u(uniforms.n - 1u)) * uniforms.bColumn) / width;
-  var sums = vec4f();
-  for (var l = lane; l < uniforms.k / width; l += SUBGROUP) {
-    let words = array(b[bAt.x + l], b[bAt.y + l], b[bAt.z + l], b[bAt.w + l]);
-    if (FORMAT == 0u) {
-      let x = a[aStart / 4u + l];
-      sums += vec4f(dot(x, bitcast<vec4f>(words[0])), dot(x, bitcast<vec4f>(words[1])),
-                    dot(x, bitcast<vec4f>(words[2])), dot(x, bitcast<vec4f>(words[3])));
-    } else {
-      let low = a[aStart / 4u + 2u * l];
-      let high = a[aStart / 4u + 2u * l + 1u];
-      for (var c = 0u; c < 4u; c++) {
-        let w = words[c];
-        sums[c] += dot(low, vec4f(halves(w.x), halves(w.y))) + dot(high, vec4f(halves(w.z), halves(w.w)));
-      }
+  let columns = firstColumn + lane + vec2u(0u, SUBGROUP);
+  var bAt = (bStart + min(columns, vec2u(uniforms.n - 1u)) * uniforms.bColumn) / width;
+  let vectors = uniforms.k / 4u; // Of a.
+  var sums = vec2f();
+  for (var first = 0u; first < vectors; first += SUBGROUP) {
+    let x = a[aStart + min(first + lane, vectors - 1u)];
+    for (var l = 0u; l < min(uniforms.lanes, vectors - first); l += width / 4u) {
+      let low = subgroupShuffle(x, l);
+      let high = subgroupShuffle(x, select(l + 1u, l, FORMAT == 0u));
+      sums += vec2f(product(low, high, b[bAt.x]), product(low, high, b[bAt.y]));
+      bAt += 1u;
     }
   }
 
-  let totals = vec4f(subgroupAdd(sums.x), subgroupAdd(sums.y), subgroupAdd(sums.z), subgroupAdd(sums.w));
-  let j = firstColumn + lane;
-  if (lane < 4u && j < uniforms.n) { finish(totals[lane], yStart, 0u, j); }
+  for (var c = 0u; c < uniforms.each; c++) {
+    let j = firstColumn + lane + c * SUBGROUP;
+    if (j < uniforms.n) { finish(select(sums.x, sums.y, c == 1u), yStart, 0u, j); }
+  }
 }

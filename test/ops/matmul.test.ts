@@ -5,12 +5,15 @@ import { tensor } from '../../src/ops/constant.ts';
 import { gelu } from '../../src/ops/gelu.ts';
 import { geluApproximate } from '../../src/ops/geluApproximate.ts';
 import { matmul } from '../../src/ops/matmul.ts';
+import { matmulLaunches } from '../../src/ops/matmulLaunches.ts';
 import { relu } from '../../src/ops/relu.ts';
 import { silu } from '../../src/ops/silu.ts';
 import { slice } from '../../src/ops/slice.ts';
 import { tanh } from '../../src/ops/tanh.ts';
 import { transpose } from '../../src/ops/transpose.ts';
+import { contiguous } from '../../src/ops/view.ts';
 import type { DType } from '../../src/tensor/dtype.ts';
+import type { KernelTraits } from '../../src/tensor/kernel.ts';
 import type { Shape } from '../../src/tensor/shape.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
 import { drawn, referenceValues } from '../support/draw.ts';
@@ -41,6 +44,39 @@ const drawnWithin = (shape: Shape, seed: number, dtype: DType = 'float32'): Tens
     shape.map((_, axis) => axis % 3),
     shape,
   );
+
+const software: KernelTraits = {
+  isSoftware: true,
+  maxBindingBytes: 2 ** 27,
+  offsetAlignment: 256,
+  maxWorkgroupsPerDimension: 65535,
+  maxInvocations: 1024,
+  workgroupBytes: 32768,
+  maxStorageBuffers: 8,
+  f16: true,
+  subgroups: 8,
+};
+const gpu: KernelTraits = { ...software, isSoftware: false, maxBindingBytes: 2 ** 31, subgroups: 32 };
+
+/** Launches for a of [m, k] and b of [k, n], which lies so, or as [n, k]. */
+const launches = (
+  [m, k, n]: readonly [number, number, number],
+  traits: KernelTraits,
+  { across = false, dtype = 'float32' as DType } = {},
+) =>
+  matmulLaunches({
+    inputs: [
+      { ...contiguous([m, k]), dtype: 'float32' },
+      across ? { shape: [k, n], strides: [1, k], offset: 0, dtype } : { ...contiguous([k, n]), dtype },
+    ],
+    output: { ...contiguous([m, n]), dtype: 'float32' },
+    attributes: {},
+    traits,
+    epilogue: {},
+  });
+
+const inner = (x: Tensor, y: Tensor): number =>
+  referenceValues(x).reduce((total, value, i) => total + value * referenceValues(y)[i]!, 0);
 
 describe('matmul', () => {
   it('sums products over the inner axis', () => {
@@ -103,6 +139,20 @@ describe('matmul', () => {
         { numRuns: 60 },
       ));
 
+    it('for every kernel at the edges of what it computes at once', async () => {
+      for (const dtype of ['float32', 'float16', 'bfloat16'] as const)
+        for (const [k, n] of [
+          [8, 8],
+          [64, 72],
+          [136, 56],
+          [1032, 264],
+          [7, 13],
+        ] as const)
+          for (const m of [1, 2, 8, 9, 33])
+            for (const b of [drawn([k, n], { seed: 2, dtype }), drawnAcross([k, n], 2, dtype)])
+              await expectAllAgree(matmul(drawn([m, k]), b), near(k));
+    });
+
     it('for drawn batches', () =>
       fc.assert(
         fc.asyncProperty(
@@ -159,4 +209,73 @@ describe('matmul', () => {
       await expectAgreesInParts(matmul(drawnAcross([600, 48], 1), drawn([48, 7], { seed: 2 })), 4096, near(48));
     });
   });
+
+  describe('chooses a kernel', () => {
+    const shader = (...args: Parameters<typeof launches>) => launches(...args).map((launch) => launch.shader);
+
+    it('for processors by how b lies in memory', () => {
+      expect(shader([1, 768, 3072], software)).toEqual(['matvecLanes']);
+      expect(shader([1, 768, 3072], software, { across: true })).toEqual(['matvecLanesTransposed']);
+      expect(shader([16, 768, 3072], software)).toEqual(['matmulLanes']);
+      expect(shader([16, 768, 3072], software, { across: true })).toEqual(['matmulLanesTransposed']);
+      expect(shader([16, 768, 3071], software)).toEqual(['matmulLanesStrided']);
+      expect(shader([1, 767, 3072], software, { across: true })).toEqual(['matmulLanesStrided']);
+      expect(shader([1, 768, 3076], software, { dtype: 'float16' })).toEqual(['matmulLanesStrided']);
+      expect(shader([1, 768, 3072], { ...software, subgroups: undefined })).toEqual(['matvec']);
+    });
+
+    it('for GPUs by size too', () => {
+      expect(shader([1, 768, 3072], gpu)).toEqual(['matvec']);
+      expect(shader([1, 768, 50257], gpu, { across: true })).toEqual(['matvecTransposed']);
+      expect(shader([1, 768, 50257], gpu)).toEqual(['matmul']);
+      expect(launches([2048, 768, 3072], gpu)[0]!.constants).toMatchObject({ LANES_X: 16, LANES_Y: 16, BLOCKS: 2 });
+      expect(launches([128, 768, 768], gpu)[0]!.constants).toMatchObject({ LANES_X: 8, LANES_Y: 8, BLOCKS: 1 });
+    });
+
+    it('whose pipeline does not depend on the length of a prompt', () => {
+      const constants = (m: number) => launches([m, 768, 3072], software)[0]!.constants;
+      expect(constants(100)).toEqual(constants(9));
+    });
+
+    it('and cuts what does not fit one binding', () => {
+      const parts = launches([4, 768, 50257], software, { across: true });
+      expect(parts.map(({ uniforms }) => uniforms.n)).toEqual([25216, 25041]);
+      const terms = launches([4, 768, 50257], software);
+      expect(terms.map(({ uniforms }) => [uniforms.k, uniforms.continues])).toEqual([
+        [384, 0],
+        [384, 1],
+      ]);
+      const rows = launches([2048, 64, 50257], software);
+      expect(rows.map(({ uniforms }) => uniforms.m)).toEqual([512, 512, 512, 512]);
+    });
+  });
+
+  it('has the gradients that its linearity asks for', () =>
+    fc.assert(
+      fc.property(
+        fc.constantFrom<readonly [Shape, Shape]>(
+          [[], []],
+          [[3], []],
+          [[], [3]],
+          [[2, 1], [3]],
+          [
+            [2, 3],
+            [1, 3],
+          ],
+        ),
+        fc.integer({ min: 1, max: 5 }),
+        ([batchA, batchB], n) => {
+          const [a, da] = [drawn([...batchA, 4, 3]), drawn([...batchA, 4, 3], { seed: 2 })];
+          const [b, db] = [drawn([...batchB, 3, n], { seed: 3 }), drawn([...batchB, 3, n], { seed: 4 })];
+          const y = matmul(a, b);
+          const dy = drawn(y.shape, { seed: 5 });
+          const [gradientA, gradientB] = y.op.vjp!({ inputs: [a, b], output: y, attributes: {} }, dy);
+          expect(gradientA!.shape).toEqual(a.shape);
+          expect(gradientB!.shape).toEqual(b.shape);
+          // The reference gives float32: seven digits.
+          expect(inner(gradientA!, da)).toBeCloseTo(inner(dy, matmul(da, b)), 5);
+          expect(inner(gradientB!, db)).toBeCloseTo(inner(dy, matmul(a, db)), 5);
+        },
+      ),
+    ));
 });
