@@ -82,7 +82,7 @@ const chooseLanes = ({ m, k, n, a, b, format }: MatmulCase, lanes: number): Matm
   });
   if (isInVectors('row', b, width, n) && k > 0)
     return rows === 1
-      ? { shader: 'matvecLanes', constants, rows, columns: 8 * lanes, uniforms: { lanes, each: 8 } }
+      ? { shader: 'matvecLanes', constants, rows, columns: 2 * width * lanes, uniforms: { lanes, each: 2 * width } }
       : tile('matmulLanes', 8);
   if (isInVectors('column', b, width, k) && isInVectors('row', a, 4, k))
     return rows === 1

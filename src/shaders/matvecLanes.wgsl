@@ -1,7 +1,7 @@
 // y[z, i, j] = activate(sum_l a[z, i, l] * b[z, l, j] + bias[j]) + residual[z, i, j] for a single row i, the columns of b side by
-// side in fours. For adapters that run subgroups on a CPU, as matmulLanes: one subgroup is a workgroup and computes
-// 8 * SUBGROUP columns, eight to a lane; the lanes load as many elements of a at once as they are, and share them.
-// Grid: a workgroup for each matrix of the batch and 8 * SUBGROUP columns. Reference: src/ops/matmul.ts.
+// side in fours. For adapters that run subgroups on a CPU, as matmulLanes: one subgroup is a workgroup and computes two
+// vectors of columns a lane; the lanes load as many elements of a at once as they are, and share them.
+// Grid: a workgroup for each matrix of the batch and 2 * SUBGROUP vectors. Reference: src/ops/matmul.ts.
 
 enable subgroups;
 
@@ -71,7 +71,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
         @builtin(subgroup_invocation_id) lane: u32) {
   let id = group.y * grid.x + group.x;
   if (id >= uniforms.workgroups) { return; } // The whole workgroup leaves, so subgroups stay uniform.
-  let firstColumn = id % uniforms.columnTiles * 8u * SUBGROUP;
+  let width = select(8u, 4u, FORMAT == 0u); // Columns of a vector.
+  let step = width * SUBGROUP;
+  let firstColumn = id % uniforms.columnTiles * 2u * step;
   let z = id / uniforms.rowTiles / uniforms.columnTiles;
   let outer = z / uniforms.inner;
   let inner = z % uniforms.inner;
@@ -79,36 +81,36 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
   let bStart = uniforms.bOffset + outer * uniforms.bOuter + inner * uniforms.bInner;
   let yStart = uniforms.yOffset + outer * uniforms.yOuter + inner * uniforms.yInner;
 
-  // float32: four columns here and four columns a subgroup's width further; halves: eight columns here. Columns that are
-  // not there are computed from the last ones, and not stored.
-  let width = select(8u, 4u, FORMAT == 0u);
-  let column = firstColumn + lane * width;
+  // Columns that are not there are computed from the last ones, and not stored.
+  let columns = firstColumn + lane * width + vec2u(0u, step);
+  var bAt = (bStart + min(columns, vec2u(uniforms.n - width))) / width;
   let bStep = uniforms.bRow / width;
-  var bAt = (bStart + min(column, uniforms.n - width)) / width;
-  var bAtHigh = (bStart + min(column + 4u * SUBGROUP, uniforms.n - 4u)) / 4u;
 
-  var low = vec4f();
-  var high = vec4f();
+  // Columns 0 to 3 and 4 to 7 of either vector; in float32 there are only the first.
+  var sums: array<vec4f, 4>;
   for (var first = 0u; first < uniforms.k; first += SUBGROUP) {
     let x = a[aStart + min(first + lane, uniforms.k - 1u) * uniforms.aColumn];
     for (var l = 0u; l < min(uniforms.lanes, uniforms.k - first); l++) {
       let term = subgroupShuffle(x, l);
-      let words = b[bAt];
+      let near = b[bAt.x];
+      let far = b[bAt.y];
       bAt += bStep;
       if (FORMAT == 0u) {
-        low += term * bitcast<vec4f>(words);
-        high += term * bitcast<vec4f>(b[bAtHigh]);
-        bAtHigh += bStep;
+        sums[0] += term * bitcast<vec4f>(near);
+        sums[2] += term * bitcast<vec4f>(far);
       } else {
-        low += term * vec4f(halves(words.x), halves(words.y));
-        high += term * vec4f(halves(words.z), halves(words.w));
+        sums[0] += term * vec4f(halves(near.x), halves(near.y));
+        sums[1] += term * vec4f(halves(near.z), halves(near.w));
+        sums[2] += term * vec4f(halves(far.x), halves(far.y));
+        sums[3] += term * vec4f(halves(far.z), halves(far.w));
       }
     }
   }
 
-  let sums = array(low, high);
+  // Only this copy is indexed by a variable, so that compilers can tell the sums apart.
+  var results = sums;
   for (var c = 0u; c < uniforms.each; c++) {
-    let j = column + c + select(0u, 4u * SUBGROUP - 4u, FORMAT == 0u && c >= 4u);
-    if (j < uniforms.n) { finish(sums[c / 4u][c % 4u], yStart, 0u, j); }
+    let j = firstColumn + lane * width + c / width * step + c % width;
+    if (j < uniforms.n) { finish(results[c / width * 2u + c % width / 4u][c % 4u], yStart, 0u, j); }
   }
 }
