@@ -1,4 +1,5 @@
-// y[z, i, j] = activate(sum_l a[z, i, l] * b[z, l, j] + bias[j]) + residual[z, i, j], the rows of a and of the transposed b side by side in fours.
+// y[z, i, j] = activate(sum_l a[z, i, l] * b[z, l, j] + bias[j]) + residual[z, i, j];
+// the rows of a and of the transposed b side by side in fours.
 // For adapters that run subgroups on a CPU, as matmulLanes: one subgroup is a workgroup and computes ROWS x (4 * SUBGROUP)
 // elements. Here a lane loads four terms of a row of a, and four or eight of each of four columns of b.
 // Grid: a workgroup for each matrix of the batch, tile of rows and tile of columns, columns fastest. Reference:

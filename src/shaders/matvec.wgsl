@@ -1,6 +1,6 @@
-// y[z, i, j] = activate(sum_l a[z, i, l] * b[z, l, j] + bias[j]) + residual[z, i, j] for a single row i, the columns of b side by
-// side in fours. A workgroup computes LANES_X vectors of columns; the terms are spread over LANES_Y invocations, whose sums
-// meet in workgroup memory.
+// y[z, i, j] = activate(sum_l a[z, i, l] * b[z, l, j] + bias[j]) + residual[z, i, j]
+// for a single row i, the columns of b side by side in fours. A workgroup computes LANES_X vectors of columns; the terms
+// are spread over LANES_Y invocations, whose sums meet in workgroup memory.
 // Grid: a workgroup for each matrix of the batch and LANES_X vectors of columns. Reference: src/ops/matmul.ts.
 
 override FORMAT: u32 = 0;   // Of b: 0 float32, 1 float16, 2 bfloat16; halves are two to a word, and lie in eights.

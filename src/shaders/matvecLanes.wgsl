@@ -1,6 +1,7 @@
-// y[z, i, j] = activate(sum_l a[z, i, l] * b[z, l, j] + bias[j]) + residual[z, i, j] for a single row i, the columns of b side by
-// side in fours. For adapters that run subgroups on a CPU, as matmulLanes: one subgroup is a workgroup and computes two
-// vectors of columns a lane; the lanes load as many elements of a at once as they are, and share them.
+// y[z, i, j] = activate(sum_l a[z, i, l] * b[z, l, j] + bias[j]) + residual[z, i, j]
+// for a single row i, the columns of b side by side in fours. For adapters that run subgroups on a CPU, as matmulLanes: one
+// subgroup is a workgroup and computes two vectors of columns a lane; the lanes load as many elements of a at once as they
+// are, and share them.
 // Grid: a workgroup for each matrix of the batch and 2 * SUBGROUP vectors. Reference: src/ops/matmul.ts.
 
 enable subgroups;

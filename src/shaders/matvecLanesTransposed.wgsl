@@ -1,6 +1,7 @@
-// y[z, i, j] = activate(sum_l a[z, i, l] * b[z, l, j] + bias[j]) + residual[z, i, j] for a single row i, the rows of the
-// transposed b side by side in fours. For adapters that run subgroups on a CPU, as matmulLanes: one subgroup is a workgroup
-// and computes 2 * SUBGROUP columns, two to a lane; the lanes load four elements of a each at once, and share them.
+// y[z, i, j] = activate(sum_l a[z, i, l] * b[z, l, j] + bias[j]) + residual[z, i, j]
+// for a single row i, the rows of the transposed b side by side in fours. For adapters that run subgroups on a CPU, as
+// matmulLanes: one subgroup is a workgroup and computes 2 * SUBGROUP columns, two to a lane; the lanes load four elements
+// of a each at once, and share them.
 // Grid: a workgroup for each matrix of the batch and 2 * SUBGROUP columns. Reference: src/ops/matmul.ts.
 
 enable subgroups;

@@ -1,6 +1,6 @@
-// y[z, i, j] = activate(sum_l a[z, i, l] * b[z, l, j] + bias[j]) + residual[z, i, j] for a single row i, the rows of the
-// transposed b side by side in fours. A workgroup computes LANES_Y columns; the terms of each are spread over LANES_X
-// invocations, whose sums meet in workgroup memory.
+// y[z, i, j] = activate(sum_l a[z, i, l] * b[z, l, j] + bias[j]) + residual[z, i, j]
+// for a single row i, the rows of the transposed b side by side in fours. A workgroup computes LANES_Y columns; the terms
+// of each are spread over LANES_X invocations, whose sums meet in workgroup memory.
 // Grid: a workgroup for each matrix of the batch and LANES_Y columns. Reference: src/ops/matmul.ts.
 
 override FORMAT: u32 = 0;   // Of b: 0 float32, 1 float16, 2 bfloat16; halves are two to a word, and lie in eights.
