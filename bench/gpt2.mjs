@@ -5,8 +5,7 @@ import { readFileSync } from 'node:fs';
 import { GPT2CausalLM, getDevice } from '../dist/index.js';
 import { cast } from '../dist/ops/cast.js';
 import { matmul } from '../dist/ops/matmul.js';
-import { normal } from '../dist/ops/normal.js';
-import { key } from '../dist/ops/random.js';
+import { key, normal } from '../dist/ops/random.js';
 import { transpose } from '../dist/ops/transpose.js';
 import { generateTokens } from '../dist/tasks/generation.js';
 

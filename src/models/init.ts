@@ -1,8 +1,7 @@
 import { broadcastTo } from '../ops/broadcastTo.ts';
 import { constant } from '../ops/constant.ts';
 import { multiply } from '../ops/multiply.ts';
-import { normal } from '../ops/normal.ts';
-import { foldIn, key } from '../ops/random.ts';
+import { foldIn, key, normal } from '../ops/random.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { Tree } from '../tensor/tree.ts';
 import type { ParamPath, WeightTable } from './weightEntry.ts';
@@ -44,7 +43,7 @@ export const initWeights = ({ entries }: WeightTable, seed: number, start: (path
         path,
         how === 'zeros' || how === 'ones'
           ? broadcastTo(constant(how === 'ones' ? 1 : 0), shape)
-          : multiply(normal(foldIn(root, constant(i, { dtype: 'int32' })), shape), how.deviation),
+          : multiply(normal(foldIn(root, i), shape), how.deviation),
       ] as const;
     }),
   );

@@ -19,7 +19,8 @@ describe('views', () => {
 
   it('transpose turns rows into columns', () => expect(values(transpose(x))).toEqual([0, 3, 1, 4, 2, 5]));
   it('slice takes a box', () => expect(values(sliceAxis(x, 1, -2))).toEqual([1, 2, 4, 5]));
-  it('broadcastTo repeats', () => expect(values(broadcastTo(sliceAxis(x, 0, 0, 1), [2, 3]))).toEqual([0, 1, 2, 0, 1, 2]));
+  it('broadcastTo repeats', () =>
+    expect(values(broadcastTo(sliceAxis(x, 0, 0, 1), [2, 3]))).toEqual([0, 1, 2, 0, 1, 2]));
   it('reshape after transpose reads in the new order', () =>
     expect(values(reshape(transpose(x), [6]))).toEqual([0, 3, 1, 4, 2, 5]));
   it('reshape refuses another number of elements', () =>

@@ -41,7 +41,8 @@ export interface GeneratedLaunch {
 }
 
 const WORKGROUP = 64;
-const PER_LANE = 4;
+/** Elements a lane computes: starting a workgroup is dear on an adapter that runs them on the processor. */
+const perLane = ({ isSoftware }: KernelTraits): number => (isSoftware ? 16 : 4);
 
 /** Part of an iteration space. */
 interface Box {
@@ -178,6 +179,7 @@ const generateBox = (
   const total = count(box.size);
   const rank = box.size.length;
   const packed = isPacked(chain.dtype);
+  const each = perLane(traits);
   const uniforms: Record<string, number> = { total };
   const buffers: Record<string, GeneratedLaunch['buffers'][string]> = {};
   const declarations: string[] = [];
@@ -297,8 +299,8 @@ ${lines('  ', [...index, ...body])}
 }
 @compute @workgroup_size(${WORKGROUP})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let first = (group.y * grid.x + group.x) * ${WORKGROUP * PER_LANE}u + lane;
-  for (var k = 0u; k < ${PER_LANE}u; k++) {
+  let first = (group.y * grid.x + group.x) * ${WORKGROUP * each}u + lane;
+  for (var k = 0u; k < ${each}u; k++) {
     let w = first + k * ${WORKGROUP}u;
 ${store}
   }
@@ -308,6 +310,6 @@ ${store}
     source,
     uniforms,
     buffers,
-    workgroups: Math.ceil((packed ? Math.ceil(total / 2) : total) / (WORKGROUP * PER_LANE)),
+    workgroups: Math.ceil((packed ? Math.ceil(total / 2) : total) / (WORKGROUP * each)),
   };
 };
