@@ -54,11 +54,11 @@ type LoopState = {
   readonly sampler: Tree;
 };
 
-interface Loop<Params extends Tree> {
-  /** (params, prompt ids of the prefill, all tokens, mask, place of the first new token, keys) to a state. */
-  readonly prefill: Compiled<readonly [Params, Tensor, Tensor, Tensor, Tensor, Tensor], LoopState>;
-  /** (state, params, mask) to the next state. */
-  readonly step: Compiled<readonly [LoopState, Params, Tensor], LoopState>;
+interface Loop {
+  /** (prompt ids of the prefill, all tokens, mask, place of the first new token, keys) to a state. */
+  readonly prefill: Compiled<readonly [Tensor, Tensor, Tensor, Tensor, Tensor], LoopState>;
+  /** (state, mask) to the next state. */
+  readonly step: Compiled<readonly [LoopState, Tensor], LoopState>;
 }
 
 /** Column `index` of `x [batch, length]`, as `[batch, 1]`. */
@@ -69,34 +69,34 @@ const column = (x: Tensor, index: Tensor): Tensor =>
 const write = (tokens: Tensor, mask: Tensor, index: Tensor, next: Tensor): Tensor =>
   sliceUpdate(tokens, [0, index], where(notEqual(column(mask, index), 0), column(tokens, index), expandDims(next, -1)));
 
-const compileLoop = <Params extends Tree>(
-  device: Device,
-  model: CausalModel<Params>,
-  sampler: Sampler,
-): Loop<Params> => ({
-  prefill: device.compile(
-    (params: Params, prompt: Tensor, tokens: Tensor, mask: Tensor, index: Tensor, keys: Tensor) => {
-      const [batch = 0, width = 0] = prompt.shape;
-      const capacity = tokens.shape[1]!;
-      const { hidden, presents } = model.apply(params, { tokenIds: prompt });
-      // Rows of the last given token: only its logits are needed.
-      const rows = add(multiply(arange(batch), width), subtract(index, 1));
-      const last = take(reshape(hidden, [batch * width, hidden.shape[2]!]), rows);
-      const [next, state] = sampler.step(sampler.init({ keys, position: index }), model.logits(params, last));
-      const grow = (fresh: Tensor): Tensor =>
-        width === capacity
-          ? fresh
-          : sliceUpdate(broadcastTo(constant(0), [batch, capacity, ...fresh.shape.slice(2)]), [0, 0, 0, 0], fresh);
-      return {
-        tokens: write(tokens, mask, index, next),
-        index: add(index, 1),
-        cache: presents.map(({ key, value }) => ({ key: grow(key), value: grow(value) })),
-        sampler: state,
-      };
-    },
-  ),
+/** Parameters are part of the traced functions, not arguments: views of stored tensors stay views. */
+const compileLoop = <Params extends Tree>({
+  device,
+  model,
+  params,
+  sampler,
+}: Pick<GenerationRequest<Params>, 'device' | 'model' | 'params' | 'sampler'>): Loop => ({
+  prefill: device.compile((prompt: Tensor, tokens: Tensor, mask: Tensor, index: Tensor, keys: Tensor) => {
+    const [batch = 0, width = 0] = prompt.shape;
+    const capacity = tokens.shape[1]!;
+    const { hidden, presents } = model.apply(params, { tokenIds: prompt });
+    // Rows of the last given token: only its logits are needed.
+    const rows = add(multiply(arange(batch), width), subtract(index, 1));
+    const last = take(reshape(hidden, [batch * width, hidden.shape[2]!]), rows);
+    const [next, state] = sampler.step(sampler.init({ keys, position: index }), model.logits(params, last));
+    const grow = (fresh: Tensor): Tensor =>
+      width === capacity
+        ? fresh
+        : sliceUpdate(broadcastTo(constant(0), [batch, capacity, ...fresh.shape.slice(2)]), [0, 0, 0, 0], fresh);
+    return {
+      tokens: write(tokens, mask, index, next),
+      index: add(index, 1),
+      cache: presents.map(({ key, value }) => ({ key: grow(key), value: grow(value) })),
+      sampler: state,
+    };
+  }),
   step: device.compile(
-    (state: LoopState, params: Params, mask: Tensor) => {
+    (state: LoopState, mask: Tensor) => {
       const { tokens, index } = state;
       const position = subtract(index, 1);
       const cache: Cache = { layers: state.cache, position };
@@ -109,7 +109,7 @@ const compileLoop = <Params extends Tree>(
   ),
 });
 
-const loops = new WeakMap<Device, WeakMap<object, WeakMap<Sampler, Loop<Tree>>>>();
+const loops = new WeakMap<Device, WeakMap<object, WeakMap<Sampler, Loop>>>();
 
 const remembered = <K extends object, V>(map: WeakMap<K, V>, key: K, make: () => V): V => {
   let value = map.get(key);
@@ -120,13 +120,11 @@ const remembered = <K extends object, V>(map: WeakMap<K, V>, key: K, make: () =>
   return value;
 };
 
-/** The compiled loop of a model and a sampler on a device: traced once, its plans replayed by every later call. */
-const loopOf = <Params extends Tree>({ device, model, sampler }: GenerationRequest<Params>): Loop<Params> => {
-  const ofDevice = remembered(loops, device, () => new WeakMap<object, WeakMap<Sampler, Loop<Tree>>>());
-  const ofModel = remembered(ofDevice, model, () => new WeakMap<Sampler, Loop<Tree>>());
-  return remembered(ofModel, sampler, () =>
-    compileLoop(device, model as unknown as CausalModel<Tree>, sampler),
-  ) as unknown as Loop<Params>;
+/** The compiled loop of a model's parameters and a sampler: traced once, its plans replayed by every later call. */
+const loopOf = <Params extends Tree>(request: GenerationRequest<Params>): Loop => {
+  const ofDevice = remembered(loops, request.device, () => new WeakMap<object, WeakMap<Sampler, Loop>>());
+  const ofParams = remembered(ofDevice, request.params, () => new WeakMap<Sampler, Loop>());
+  return remembered(ofParams, request.sampler, () => compileLoop(request));
 };
 
 /** Given tokens of the row that has fewest. */
@@ -171,7 +169,7 @@ const MOST_STEPS = 32;
 export async function* generateTokens<Params extends Tree>(
   request: GenerationRequest<Params>,
 ): AsyncGenerator<GenerationProgress, GenerationProgress> {
-  const { device, params, prompt, stopTokenIds, keys, signal } = request;
+  const { device, prompt, stopTokenIds, keys, signal } = request;
   const { batch, length } = prompt;
   const start = shortestPrompt(prompt);
   let progress: GenerationProgress = { tokenIds: prompt.tokenIds, end: start };
@@ -188,7 +186,6 @@ export async function* generateTokens<Params extends Tree>(
   let state: LoopState | undefined;
   try {
     state = await loop.prefill.run(
-      params,
       int32(given, [batch, width]),
       int32(prompt.tokenIds, [batch, length]),
       mask!,
@@ -222,7 +219,7 @@ export async function* generateTokens<Params extends Tree>(
       signal?.throwIfAborted();
       began = performance.now();
       taken = Math.min(steps, length - end);
-      state = await loop.step.repeat(taken, state, params, mask!);
+      state = await loop.step.repeat(taken, state, mask!);
       end += taken;
     }
   } finally {

@@ -106,7 +106,7 @@ export const createWebGPU = (device: GPUDevice, traits: WebGPU['traits']): WebGP
         [...scopes].reverse().map(async (scope) => [scope, await device.popErrorScope()] as const),
       );
     }
-    for (const [problem, error] of await complaints)
+    for (const [problem, error] of await patiently(complaints))
       if (error !== null) {
         const op = opIn(error.message);
         throw new DeviceError(problem, `${op ?? 'evaluate'}: the device reports ${problem}: ${error.message}`, op);

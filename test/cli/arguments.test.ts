@@ -1,0 +1,46 @@
+import * as E from 'fp-ts/lib/Either.js';
+import { describe, expect, it } from 'vitest';
+import { parseCommand } from '../../src/cli/arguments.ts';
+
+const parse = (...args: string[]) => parseCommand(args, () => 42);
+
+describe('purelm’s command line', () => {
+  it('generates by default from the preset that ships, with a seed of its own', () => {
+    const command = parse('generate');
+    expect(command).toMatchObject(
+      E.right({ command: 'generate', preset: 'gpt2_tiny_en', prompts: [], seed: 42, json: false }),
+    );
+    expect(E.isRight(command) && command.right.command === 'generate' && command.right.sampler.name).toBe('top_k');
+  });
+
+  it('takes all its options; the last of two counts', () => {
+    const command = parse(
+      ...['generate', '--temperature', '0.7', '--prompt', 'a', '--prompt', 'b', '--max-length', '9', '--top-p', '0.5'],
+      ...['--seed', '7', '--device', 'reference', '--json', '--temperature', '0.9', '--preset', './x'],
+    );
+    expect(command).toMatchObject(
+      E.right({ prompts: ['a', 'b'], maxLength: 9, seed: 7, device: 'reference', json: true, preset: './x' }),
+    );
+    expect(E.isRight(command) && command.right.command === 'generate' && command.right.sampler.name).toBe('top_p');
+  });
+
+  it.each([
+    [['generate', '--sampler', 'best'], 'expected greedy, top_k, top_p or random, got best'],
+    [['generate', '--sampler', 'greedy', '--top-k', '3'], '--top-k: expected only with a sampler that uses it'],
+    [['generate', '--top-k', 'three'], '--top-k: expected a number, got three'],
+    [['generate', '--seed', '1.5'], '--seed: expected a whole number'],
+    [['generate', '--device', 'gpu'], '--device: expected webgpu, reference or auto, got gpu'],
+    [['generate', 'hello'], 'is a prompt meant? use --prompt'],
+    [['generate', '--unknown'], '--unknown'],
+    [['train'], 'expected generate, doctor, setup or help, got train'],
+    [['generate', '--temperature', '0'], 'a temperature above 0'],
+  ])('refuses %j', (args, message) => {
+    const command = parse(...args);
+    expect(E.isLeft(command) && command.left).toContain(message);
+  });
+
+  it('helps', () => {
+    expect(parse()).toEqual(E.right({ command: 'help' }));
+    expect(parse('--version')).toEqual(E.right({ command: 'version' }));
+  });
+});
