@@ -1,4 +1,4 @@
-import { count, formatShape, type Shape } from '../tensor/shape.ts';
+import { count, type Shape } from '../tensor/shape.ts';
 
 /** Whose files a preset holds: KerasHub's or transformers'. Each keeps its own library's names and arithmetic. */
 export type PresetLayout = 'keras' | 'transformers';
@@ -59,6 +59,3 @@ export const columns = (name: string, shape: Shape, part: number, of: number): W
 /** How many numbers the parameters of a table are. */
 export const countParams = ({ entries }: WeightTable): number =>
   entries.reduce((total, { shape }) => total + count(shape), 0);
-
-/** `transformerLayers[0].attention.query.kernel [24, 3, 8]`, for messages. */
-export const formatEntry = ({ path, shape }: WeightEntry): string => `${formatPath(path)} ${formatShape(shape)}`;

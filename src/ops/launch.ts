@@ -1,6 +1,5 @@
-import { type DType, deviceBytes } from '../tensor/dtype.ts';
-import type { Binding, ByteRange, KernelTraits, Operand } from '../tensor/kernel.ts';
-import { count } from '../tensor/shape.ts';
+import type { DType } from '../tensor/dtype.ts';
+import type { Binding, ByteRange, KernelTraits } from '../tensor/kernel.ts';
 
 /** Binds input `index`, whole or in part. */
 export const input = (index: number, range?: ByteRange): Binding =>
@@ -12,10 +11,6 @@ export const output = (range?: ByteRange): Binding =>
 
 /** Binds memory of the launch's own, the same for equal `index` within one op. */
 export const scratch = (index: number, bytes: number): Binding => ({ of: 'scratch', index, bytes });
-
-/** Bytes that an operand's elements take on the device when they are contiguous, rounded up to whole words. */
-export const operandBytes = ({ shape, dtype }: Pick<Operand, 'shape' | 'dtype'>): number =>
-  Math.ceil((count(shape) * deviceBytes(dtype)) / 4) * 4;
 
 /** Some rows of something: `[start, end)`. */
 export interface Rows {

@@ -318,15 +318,9 @@ export const plan = (outputs: readonly Tensor[], { traits, inputs = [], donated 
     return { kind: 'load', buffer: at, dtype: root.dtype, layout: spread };
   };
 
-  const copyChain = (from: Seen, shape: Shape, dtype: DType, list: number[] = []): Chain => ({
-    shape,
-    dtype,
-    values: [read(from, shape, list)],
-  });
-
   const copy = (from: Seen, shape: Shape, dtype: DType, target: number, label: string): void => {
     const list: number[] = [];
-    emitChain(label, copyChain(from, shape, dtype, list), list, target);
+    emitChain(label, { shape, dtype, values: [read(from, shape, list)] }, list, target);
   };
 
   const contiguousCopies = new Map<Tensor, number>();
