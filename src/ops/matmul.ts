@@ -7,7 +7,7 @@ import { matmulLaunches } from './matmulLaunches.ts';
 import { apply, defineOp } from './op.ts';
 import { reshape } from './reshape.ts';
 import { asFloat32 } from './rows.ts';
-import { sum } from './sum.ts';
+import { sumTo } from './sumTo.ts';
 import { transpose } from './transpose.ts';
 
 const batchOf = (shape: Shape): Shape => shape.slice(0, -2);
@@ -51,15 +51,6 @@ const transposed = (x: Tensor): Tensor => {
   );
 };
 
-/** A cotangent summed over the batch axes that its tensor was broadcast along. */
-const sumToShape = (dx: Tensor, shape: Shape): Tensor => {
-  const extra = dx.shape.length - shape.length;
-  const axes = dx.shape.flatMap((size, axis) =>
-    axis < extra || (shape[axis - extra] === 1 && size !== 1) ? [axis] : [],
-  );
-  return axes.length === 0 ? dx : reshape(sum(dx, { axis: axes, keepDims: true }), shape);
-};
-
 const matmulOp = defineOp<object>({
   name: 'matmul',
 
@@ -101,8 +92,8 @@ const matmulOp = defineOp<object>({
     const [a, b] = inputs as readonly [Tensor, Tensor];
     const rows = (x: Tensor): Tensor => reshape(x, [count(x.shape.slice(0, -1)), x.shape.at(-1)!]);
     return [
-      sumToShape(matmul(dy, transposed(b)), a.shape),
-      b.shape.length === 2 ? matmul(transposed(rows(a)), rows(dy)) : sumToShape(matmul(transposed(a), dy), b.shape),
+      sumTo(matmul(dy, transposed(b)), a.shape),
+      b.shape.length === 2 ? matmul(transposed(rows(a)), rows(dy)) : sumTo(matmul(transposed(a), dy), b.shape),
     ];
   },
 
