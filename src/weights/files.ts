@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { type FileHandle, open, rename, stat, unlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { type FileHandle, mkdir, open, readdir, realpath, rename, rm, stat, unlink } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import * as E from 'fp-ts/lib/Either.js';
 import type * as T from 'fp-ts/lib/Task.js';
 import type * as TE from 'fp-ts/lib/TaskEither.js';
 import { ArgumentError } from '../tensor/errors.ts';
-import { fail, PresetError, toPresetError, type WeightsError, weightsError } from './errors.ts';
+import { fail, firstFew, PresetError, toPresetError, type WeightsError, weightsError } from './errors.ts';
 
 // The only file of this room that touches the file system.
 
@@ -141,31 +141,147 @@ export const inFolder = (folder: string, name: string, source: string): E.Either
     : E.right(join(folder, name));
 };
 
+/** Bytes to be written, piece by piece. */
+export type Content = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+
+const token = (): string => randomBytes(6).toString('hex');
+
+const problemOf = (path: string, error: unknown): E.Either<WeightsError, never> => {
+  if (error instanceof PresetError) return E.left({ _tag: error._tag, message: error.message, path });
+  // What makes the content may fail for reasons of its own: only the system's refusals are ours.
+  if (typeof error === 'object' && error !== null && 'syscall' in error) return E.left(ioError(path, 'written', error));
+  throw error;
+};
+
+/** Writes a new file and waits until it is on the disk. */
+const writeNew = async (path: string, content: Content): Promise<void> => {
+  const handle = await open(path, 'wx');
+  try {
+    for await (const bytes of content) {
+      for (let done = 0; done < bytes.length; )
+        done += (await handle.write(bytes, done, bytes.length - done)).bytesWritten;
+    }
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+};
+
+/** Waits until a folder's names are on the disk, where the system can do that. */
+const syncFolder = async (path: string): Promise<void> => {
+  const handle = await open(path, 'r').catch(() => undefined);
+  await handle?.sync().catch(() => undefined);
+  await handle?.close();
+};
+
 /**
- * Writes a file whole or not at all: into a temporary file beside it, which then takes its name. When anything fails the
- * old file is as it was and the temporary one is gone.
+ * Writes a file whole or not at all: into a temporary file beside it, which then takes its name. When anything fails, a
+ * crash included, the old file is as it was; but for a crash, the temporary one is gone.
+ *
+ * @param path - What was there is replaced in the end.
+ * @param content - Pieces, written as they come. What it throws comes through: a PresetError as a left.
  */
 export const writeAtomically =
-  (path: string, content: AsyncIterable<Uint8Array>): TE.TaskEither<WeightsError, void> =>
+  (path: string, content: Content): TE.TaskEither<WeightsError, void> =>
   async () => {
-    const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
+    const temporary = `${path}.${token()}.tmp`;
     try {
-      const handle = await open(temporary, 'wx');
-      try {
-        for await (const bytes of content) {
-          for (let done = 0; done < bytes.length; )
-            done += (await handle.write(bytes, done, bytes.length - done)).bytesWritten;
-        }
-        await handle.sync();
-      } finally {
-        await handle.close();
-      }
+      await writeNew(temporary, content);
       await rename(temporary, path);
+      await syncFolder(dirname(path));
       return E.right(undefined);
     } catch (error) {
       await unlink(temporary).catch(() => undefined);
-      if (error instanceof PresetError) return E.left({ _tag: error._tag, message: error.message, path });
-      if (error instanceof ArgumentError) throw error;
-      return E.left(ioError(path, 'written', error));
+      return problemOf(path, error);
+    }
+  };
+
+/** A file of a folder to be written; the name may lead into folders below: `assets/tokenizer/merges.txt`. */
+export interface FileToWrite {
+  readonly name: string;
+  readonly content: Content;
+}
+
+/** Where a folder stands aside while a new one takes its place. */
+const asideOf = (path: string): string => `${path}.purelm-old`;
+
+/**
+ * Puts a folder back that a crash left aside: there is a moment, between two renames, when neither the old folder nor
+ * the new one has the name. Call it before a folder is read that `writeFolderAtomically` writes.
+ */
+export const restoreFolder =
+  (path: string): TE.TaskEither<WeightsError, void> =>
+  async () => {
+    const own = resolve(path);
+    try {
+      if ((await kindOf(own)()) === 'nothing' && (await kindOf(asideOf(own))()) === 'folder')
+        await rename(asideOf(own), own);
+      return E.right(undefined);
+    } catch (error) {
+      return problemOf(path, error);
+    }
+  };
+
+/**
+ * Writes a folder whole or not at all: into a temporary folder beside it, which then takes its name. When anything fails
+ * the old folder is as it was; after a crash `restoreFolder` sees to that.
+ *
+ * @param path - The folder. One that is there is replaced, but only if all that it holds at its top may go.
+ * @param files - Written in this order, each as its content comes.
+ * @param replaceable - Which names at the top of an old folder may go. Default: those that are written now.
+ */
+export const writeFolderAtomically =
+  (
+    path: string,
+    files: Iterable<FileToWrite>,
+    replaceable: (name: string) => boolean = () => false,
+  ): TE.TaskEither<WeightsError, void> =>
+  async () => {
+    let temporary: string | undefined;
+    try {
+      const restored = await restoreFolder(path)();
+      if (E.isLeft(restored)) return restored;
+      const target = await realpath(path).catch(() => resolve(path));
+      const aside = asideOf(target);
+      const all = [...files];
+      const own = new Set(all.map(({ name }) => name.split('/')[0]!));
+      const there = (await kindOf(target)()) === 'nothing' ? undefined : await readdir(target);
+      const foreign = there?.filter((name) => !own.has(name) && !replaceable(name)) ?? [];
+      if (foreign.length > 0)
+        return fail(
+          'InputOutput',
+          path,
+          `expected a folder to replace, but it holds ${firstFew(foreign.map((name) => JSON.stringify(name)))} besides; choose a folder of its own`,
+        );
+      await mkdir(dirname(target), { recursive: true });
+      temporary = `${target}.${token()}.tmp`;
+      await mkdir(temporary);
+      const folders = new Set([temporary]);
+      for (const { name, content } of all) {
+        const file = inFolder(temporary, name, '');
+        if (E.isLeft(file))
+          throw new ArgumentError(`writeFolderAtomically: expected a name in the folder, got ${name}`);
+        await mkdir(dirname(file.right), { recursive: true });
+        folders.add(dirname(file.right));
+        await writeNew(file.right, content);
+      }
+      for (const folder of folders) await syncFolder(folder);
+      // An old folder is left aside only by a crash after the new one was in place.
+      await rm(aside, { recursive: true, force: true });
+      if (there !== undefined) await rename(target, aside);
+      try {
+        await rename(temporary, target);
+      } catch (error) {
+        if (there !== undefined) await rename(aside, target);
+        throw error;
+      }
+      temporary = undefined;
+      await syncFolder(dirname(target));
+      await rm(aside, { recursive: true, force: true });
+      return E.right(undefined);
+    } catch (error) {
+      return problemOf(path, error);
+    } finally {
+      if (temporary !== undefined) await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
     }
   };

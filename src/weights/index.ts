@@ -2,6 +2,7 @@ export type { PresetLayout } from '../models/weightEntry.ts';
 export { type Checkpoint, pieceBytes, pieces, type StoredDType, type StoredTensor, storedBytes } from './checkpoint.ts';
 export { PresetError, toPresetError, type WeightsError } from './errors.ts';
 export { type Family, families } from './families.ts';
+export { type Content, type FileToWrite, restoreFolder, writeAtomically, writeFolderAtomically } from './files.ts';
 export { openH5 } from './h5.ts';
 export { type MatchedWeight, matchWeights } from './matchWeights.ts';
 export { openPreset, type Preset } from './preset.ts';
