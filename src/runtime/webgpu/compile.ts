@@ -1,5 +1,6 @@
 import { leafStorage, placeholder } from '../../ops/constant.ts';
 import { ArgumentError } from '../../tensor/errors.ts';
+import type { NDArray } from '../../tensor/ndarray.ts';
 import type { Storage } from '../../tensor/storage.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { leaves, signature, type Tree, withLeaves } from '../../tensor/tree.ts';
@@ -26,12 +27,20 @@ export interface CompileOptions {
   readonly donate?: readonly number[];
 }
 
+/** Memory of a traced function, and the buffers it is bound to. */
+interface Ready {
+  readonly prepared: Prepared;
+  readonly inputs: readonly GPUBuffer[];
+  /** Buffers of our own for arguments that come from the host, by their place: written anew for each run. */
+  readonly hosted: ReadonlyMap<number, GPUBuffer>;
+}
+
 interface Traced<Result> {
   readonly plan: Plan;
   readonly result: Result;
   readonly donated: ReadonlyMap<number, number>;
   readonly donates: ReadonlySet<number>;
-  ready: { readonly prepared: Prepared; readonly inputs: readonly GPUBuffer[] } | undefined;
+  ready: Ready | undefined;
 }
 
 /** Outputs that can take over a donated input: in order, each the first free one of its shape and dtype. */
@@ -96,6 +105,7 @@ export const compile = <Arguments extends readonly Tree[], Result extends Tree>(
 
   const forget = (traced: Traced<Result>): void => {
     traced.ready?.prepared.release();
+    for (const buffer of traced.ready?.hosted.values() ?? []) gpu.pool.release(buffer);
     traced.ready = undefined;
   };
 
@@ -110,19 +120,40 @@ export const compile = <Arguments extends readonly Tree[], Result extends Tree>(
       throw new ArgumentError(
         `repeat: expected a function whose results all take over donated arguments, got ${outputs.length - donated.size} results that do not`,
       );
-    // Arguments that are expressions or host values come to the device first.
+    // Expressions are computed first; host values are written into buffers that stay from run to run.
     const given = args.flatMap(leaves);
-    const pending = given.filter((tensor) => leafStorage(tensor)?.kind !== 'resident');
+    const hostArray = (i: number): NDArray | undefined => {
+      const storage = donates.has(i) ? undefined : leafStorage(given[i]!);
+      return storage?.kind === 'host' ? storage.array : undefined;
+    };
+    const pending = given.filter((tensor, i) => leafStorage(tensor)?.kind !== 'resident' && hostArray(i) === undefined);
     const realized = new Map<Tensor, Tensor>();
     for (const [i, tensor] of (await realize(gpu, pending)).entries()) realized.set(pending[i]!, tensor);
     const tensors = given.map((tensor) => realized.get(tensor) ?? tensor);
-    const inputs = tensors.map(
-      (tensor, i) => gpu.bufferOf(leafStorage(tensor) as Storage, tensor.dtype, `argument ${i}`).buffer,
-    );
-    if (traced.ready !== undefined && !isSame(traced.ready.inputs, inputs)) forget(traced);
     let buffers: readonly GPUBuffer[] = [];
     await gpu.guarded(() => {
-      traced.ready ??= { prepared: prepare(gpu, traced.plan, inputs), inputs };
+      const fresh = new Map<number, GPUBuffer>();
+      const inputs = tensors.map((tensor, i) => {
+        const array = hostArray(i);
+        if (array === undefined)
+          return gpu.bufferOf(leafStorage(tensor) as Storage, tensor.dtype, `argument ${i}`).buffer;
+        const known = traced.ready?.hosted.get(i);
+        if (known !== undefined) gpu.write(known, array);
+        const buffer = known ?? gpu.hold(array, `argument ${i}`);
+        fresh.set(i, buffer);
+        return buffer;
+      });
+      if (traced.ready !== undefined && !isSame(traced.ready.inputs, inputs)) {
+        traced.ready.prepared.release();
+        for (const [i, buffer] of traced.ready.hosted) if (fresh.get(i) !== buffer) gpu.pool.release(buffer);
+        traced.ready = undefined;
+      }
+      try {
+        traced.ready ??= { prepared: prepare(gpu, traced.plan, inputs), inputs, hosted: fresh };
+      } catch (cause) {
+        for (const buffer of fresh.values()) gpu.pool.release(buffer);
+        throw cause;
+      }
       const { prepared } = traced.ready;
       buffers = prepared.outputs;
       submit(gpu, (pass) => {

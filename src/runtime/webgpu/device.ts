@@ -24,6 +24,10 @@ export interface WebGPU {
   readonly pipelines: Pipelines;
   /** The buffer of a leaf's values; host values are copied to the device, and stay there while the leaf lives. */
   bufferOf(storage: Storage, dtype: DType, label: string): { readonly buffer: GPUBuffer; readonly borrowed: boolean };
+  /** A buffer of one's own with host values in it. */
+  hold(array: NDArray, label: string): GPUBuffer;
+  /** Writes host values into a buffer that is large enough. */
+  write(buffer: GPUBuffer, array: NDArray): void;
   /** A tensor around a buffer that this device filled; the buffer goes back when nobody holds the tensor any more. */
   resident(buffer: GPUBuffer, shape: Shape, dtype: DType): Tensor;
   /** Gives a resident tensor's buffer back at once, where the library knows that nobody else has it. */
@@ -61,6 +65,9 @@ const deviceImage = ({ data, dtype }: NDArray): Uint8Array => {
   padded.set(bytes);
   return padded;
 };
+
+/** Bytes of host values on the device. */
+const imageBytes = ({ shape, dtype }: NDArray): number => Math.ceil((count(shape) * deviceBytes(dtype)) / 4) * 4;
 
 /** Bytes from a device as host values. */
 const hostImage = (bytes: ArrayBuffer, shape: Shape, dtype: DType): NDArray => {
@@ -163,8 +170,19 @@ export const createWebGPU = (device: GPUDevice, traits: WebGPU['traits']): WebGP
       }
       const known = kept.get(storage);
       if (known !== undefined) return { buffer: known, borrowed: true };
-      const image = deviceImage(storage.array);
-      const buffer = pool.take(image.byteLength, label);
+      const buffer = self.hold(storage.array, label);
+      if (imageBytes(storage.array) < KEPT_BYTES) return { buffer, borrowed: false };
+      kept.set(storage, buffer);
+      returned.register(storage, buffer, storage);
+      return { buffer, borrowed: true };
+    },
+    hold: (array, label) => {
+      const buffer = pool.take(imageBytes(array), label);
+      self.write(buffer, array);
+      return buffer;
+    },
+    write: (buffer, array) => {
+      const image = deviceImage(array);
       for (let start = 0; start < image.byteLength; start += UPLOAD_BYTES)
         device.queue.writeBuffer(
           buffer,
@@ -173,10 +191,6 @@ export const createWebGPU = (device: GPUDevice, traits: WebGPU['traits']): WebGP
           start,
           Math.min(UPLOAD_BYTES, image.byteLength - start),
         );
-      if (image.byteLength < KEPT_BYTES) return { buffer, borrowed: false };
-      kept.set(storage, buffer);
-      returned.register(storage, buffer, storage);
-      return { buffer, borrowed: true };
     },
     resident: (buffer, shape, dtype) => {
       const holder: Holder = Object.freeze({
