@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type AttentionOptions, attention } from '../../src/ops/attention.ts';
+import { attention } from '../../src/ops/attention.ts';
 import { broadcastTo } from '../../src/ops/broadcastTo.ts';
 import { cast } from '../../src/ops/cast.ts';
 import { tensor } from '../../src/ops/constant.ts';
@@ -10,20 +10,10 @@ import { transpose } from '../../src/ops/transpose.ts';
 import { evaluateReference } from '../../src/runtime/reference/evaluate.ts';
 import { createWebGPU, type WebGPU } from '../../src/runtime/webgpu/device.ts';
 import { evaluate } from '../../src/runtime/webgpu/execute.ts';
-import { count, type Shape } from '../../src/tensor/shape.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
 import { expectAgrees, expectClose } from '../support/agree.ts';
+import { attentionOf, type DrawnAttention, drawnAttention, noise } from '../support/attention.ts';
 import { testDevice } from '../support/device.ts';
-
-/** Numbers from -2 to 2 that look random, the same for each seed. */
-const noise = (shape: Shape, seed: number): Tensor =>
-  tensor(
-    Float32Array.from({ length: count(shape) }, (_, i) => {
-      const x = Math.sin((i + 1) * 12.9898 + seed * 78.233) * 43758.5453;
-      return (x - Math.floor(x)) * 4 - 2;
-    }),
-    { shape },
-  );
 
 const values = (x: Tensor): readonly number[] => [...evaluateReference([x])[0]!.data];
 const int = (value: number): Tensor => tensor(value, { dtype: 'int32' });
@@ -44,86 +34,16 @@ const devices: Readonly<Record<string, () => Promise<WebGPU>>> = {
   },
 };
 
-interface Drawn {
-  readonly batch: number;
-  readonly queries: number;
-  readonly keys: number;
-  readonly kvHeads: number;
-  readonly group: number;
-  readonly dim: number;
-  readonly valueDim: number;
-  /** Sizes are rounded up to whole vectors of 4, which some kernels ask for. */
-  readonly whole: boolean;
-  readonly position: number;
-  readonly kind: Kind;
-}
-
-/** Options that are drawn together: each combination is another pipeline, so they are few. */
-interface Kind {
-  readonly options: AttentionOptions;
-  readonly mask: 'none' | 'some' | 'padding';
-  readonly slopes: 'none' | 'indices' | 'places';
-}
-
-const kinds: readonly Kind[] = [
-  { options: {}, mask: 'none', slopes: 'none' },
-  { options: { causal: true }, mask: 'none', slopes: 'none' },
-  { options: { causal: true, emptyRows: 'uniform' }, mask: 'padding', slopes: 'none' },
-  { options: { causal: true, window: 5, emptyRows: 'uniform' }, mask: 'some', slopes: 'none' },
-  { options: { causal: true, softCap: 3 }, mask: 'none', slopes: 'indices' },
-  { options: { scale: 0.3 }, mask: 'some', slopes: 'places' },
-];
-
-const lengths = fc.constantFrom(1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 41, 67);
-const sizes = fc.constantFrom(1, 2, 5, 8, 13, 16, 31, 32, 33, 64, 65, 80);
-
-const drawn = fc.record<Drawn>({
-  batch: fc.integer({ min: 1, max: 2 }),
-  queries: lengths,
-  keys: lengths,
-  kvHeads: fc.integer({ min: 1, max: 3 }),
-  group: fc.integer({ min: 1, max: 3 }),
-  dim: sizes,
-  valueDim: sizes,
-  whole: fc.boolean(),
-  position: fc.integer({ min: 0, max: 40 }),
-  kind: fc.constantFrom(...kinds),
-});
-
-const expression = ({ batch, queries, keys, kvHeads, group, whole, position, kind, ...draw }: Drawn): Tensor => {
-  const [dim, valueDim] = [draw.dim, draw.valueDim].map((size) => (whole ? Math.ceil(size / 4) * 4 : size)) as [
-    number,
-    number,
-  ];
-  const heads = kvHeads * group;
-  const mask = (b: number, j: number) =>
-    kind.mask === 'padding' ? j >= b * Math.floor(keys / 2) + 2 : (j * 7 + b) % 3 !== 0;
-  return attention(
-    noise([batch, queries, heads, dim], 1),
-    noise([batch, keys, kvHeads, dim], 2),
-    noise([batch, keys, kvHeads, valueDim], 3),
-    {
-      ...kind.options,
-      ...(kind.options.causal === true ? { position: int(position) } : {}),
-      ...(kind.mask === 'none'
-        ? {}
-        : {
-            keyMask: tensor(
-              Uint8Array.from({ length: batch * keys }, (_, i) => Number(mask(Math.floor(i / keys), i % keys))),
-              { shape: [batch, keys] },
-            ),
-          }),
-      ...(kind.slopes === 'none' ? {} : { slopes: noise([heads], 4) }),
-      ...(kind.slopes === 'places' ? { keyPositions: noise([batch, keys], 5) } : {}),
-    },
-  );
+const expression = (draw: DrawnAttention): Tensor => {
+  const { query, key, value, options } = attentionOf(draw);
+  return attention(query, key, value, options);
 };
 
 describe.each(Object.keys(devices))('attention on WebGPU, %s', (name) => {
   it('agrees with the reference on drawn shapes and options', async () => {
     const gpu = await devices[name]!();
     await fc.assert(
-      fc.asyncProperty(drawn, async (draw) => {
+      fc.asyncProperty(drawnAttention, async (draw) => {
         await expectAgrees(expression(draw), tolerance, gpu);
       }),
       { numRuns: 60 },
@@ -299,7 +219,7 @@ describe('attention', () => {
 
   it('has weights that sum to one: values of one give one', () =>
     fc.assert(
-      fc.property(drawn, (draw) => {
+      fc.property(drawnAttention, (draw) => {
         const { batch, queries, keys, kvHeads, group, dim, valueDim, kind } = draw;
         const y = attention(
           noise([batch, queries, kvHeads * group, dim], 1),
