@@ -1,11 +1,10 @@
-import { add } from '../ops/add.ts';
 import { broadcastTo } from '../ops/broadcastTo.ts';
 import { constant } from '../ops/constant.ts';
-import { sumTo } from '../ops/sumTo.ts';
+import { pullback } from '../ops/pullback.ts';
 import { isFloat } from '../tensor/dtype.ts';
 import { ArgumentError, DTypeError, ShapeError } from '../tensor/errors.ts';
 import { formatShape, sameShape } from '../tensor/shape.ts';
-import { type Tensor, topological } from '../tensor/tensor.ts';
+import type { Tensor } from '../tensor/tensor.ts';
 
 /** Options of `gradients`. */
 export interface GradientOptions {
@@ -44,38 +43,9 @@ export const gradients = (
         `gradients: expected float xs, got ${describe(x)} at ${i}; whole numbers have no derivative`,
       );
 
-  // Nodes between the xs and y; the others carry no cotangent.
-  const order = topological([y]);
-  const sources = new Set(xs);
-  const between = new Set<Tensor>();
-  for (const node of order)
-    if (sources.has(node) || (isFloat(node.dtype) && node.inputs.some((input) => between.has(input))))
-      between.add(node);
-
-  const cotangents = new Map<Tensor, Tensor>();
-  if (between.has(y)) cotangents.set(y, constant(1));
-  for (let i = order.length - 1; i >= 0; i--) {
-    const output = order[i]!;
-    const dy = cotangents.get(output);
-    if (dy === undefined || !output.inputs.some((input) => between.has(input))) continue;
-    const { op, inputs, attributes } = output;
-    if (op.vjp === undefined)
-      throw new ArgumentError(
-        `gradients: expected a path of ops that have gradients from xs to y, got ${describe(output)}; put stopGradient before it`,
-      );
-    for (const [at, dx] of op.vjp({ inputs, output, attributes }, dy).entries()) {
-      const input = inputs[at]!;
-      if (dx === undefined || !between.has(input)) continue;
-      const own = sumTo(dx, input.shape);
-      const known = cotangents.get(input);
-      cotangents.set(input, known === undefined ? own : add(known, own));
-    }
-    // Cotangents of nodes that nobody asked for are not needed any more.
-    if (!sources.has(output)) cotangents.delete(output);
-  }
-
+  const cotangents = pullback('gradients', [{ y, dy: constant(1) }], xs);
   return xs.map((x, i) => {
-    const dx = cotangents.get(x);
+    const dx = cotangents[i];
     if (dx !== undefined) return sameShape(dx.shape, x.shape) ? dx : broadcastTo(dx, x.shape);
     if (unconnected === 'zeros') return broadcastTo(constant(0), x.shape);
     throw new ArgumentError(
