@@ -3,9 +3,10 @@ import { matmul } from '../ops/matmul.ts';
 import { reshape } from '../ops/reshape.ts';
 import { count } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
+import { type LoraParams, loraUpdate } from './lora.ts';
 
 /** Parameters of a dense layer. */
-export type DenseParams = {
+export type DenseParams = LoraParams & {
   /** `[inputs, outputs]`. */
   readonly kernel: Tensor;
   /** `[outputs]`. */
@@ -13,20 +14,21 @@ export type DenseParams = {
 };
 
 /**
- * `y = x kernel + bias` over the last axis.
+ * `y = x kernel + bias` over the last axis; with LoRA, `x kernel + (x a) b + bias`.
  *
  * @returns `x [..., inputs]` to `[..., outputs]`, float32.
  * @see keras.layers.Dense
  */
 export const dense =
-  ({ kernel, bias }: DenseParams) =>
+  ({ kernel, bias, loraKernelA: a, loraKernelB: b }: DenseParams) =>
   (x: Tensor): Tensor => {
-    const y = matmul(x, kernel);
+    const plain = matmul(x, kernel);
+    const y = a === undefined || b === undefined ? plain : add(plain, loraUpdate(x, a, b));
     return bias === undefined ? y : add(y, bias);
   };
 
 /** Parameters of a projection to heads: kernel `[hiddenDim, heads, headDim]`, bias `[heads, headDim]`. */
-export type HeadsParams = {
+export type HeadsParams = LoraParams & {
   readonly kernel: Tensor;
   readonly bias?: Tensor;
 };
@@ -38,18 +40,19 @@ export type HeadsParams = {
  * @see keras.layers.EinsumDense, "abc,cde->abde"
  */
 export const toHeads =
-  ({ kernel, bias }: HeadsParams) =>
+  ({ kernel, bias, loraKernelA: a, loraKernelB: b }: HeadsParams) =>
   (x: Tensor): Tensor => {
     const [hiddenDim = 0, heads = 0, headDim = 0] = kernel.shape;
     const y = dense({
       kernel: reshape(kernel, [hiddenDim, heads * headDim]),
       ...(bias === undefined ? {} : { bias: reshape(bias, [heads * headDim]) }),
     })(x);
-    return reshape(y, [...x.shape.slice(0, -1), heads, headDim]);
+    const split = reshape(y, [...x.shape.slice(0, -1), heads, headDim]);
+    return a === undefined || b === undefined ? split : add(split, loraUpdate(x, a, b));
   };
 
 /** Parameters of a projection from heads: kernel `[heads, headDim, hiddenDim]`, bias `[hiddenDim]`. */
-export type FromHeadsParams = {
+export type FromHeadsParams = LoraParams & {
   readonly kernel: Tensor;
   readonly bias?: Tensor;
 };
@@ -61,11 +64,13 @@ export type FromHeadsParams = {
  * @see keras.layers.EinsumDense, "abcd,cde->abe"
  */
 export const fromHeads =
-  ({ kernel, bias }: FromHeadsParams) =>
+  ({ kernel, loraKernelA: a, ...rest }: FromHeadsParams) =>
   (x: Tensor): Tensor => {
     const hiddenDim = kernel.shape.at(-1)!;
     const width = count(kernel.shape.slice(0, -1));
-    return dense({ kernel: reshape(kernel, [width, hiddenDim]), ...(bias === undefined ? {} : { bias }) })(
-      reshape(x, [...x.shape.slice(0, -2), width]),
-    );
+    return dense({
+      ...rest,
+      kernel: reshape(kernel, [width, hiddenDim]),
+      ...(a === undefined ? {} : { loraKernelA: reshape(a, [width, a.shape.at(-1)!]) }),
+    })(reshape(x, [...x.shape.slice(0, -2), width]));
   };
