@@ -40,19 +40,11 @@ export interface DeviceTraits {
   readonly timestamps: boolean;
 }
 
-/** WebGPU's flag constants. A browser has them as globals; in Node they come with the package. */
-export interface GPUFlags {
-  readonly bufferUsage: GPUBufferUsage;
-  readonly mapMode: GPUMapMode;
-  readonly shaderStage: GPUShaderStage;
-}
-
 /** An adapter from which one device can be opened. */
 export interface AdapterFound {
   readonly kind: 'found';
   readonly adapter: GPUAdapter;
   readonly traits: DeviceTraits;
-  readonly flags: GPUFlags;
   /** Where WebGPU comes from: the browser, or Dawn in Node. */
   readonly source: 'browser' | 'dawn';
 }
@@ -67,31 +59,18 @@ export interface AdapterMissing {
 export interface OpenDevice {
   readonly device: GPUDevice;
   readonly traits: DeviceTraits;
-  readonly flags: GPUFlags;
   /** Frees the device and all its buffers. Nobody has to call it: a device left open does not keep Node running. */
   readonly close: () => void;
 }
 
 interface Platform {
   readonly gpu: GPU;
-  readonly flags: GPUFlags;
   readonly source: 'browser' | 'dawn';
 }
-
-type WithFlags = Partial<Record<'GPUBufferUsage' | 'GPUMapMode' | 'GPUShaderStage', unknown>>;
 
 const OPTIONAL_FEATURES: readonly GPUFeatureName[] = ['shader-f16', 'subgroups', 'timestamp-query'];
 
 const SOFTWARE = /swiftshader|llvmpipe|lavapipe|\bsoftware\b|\bwarp\b|basic render/i;
-
-const flagsOf = (holder: object): GPUFlags => {
-  const { GPUBufferUsage, GPUMapMode, GPUShaderStage } = holder as WithFlags;
-  return {
-    bufferUsage: GPUBufferUsage as GPUBufferUsage,
-    mapMode: GPUMapMode as GPUMapMode,
-    shaderStage: GPUShaderStage as GPUShaderStage,
-  };
-};
 
 const browserGpu = (): GPU | undefined => (globalThis as { navigator?: { gpu?: GPU } }).navigator?.gpu;
 
@@ -106,15 +85,13 @@ const dawnFlags = (): readonly string[] =>
 const startDawn = async (): Promise<Platform> => {
   // A name that bundlers for browsers cannot follow: the package is for Node alone.
   const name = 'webgpu';
-  const { create, globals } = (await import(
-    /* @vite-ignore */ /* webpackIgnore: true */ name
-  )) as typeof import('webgpu');
-  return { gpu: create([...dawnFlags()]), flags: flagsOf(globals), source: 'dawn' };
+  const { create } = (await import(/* @vite-ignore */ /* webpackIgnore: true */ name)) as typeof import('webgpu');
+  return { gpu: create([...dawnFlags()]), source: 'dawn' };
 };
 
 const startPlatform = async (): Promise<Platform> => {
   const gpu = browserGpu();
-  return gpu === undefined ? startDawn() : { gpu, flags: flagsOf(globalThis), source: 'browser' };
+  return gpu === undefined ? startDawn() : { gpu, source: 'browser' };
 };
 
 let platform: Promise<Platform> | undefined;
@@ -172,7 +149,7 @@ const allLimits = (limits: GPUSupportedLimits): Record<string, number> => {
  */
 export const findAdapter = async (): Promise<AdapterFound | AdapterMissing> => {
   try {
-    const { gpu, flags, source } = await sharedPlatform();
+    const { gpu, source } = await sharedPlatform();
     const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
     if (adapter === null) {
       const reason =
@@ -181,7 +158,7 @@ export const findAdapter = async (): Promise<AdapterFound | AdapterMissing> => {
           : 'the browser offers no adapter';
       return { kind: 'missing', reason };
     }
-    return { kind: 'found', adapter, traits: traitsOf(adapter), flags, source };
+    return { kind: 'found', adapter, traits: traitsOf(adapter), source };
   } catch (error) {
     return { kind: 'missing', reason: `WebGPU cannot be started: ${messageOf(error)}` };
   }
@@ -193,14 +170,14 @@ export const findAdapter = async (): Promise<AdapterFound | AdapterMissing> => {
  * @param found - What `findAdapter` gave; used up by this call.
  * @throws {DeviceError} If the adapter refuses, for instance because it was used before.
  */
-export const openDevice = async ({ adapter, traits, flags }: AdapterFound): Promise<OpenDevice> => {
+export const openDevice = async ({ adapter, traits }: AdapterFound): Promise<OpenDevice> => {
   try {
     const device = await adapter.requestDevice({
       label: 'purelm',
       requiredFeatures: OPTIONAL_FEATURES.filter((feature) => adapter.features.has(feature)),
       requiredLimits: allLimits(adapter.limits),
     });
-    return { device, traits, flags, close: () => device.destroy() };
+    return { device, traits, close: () => device.destroy() };
   } catch (error) {
     throw new DeviceError('internal', `openDevice: the adapter ${traits.name} gives no device: ${messageOf(error)}`);
   }

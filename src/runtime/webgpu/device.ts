@@ -7,9 +7,10 @@ import { count, type Shape } from '../../tensor/shape.ts';
 import type { Holder, Storage } from '../../tensor/storage.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { DeviceError, type DeviceProblem } from './errors.ts';
+import { MAP_READ, usage } from './flags.ts';
 import { patiently } from './patience.ts';
 import { createPipelines, type Pipelines } from './pipelines.ts';
-import { createPool, type MemoryReport, type Pool, usage } from './pool.ts';
+import { createPool, type MemoryReport, type Pool } from './pool.ts';
 
 /** A buffer that a tensor's values lie in. */
 interface Resident {
@@ -48,7 +49,6 @@ const owners = new WeakMap<Holder, WebGPU>();
 /** The device whose buffer a holder stands for. */
 export const ownerOf = (holder: Holder): WebGPU | undefined => owners.get(holder);
 
-const MAP_READ = 1;
 /** Host values of this size or more stay on the device while their leaf lives: they are weights, not arguments. */
 const KEPT_BYTES = 16384;
 

@@ -3,8 +3,8 @@ import type { NDArray } from '../../tensor/ndarray.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import type { WebGPU } from './device.ts';
 import { DeviceError } from './errors.ts';
+import { usage } from './flags.ts';
 import { assignMemory, type Plan, type PlanBuffer, plan } from './plan.ts';
-import { usage } from './pool.ts';
 import { packUniforms } from './shader.ts';
 
 /** A plan with memory: its launches can be encoded again and again. */

@@ -1,5 +1,6 @@
 import { type ShaderName, shaderSources } from '../../shaders/sources.ts';
 import { ArgumentError } from '../../tensor/errors.ts';
+import { COMPUTE_STAGE } from './flags.ts';
 import type { Step } from './plan.ts';
 import { parseShader, type ShaderInterface } from './shader.ts';
 
@@ -12,8 +13,6 @@ export interface Pipeline {
 
 /** Pipelines of a device, made once for each shader text and its constants. */
 export type Pipelines = (kernel: Step['kernel'], label: string) => Pipeline;
-
-const COMPUTE_STAGE = 4;
 
 const isShaderName = (name: string): name is ShaderName => Object.hasOwn(shaderSources, name);
 

@@ -1,7 +1,5 @@
 import { DeviceError } from './errors.ts';
-
-/** WebGPU's own numbers, which Node does not have as globals. */
-export const usage = { mapRead: 1, copySource: 4, copyDestination: 8, uniform: 64, storage: 128 } as const;
+import { usage } from './flags.ts';
 
 /** What a device's memory is used for. */
 export interface MemoryReport {
