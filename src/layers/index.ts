@@ -12,7 +12,41 @@ export {
   type HeadsParams,
   toHeads,
 } from './dense.ts';
+export { type DropoutOptions, type Dropouts, dropout, dropouts } from './dropout.ts';
 export { type EmbeddingParams, embed, positions, unembed } from './embedding.ts';
-export { identityIntercept, type LayerIntercept } from './intercept.ts';
-export { type LayerNormParams, layerNorm } from './layerNorm.ts';
+export {
+  at,
+  checkIntercept,
+  compose,
+  type Intercept,
+  identityIntercept,
+  interceptMonoid,
+  type LayerIntercept,
+  layerIntercept,
+  noTap,
+  type Place,
+  type Selector,
+  type Tap,
+  tapOf,
+} from './intercept.ts';
+export { type LayerNormOptions, type LayerNormParams, layerNorm } from './layerNorm.ts';
+export {
+  effectiveKernel,
+  heUniform,
+  type LoraParams,
+  loraShapes,
+  loraUpdate,
+  mostLoraRank,
+} from './lora.ts';
 export { causalSelfAttention, type SelfAttentionOptions, type SelfAttentionParams } from './selfAttention.ts';
+export {
+  type Axis,
+  decoderSites,
+  isLayerSite,
+  type LayerSite,
+  type ModelSite,
+  type Site,
+  type SiteInfo,
+  siteNames,
+  siteTable,
+} from './sites.ts';

@@ -1,7 +1,14 @@
+import { add } from '../ops/add.ts';
 import { attention } from '../ops/attention.ts';
+import { attend, attentionPattern, attentionScores } from '../ops/attentionComposed.ts';
+import type { AttentionOptions } from '../ops/attentionOptions.ts';
+import { matmul } from '../ops/matmul.ts';
+import { sum } from '../ops/sum.ts';
+import { transpose } from '../ops/transpose.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { extend, type KeyValue } from './cache.ts';
 import { type FromHeadsParams, fromHeads, type HeadsParams, toHeads } from './dense.ts';
+import { noTap, type Tap } from './intercept.ts';
 
 /** Projections of multi-head attention. */
 export type SelfAttentionParams = {
@@ -19,7 +26,43 @@ export interface SelfAttentionOptions {
   readonly past?: { readonly keyValue: KeyValue; readonly position: Tensor } | undefined;
   /** What a query gets whose keys are all masked: nothing, or the mean of all values. */
   readonly emptyRows: 'zero' | 'uniform';
+  /** Has an intercept see query, key, value, scores, pattern, z and each head's output. */
+  readonly tap?: Tap | undefined;
+  /** Dropout of the pattern. */
+  readonly dropPattern?: ((pattern: Tensor) => Tensor) | undefined;
 }
+
+/** Values mixed by the pattern: by one kernel, unless scores or pattern are replaced or dropped from. */
+const mix = (
+  query: Tensor,
+  { key, value }: KeyValue,
+  options: AttentionOptions,
+  tap: Tap | undefined,
+  dropPattern: ((pattern: Tensor) => Tensor) | undefined,
+): Tensor => {
+  const fused = () => attention(query, key, value, options);
+  if (tap === undefined && dropPattern === undefined) return fused();
+  const offeredScores = attentionScores(query, key, options);
+  const scores = (tap ?? noTap)('scores')(offeredScores);
+  const offered = attentionPattern(scores, options);
+  const pattern = (tap ?? noTap)('pattern')(offered);
+  if (dropPattern !== undefined) return attend(dropPattern(pattern), value);
+  return scores === offeredScores && pattern === offered ? fused() : attend(pattern, value);
+};
+
+/** Heads projected back: at once, unless an intercept replaces what each of them adds. */
+const project = (z: Tensor, params: FromHeadsParams, tap: Tap | undefined): Tensor => {
+  if (tap === undefined) return fromHeads(params)(z);
+  const { kernel, bias, loraKernelA: a, loraKernelB: b } = params;
+  const headsFirst = [0, 2, 1, 3];
+  const whole = a === undefined || b === undefined ? kernel : add(kernel, matmul(a, b));
+  // [batch, heads, length, headDim] times [heads, headDim, hiddenDim].
+  const offered = transpose(matmul(transpose(z, headsFirst), whole), headsFirst);
+  const perHead = tap('perHead')(offered);
+  if (perHead === offered) return fromHeads(params)(z);
+  const together = sum(perHead, { axis: 2 });
+  return bias === undefined ? together : add(together, bias);
+};
 
 /**
  * Causal multi-head self-attention: `softmax(q k^T / sqrt(headDim) + mask) v`, projected back.
@@ -28,16 +71,21 @@ export interface SelfAttentionOptions {
  * @see Vaswani et al. 2017, section 3.2; keras_hub.layers.CachedMultiHeadAttention
  */
 export const causalSelfAttention =
-  (params: SelfAttentionParams, { paddingMask, past, emptyRows }: SelfAttentionOptions) =>
+  (params: SelfAttentionParams, { paddingMask, past, emptyRows, tap, dropPattern }: SelfAttentionOptions) =>
   (x: Tensor): { readonly attended: Tensor; readonly present: KeyValue } => {
-    const query = toHeads(params.query)(x);
-    const fresh: KeyValue = { key: toHeads(params.key)(x), value: toHeads(params.value)(x) };
+    const seen = tap ?? noTap;
+    const query = seen('query')(toHeads(params.query)(x));
+    const fresh: KeyValue = {
+      key: seen('key')(toHeads(params.key)(x)),
+      value: seen('value')(toHeads(params.value)(x)),
+    };
     const present = past === undefined ? fresh : extend(past.keyValue, past.position, fresh);
-    const z = attention(query, present.key, present.value, {
+    const options: AttentionOptions = {
       causal: true,
       emptyRows,
       ...(past === undefined ? {} : { position: past.position }),
       ...(paddingMask === undefined ? {} : { keyMask: paddingMask }),
-    });
-    return { attended: fromHeads(params.output)(z), present };
+    };
+    const z = seen('z')(mix(query, present, options, tap, dropPattern));
+    return { attended: project(z, params.output, tap), present };
   };

@@ -1,5 +1,6 @@
 import type { Cache, KeyValue } from '../layers/cache.ts';
-import type { LayerIntercept } from '../layers/intercept.ts';
+import type { Intercept } from '../layers/intercept.ts';
+import type { SiteInfo } from '../layers/sites.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { Tree } from '../tensor/tree.ts';
 import type { WeightTable } from './weightEntry.ts';
@@ -16,8 +17,13 @@ export interface CausalInputs {
 export interface CausalContext {
   /** Keys and values of earlier calls: the inputs are what comes next. */
   readonly cache?: Cache | undefined;
-  /** Called with the embeddings (-1) and every layer's output (0, 1, …); what it returns is used from there on. */
-  readonly intercept?: LayerIntercept | undefined;
+  /** Called with the activation at every site; what it returns is used from there on. */
+  readonly intercept?: Intercept | undefined;
+  /**
+   * Dropout, as in training: a random key, int32 `[2]`, and the share that is dropped (default: the config's). Every
+   * place of the model folds a number of its own into the key. Default: none.
+   */
+  readonly dropout?: { readonly key: Tensor; readonly rate?: number } | undefined;
 }
 
 /** What a forward pass gives. */
@@ -43,9 +49,11 @@ export interface CausalModel<Params extends Tree = Tree> {
   readonly cache: { readonly layers: number; readonly heads: number; readonly headDim: number };
   /** Every parameter: place, shape, and name in each layout. */
   readonly weights: WeightTable;
+  /** Where an intercept is called, in order. */
+  readonly sites: readonly SiteInfo[];
   /** Random parameters from a seed, as expressions. */
   init(seed: number): Params;
   apply(params: Params, inputs: CausalInputs, context?: CausalContext): CausalOutputs;
-  /** Logits of hidden states, `[..., vocabularySize]`. */
-  logits(params: Params, hidden: Tensor): Tensor;
+  /** Logits of hidden states, `[batch, length, hiddenDim]` to `[batch, length, vocabularySize]`. */
+  logits(params: Params, hidden: Tensor, context?: Pick<CausalContext, 'cache' | 'intercept'>): Tensor;
 }

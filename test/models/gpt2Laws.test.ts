@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Cache } from '../../src/layers/cache.ts';
+import { layerIntercept } from '../../src/layers/intercept.ts';
 import { broadcastTo } from '../../src/ops/broadcastTo.ts';
 import { constant, tensor } from '../../src/ops/constant.ts';
 import { multiply } from '../../src/ops/multiply.ts';
@@ -110,19 +111,22 @@ describe.each(devices)('GPT-2 on %s', (_name, open) => {
     const same = backbone.apply(
       { tokenIds },
       {
-        intercept: (x, index) => {
+        intercept: layerIntercept((x, index) => {
           seen.push(index);
           return x;
-        },
+        }),
       },
     );
-    const changed = backbone.apply({ tokenIds }, { intercept: (x, index) => (index === -1 ? multiply(x, 0) : x) });
+    const changed = backbone.apply(
+      { tokenIds },
+      { intercept: layerIntercept((x, index) => (index === -1 ? multiply(x, 0) : x)) },
+    );
     const { a, b, c } = await read({ a: plain, b: same, c: changed }, { device: await open() });
     expect(seen).toEqual([-1, 0, 1]);
     expectClose(b, a);
     expect(c.data).not.toEqual(a.data);
     expect(() => backbone.apply({ tokenIds }, { intercept: () => constant(0) })).toThrow(
-      'intercept: expected a tensor of shape [1, 3, 24] at index -1, got []',
+      'intercept: expected a tensor of shape [1, 3, 24] ([batch, length, hiddenDim]) for tokenEmbedding, got []',
     );
   });
 });

@@ -1,8 +1,11 @@
 import type { KeyValue } from '../../layers/cache.ts';
+import { dropouts } from '../../layers/dropout.ts';
 import { embed, positions, unembed } from '../../layers/embedding.ts';
-import { identityIntercept, tap } from '../../layers/intercept.ts';
+import { checkIntercept, noTap, tapOf } from '../../layers/intercept.ts';
 import { layerNorm } from '../../layers/layerNorm.ts';
+import { decoderSites, type SiteInfo } from '../../layers/sites.ts';
 import { add } from '../../ops/add.ts';
+import { asFloat32 } from '../../ops/rows.ts';
 import { ShapeError } from '../../tensor/errors.ts';
 import { formatShape } from '../../tensor/shape.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
@@ -14,26 +17,38 @@ import { decoderLayer } from './decoderLayer.ts';
 import type { GPT2Params } from './params.ts';
 import { gpt2Weights } from './weightNames.ts';
 
+/** The sites of a GPT-2 of that many layers. */
+const sitesOf = ({ numLayers }: GPT2Config): readonly SiteInfo[] => decoderSites(numLayers);
+
 /**
  * The forward pass: token and position embeddings, decoder layers, a final norm. Generation, scoring and training all go
  * through it.
  *
  * @throws {ShapeError} If `tokenIds` is not `[batch, length]`, or longer than the position table.
+ * @throws {ArgumentError} If the intercept is for a site that is not there.
  * @see Radford et al. 2019; keras_hub.models.GPT2Backbone
  */
 export const applyGPT2 = (
   config: GPT2Config,
   params: GPT2Params,
   { tokenIds, paddingMask }: CausalInputs,
-  { cache, intercept = identityIntercept }: CausalContext = {},
+  { cache, intercept, dropout }: CausalContext = {},
 ): CausalOutputs => {
   if (tokenIds.shape.length !== 2)
     throw new ShapeError(`GPT2: expected tokenIds of shape [batch, length], got ${formatShape(tokenIds.shape)}`);
-  const embedded = add(
-    embed(params.tokenEmbedding)(tokenIds),
-    positions(params.positionEmbedding, tokenIds.shape[1]!, cache?.position),
+  if (intercept !== undefined) checkIntercept('GPT2', intercept, sitesOf(config));
+  const { layerNormEpsilon: epsilon } = config;
+  const watching = tapOf(intercept, undefined, cache?.position);
+  const tap = watching ?? noTap;
+  // Place 0 is the embeddings'; each layer has three.
+  const drop = dropouts(dropout && { key: dropout.key, rate: dropout.rate ?? config.dropout });
+
+  const tokens = tap('tokenEmbedding')(embed(params.tokenEmbedding)(tokenIds));
+  const places = tap('positionEmbedding')(
+    asFloat32(positions(params.positionEmbedding, tokenIds.shape[1]!, cache?.position)),
   );
-  let x = tap(intercept, embedded, -1);
+  let x = tap('embeddings')(add(tokens, places));
+  if (drop !== undefined) x = drop(0)(x);
   const presents: KeyValue[] = [];
   for (const [i, layer] of params.transformerLayers.entries()) {
     const past = cache === undefined ? undefined : { keyValue: cache.layers[i]!, position: cache.position };
@@ -42,15 +57,25 @@ export const applyGPT2 = (
       paddingMask,
       past,
       emptyRows: config.dropout > 0 ? 'zero' : 'uniform',
+      tap: tapOf(intercept, i, cache?.position),
+      drop: drop && ((place) => drop(1 + 3 * i + place)),
     })(x);
-    x = tap(intercept, y, i);
+    x = y;
     presents.push(present);
   }
-  return { hidden: layerNorm(params.layerNorm, { epsilon: config.layerNormEpsilon })(x), presents };
+  const watched = watching && { tap: watching, as: 'final' as const };
+  return { hidden: tap('finalNormOut')(layerNorm(params.layerNorm, { epsilon, watched })(x)), presents };
 };
 
-/** Logits of hidden states: `h E^T` with the token table, `[..., hiddenDim]` to `[..., vocabularySize]`. */
-export const gpt2Logits = (params: GPT2Params, hidden: Tensor): Tensor => unembed(params.tokenEmbedding)(hidden);
+/**
+ * Logits of hidden states: `h E^T` with the token table, `[batch, length, hiddenDim]` to
+ * `[batch, length, vocabularySize]`.
+ */
+export const gpt2Logits = (
+  params: GPT2Params,
+  hidden: Tensor,
+  { cache, intercept }: Pick<CausalContext, 'cache' | 'intercept'> = {},
+): Tensor => (tapOf(intercept, undefined, cache?.position) ?? noTap)('logits')(unembed(params.tokenEmbedding)(hidden));
 
 /** How each parameter starts: norms at 1 and 0, biases at 0, everything else normal with deviation 0.02. */
 const start = (path: ParamPath): 'zeros' | 'ones' | { readonly deviation: number } => {
@@ -67,6 +92,7 @@ export const gpt2 = (config: GPT2Config): CausalModel<GPT2Params> => {
     maxSequenceLength: config.maxSequenceLength,
     cache: { layers: config.numLayers, heads: config.numHeads, headDim: config.hiddenDim / config.numHeads },
     weights,
+    sites: sitesOf(config),
     init: (seed) => initWeights(weights, seed, start) as unknown as GPT2Params,
     apply: (params, inputs, context) => applyGPT2(config, params, inputs, context),
     logits: gpt2Logits,
