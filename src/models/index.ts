@@ -10,4 +10,25 @@ export { applyGPT2, gpt2, gpt2Logits } from './gpt2/gpt2.ts';
 export type { GPT2LayerParams, GPT2Params } from './gpt2/params.ts';
 export { gpt2Presets, type PresetInfo } from './gpt2/presets.ts';
 export { gpt2Weights } from './gpt2/weightNames.ts';
-export type { ParamPath, PresetLayout, TensorPart, WeightEntry, WeightSource, WeightTable } from './weightEntry.ts';
+export {
+  addLora,
+  defaultLoraLayerNames,
+  type Lora,
+  type LoraLayer,
+  type LoraOptions,
+  loraEntries,
+  loraModel,
+  loraTrainable,
+  mergedLora,
+  planLora,
+  replaceLora,
+} from './lora.ts';
+export type {
+  LayerEntry,
+  ParamPath,
+  PresetLayout,
+  TensorPart,
+  WeightEntry,
+  WeightSource,
+  WeightTable,
+} from './weightEntry.ts';

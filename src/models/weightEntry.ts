@@ -32,6 +32,14 @@ export interface WeightEntry {
   readonly sources: Readonly<Record<PresetLayout, WeightSource>>;
 }
 
+/** A layer with weights of its own or in layers below, as KerasHub counts them. */
+export interface LayerEntry {
+  /** KerasHub's name of the layer; the same in every block: `query`. */
+  readonly name: string;
+  /** Where its parameters stand in the tree. */
+  readonly path: ParamPath;
+}
+
 /** A tensor that files may hold though no parameter is read from it, and why that is harmless. */
 export interface IgnoredTensor {
   readonly name: string;
@@ -41,6 +49,8 @@ export interface IgnoredTensor {
 /** All of a family's parameters for one config, and what else its files may hold. */
 export interface WeightTable {
   readonly entries: readonly WeightEntry[];
+  /** The layers in the order in which KerasHub flattens a backbone: its LoRA files name a layer by its place here. */
+  readonly layers: readonly LayerEntry[];
   /** What transformers puts before the base model's names when a head is saved with it; a file may lack it. */
   readonly transformersPrefix: string;
   readonly ignored: Readonly<Record<PresetLayout, readonly IgnoredTensor[]>>;

@@ -1,11 +1,19 @@
 import type { CausalContext, CausalInputs, CausalModel } from '../models/causalModel.ts';
-import { countParams } from '../models/weightEntry.ts';
+import {
+  addLora,
+  type Lora,
+  type LoraOptions,
+  loraModel,
+  loraTrainable,
+  mergedLora,
+  planLora,
+} from '../models/lora.ts';
 import { type TensorValues, tensor } from '../ops/constant.ts';
 import type { Device } from '../runtime/device.ts';
 import { ArgumentError } from '../tensor/errors.ts';
-import { formatShape, sameShape } from '../tensor/shape.ts';
+import { count, formatShape, sameShape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { paths, type Tree } from '../tensor/tree.ts';
+import { leaves, paths, type Tree } from '../tensor/tree.ts';
 
 /** What a backbone reads, in any form that becomes tensors. */
 export interface BackboneInputs {
@@ -27,8 +35,39 @@ export interface CausalBackbone<Config = unknown, Params extends Tree = Tree> {
   readonly apply: (inputs: BackboneInputs, context?: CausalContext) => Tensor;
   /** The same backbone with other parameters of the same shapes. */
   readonly withParams: (params: Params) => CausalBackbone<Config, Params>;
-  /** How many numbers the parameters are. */
+  /** How many numbers the parameters are, LoRA's included. */
   readonly countParams: () => number;
+  /** Paths of the parameters that `fit` changes; all of them, unless `withTrainable` or `enableLora` says otherwise. */
+  readonly trainable: ReadonlySet<string>;
+  /** The same backbone with other parameters frozen: those train whose path is accepted. */
+  readonly withTrainable: (accepts: (path: string) => boolean) => CausalBackbone<Config, Params>;
+  /** Which layers have LoRA factors; undefined without LoRA. */
+  readonly lora: Lora | undefined;
+  /**
+   * The same backbone with LoRA: beside each target layer's kernel stand `loraKernelA` and `loraKernelB`, and of all
+   * parameters only these and the target layers' biases train. It computes what it did before until it is trained.
+   *
+   * @throws {ArgumentError} If the rank is too large or no whole number, a name is no layer's, or LoRA is there already.
+   * @see keras_hub.models.Backbone.enable_lora
+   */
+  readonly enableLora: (options: LoraOptions) => CausalBackbone<Config, Params>;
+  /**
+   * The backbone without factors: each kernel has taken up its own, in float32. All parameters train again.
+   *
+   * @throws {ArgumentError} If there is no LoRA.
+   */
+  readonly mergeLora: () => CausalBackbone<Config, Params>;
+}
+
+/** What a backbone is besides its parameters. */
+export interface BackboneParts<Config, Params extends Tree> {
+  readonly config: Config;
+  /** Without LoRA. */
+  readonly model: CausalModel<Params>;
+  readonly device: Device | undefined;
+  /** Default: all. */
+  readonly trainable?: ReadonlySet<string>;
+  readonly lora?: Lora | undefined;
 }
 
 /** Inputs as tensors. */
@@ -37,19 +76,32 @@ export const causalInputs = ({ tokenIds, paddingMask }: BackboneInputs): CausalI
   ...(paddingMask === undefined ? {} : { paddingMask: tensor(paddingMask, { dtype: 'bool' }) }),
 });
 
-/** A backbone over a model's functions. */
-export const causalBackbone = <Config, Params extends Tree>(
-  config: Config,
-  model: CausalModel<Params>,
+const withoutLora = (): never => {
+  throw new ArgumentError('LoRA: expected a backbone with LoRA, got one without; call enableLora({ rank }) first');
+};
+
+/** A backbone from all that it is. */
+export const backboneOf = <Config, Params extends Tree>(
+  parts: BackboneParts<Config, Params>,
   params: Params,
-  device?: Device,
-): CausalBackbone<Config, Params> =>
-  Object.freeze<CausalBackbone<Config, Params>>({
+): CausalBackbone<Config, Params> => {
+  const { config, device, lora } = parts;
+  const model = lora === undefined ? parts.model : loraModel(parts.model, lora);
+  const trainable = parts.trainable ?? new Set(paths(params).map(([path]) => path));
+
+  const enable = (plan: Lora, seed?: number): CausalBackbone<Config, Params> => {
+    const withFactors = addLora(params, plan, seed);
+    return backboneOf({ ...parts, lora: plan, trainable: loraTrainable(withFactors, plan) }, withFactors);
+  };
+
+  return Object.freeze<CausalBackbone<Config, Params>>({
     name: model.name,
     config,
     params,
     model,
     device,
+    trainable,
+    lora,
     apply: (inputs, context) => model.apply(params, causalInputs(inputs), context).hidden,
     withParams: (other) => {
       const own = new Map(paths(params));
@@ -64,7 +116,39 @@ export const causalBackbone = <Config, Params extends Tree>(
       const extra = [...given.keys()].find((path) => !own.has(path));
       if (extra !== undefined)
         throw new ArgumentError(`withParams: expected the parameters of ${model.name}, got ${extra} besides`);
-      return causalBackbone(config, model, other, device);
+      return backboneOf({ ...parts, trainable }, other);
     },
-    countParams: () => countParams(model.weights),
+    countParams: () => leaves(params).reduce((total, { shape }) => total + count(shape), 0),
+    withTrainable: (accepts) =>
+      backboneOf(
+        {
+          ...parts,
+          trainable: new Set(
+            paths(params)
+              .map(([path]) => path)
+              .filter(accepts),
+          ),
+        },
+        params,
+      ),
+    enableLora: (options) => {
+      if (lora !== undefined)
+        throw new ArgumentError(
+          `enableLora: expected a backbone without LoRA, got one of rank ${lora.rank}; call mergeLora first, or start from the backbone before it`,
+        );
+      return enable(planLora(model.weights, options), options.seed);
+    },
+    mergeLora: () => {
+      const plan = lora ?? withoutLora();
+      return backboneOf({ config, device, model: parts.model }, mergedLora(params, plan));
+    },
   });
+};
+
+/** A backbone over a model's functions. */
+export const causalBackbone = <Config, Params extends Tree>(
+  config: Config,
+  model: CausalModel<Params>,
+  params: Params,
+  device?: Device,
+): CausalBackbone<Config, Params> => backboneOf({ config, model, device }, params);

@@ -1,11 +1,12 @@
 import type { CausalContext } from '../models/causalModel.ts';
+import type { LoraOptions } from '../models/lora.ts';
 import { type Device, getDevice } from '../runtime/device.ts';
 import type { Sampler } from '../samplers/sampler.ts';
 import { getSampler, type SamplerLike } from '../samplers/samplers.ts';
 import { ArgumentError } from '../tensor/errors.ts';
 import type { NDArray } from '../tensor/ndarray.ts';
 import { type Tensor, topological } from '../tensor/tensor.ts';
-import { leaves, type Tree } from '../tensor/tree.ts';
+import type { Tree } from '../tensor/tree.ts';
 import type { CausalLMPreprocessor } from '../tokenizers/index.ts';
 import type { Tokenizer } from '../tokenizers/tokenizer.ts';
 import { type BackboneInputs, type CausalBackbone, causalInputs } from './backbone.ts';
@@ -62,6 +63,12 @@ export interface CausalLM<Config = unknown, Params extends Tree = Tree, T extend
   readonly compile: (options?: CompileTaskOptions) => CausalLM<Config, Params, T>;
   /** The same task with other parameters. */
   readonly withParams: (params: Params) => CausalLM<Config, Params, T>;
+  /** The same task over another backbone. */
+  readonly withBackbone: (backbone: CausalBackbone<Config, Params>) => CausalLM<Config, Params, T>;
+  /** The same task with LoRA; see the backbone's `enableLora`. */
+  readonly enableLora: (options: LoraOptions) => CausalLM<Config, Params, T>;
+  /** The same task with plain kernels that have taken up LoRA's factors; see the backbone's `mergeLora`. */
+  readonly mergeLora: () => CausalLM<Config, Params, T>;
   /** Logits of every place, `[batch, length, vocabularySize]` float32, as an expression. */
   readonly apply: (inputs: BackboneInputs, context?: CausalContext) => Tensor;
   /**
@@ -130,7 +137,7 @@ export const heldParams = <Params extends Tree>(device: Device, params: Params):
   }
   let held = ofParams.get(device);
   if (held === undefined) {
-    held = leaves(params).some(isComputed) ? realizeParams(device, params) : Promise.resolve(params);
+    held = realizeParams(device, params, isComputed);
     ofParams.set(device, held);
     // A failure is not remembered.
     held.catch(() => ofParams.delete(device));
@@ -303,6 +310,9 @@ export const causalLM = <Config, Params extends Tree, T extends Tokenizer>(
     if (rest !== '') yield rest;
   };
 
+  const withBackbone = (other: CausalBackbone<Config, Params>): CausalLM<Config, Params, T> =>
+    causalLM(name, { backbone: other, preprocessor, sampler });
+
   const self: CausalLM<Config, Params, T> = Object.freeze<CausalLM<Config, Params, T>>({
     name,
     backbone,
@@ -312,7 +322,10 @@ export const causalLM = <Config, Params extends Tree, T extends Tokenizer>(
     sampler,
     compile: ({ sampler: other = 'top_k' }: CompileTaskOptions = {}) =>
       causalLM(name, { backbone, preprocessor, sampler: other }),
-    withParams: (other) => causalLM(name, { backbone: backbone.withParams(other), preprocessor, sampler }),
+    withParams: (other) => withBackbone(backbone.withParams(other)),
+    withBackbone,
+    enableLora: (options) => withBackbone(backbone.enableLora(options)),
+    mergeLora: () => withBackbone(backbone.mergeLora()),
     apply: (inputs, context) => model.logits(params, model.apply(params, causalInputs(inputs), context).hidden),
     generate: generate as CausalLM<Config, Params, T>['generate'],
     stream,

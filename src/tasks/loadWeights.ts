@@ -82,6 +82,19 @@ export const loadWeights = async (
   );
 };
 
-/** Parameters whose values are computed and kept on a device. */
-export const realizeParams = async <Params extends Tree>(device: Device, params: Params): Promise<Params> =>
-  withLeaves(params, await device.realize(leaves(params)));
+/** Parameters with the values of those that are accepted computed and kept on a device; the others stay as they are. */
+export const realizeParams = async <Params extends Tree>(
+  device: Device,
+  params: Params,
+  accepts: (tensor: Tensor) => boolean = () => true,
+): Promise<Params> => {
+  const all = leaves(params);
+  const wanted = all.filter(accepts);
+  if (wanted.length === 0) return params;
+  const realized = await device.realize(wanted);
+  let next = 0;
+  return withLeaves(
+    params,
+    all.map((own) => (own === wanted[next] ? realized[next++]! : own)),
+  );
+};

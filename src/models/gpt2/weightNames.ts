@@ -1,6 +1,7 @@
 import type { Shape } from '../../tensor/shape.ts';
 import {
   columns,
+  type LayerEntry,
   type ParamPath,
   type WeightEntry,
   type WeightSource,
@@ -90,6 +91,24 @@ const layer = (config: GPT2Config, index: number): readonly WeightEntry[] => {
   ];
 };
 
+/** The layers of one block: KerasHub walks the block's layers backwards. */
+const blockLayers = (index: number): readonly LayerEntry[] => {
+  const path = ['transformerLayers', index];
+  const attention = [...path, 'selfAttention'];
+  return [
+    { name: `transformer_layer_${index}`, path },
+    { name: 'feedforward_layer_norm', path: [...path, 'feedforwardLayerNorm'] },
+    { name: 'feedforward_output_dense', path: [...path, 'feedforwardOutputDense'] },
+    { name: 'feedforward_intermediate_dense', path: [...path, 'feedforwardIntermediateDense'] },
+    { name: 'self_attention_layer_norm', path: [...path, 'selfAttentionLayerNorm'] },
+    { name: 'self_attention', path: attention },
+    { name: 'attention_output', path: [...attention, 'output'] },
+    { name: 'value', path: [...attention, 'value'] },
+    { name: 'key', path: [...attention, 'key'] },
+    { name: 'query', path: [...attention, 'query'] },
+  ];
+};
+
 /**
  * Every parameter of a GPT-2 with its names in both layouts: the one table that loading, saving and `init` go by.
  *
@@ -114,6 +133,12 @@ export const gpt2Weights = (config: GPT2Config): WeightTable => {
       ),
       ...layers.flatMap((index) => layer(config, index)),
       ...norm(['layerNorm'], hiddenDim, 'layers/layer_normalization', 'ln_f'),
+    ],
+    layers: [
+      { name: 'token_embedding', path: ['tokenEmbedding'] },
+      { name: 'position_embedding', path: ['positionEmbedding'] },
+      ...layers.flatMap(blockLayers),
+      { name: 'layer_norm', path: ['layerNorm'] },
     ],
     transformersPrefix: 'transformer.',
     ignored: {
