@@ -157,13 +157,3 @@ export const formatDiagnosis = (diagnosis: Diagnosis): string =>
     ...(diagnosis.adapter === undefined ? [] : adapterRows(diagnosis.adapter)),
     ...Object.entries(diagnosis.environment),
   ]);
-
-/**
- * What `purelm doctor` prints.
- *
- * @param options - `json`: as data, indented, instead of lines for people.
- */
-export const doctor = async ({ json = false }: { readonly json?: boolean } = {}): Promise<string> => {
-  const diagnosis = await diagnose();
-  return json ? `${JSON.stringify(diagnosis, undefined, 2)}\n` : formatDiagnosis(diagnosis);
-};

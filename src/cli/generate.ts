@@ -1,7 +1,6 @@
 import { fstatSync } from 'node:fs';
 import { SingleBar } from 'cli-progress';
-import { type Device, getDevice } from '../runtime/device.ts';
-import type { CausalLM as CausalLMTask } from '../tasks/causalLM.ts';
+import { type CausalLM as CausalLMTask, deviceOf } from '../tasks/causalLM.ts';
 import { CausalLM } from '../tasks/fromPreset.ts';
 import type { LoadProgress } from '../tasks/loadWeights.ts';
 import type { GenerateArguments } from './arguments.ts';
@@ -53,11 +52,9 @@ const promptsOf = async (prompts: readonly string[]): Promise<readonly string[]>
 
 const megabytes = (bytes: number): string => (bytes / 2 ** 20).toFixed(1);
 
-/** Loads a preset with a bar on a terminal. */
+/** Loads a preset with a bar on a terminal. Its files are looked at before a device is opened. */
 const load = async (
-  preset: string,
-  device: Device,
-  { sampler }: Pick<GenerateArguments, 'sampler'>,
+  { preset, sampler, device }: Pick<GenerateArguments, 'preset' | 'sampler' | 'device'>,
   signal: AbortSignal,
 ): Promise<CausalLMTask> => {
   const bar = process.stderr.isTTY
@@ -74,7 +71,12 @@ const load = async (
     else bar?.update(loaded, payload);
   };
   try {
-    return await CausalLM.fromPreset(preset, { sampler, device, signal, onProgress });
+    return await CausalLM.fromPreset(preset, {
+      sampler,
+      signal,
+      onProgress,
+      ...(device === undefined ? {} : { device }),
+    });
   } finally {
     bar?.stop();
   }
@@ -83,8 +85,7 @@ const load = async (
 /** `purelm generate`: text to standard output as it is decided, everything else to standard error. */
 export const generate = async (asked: GenerateArguments, signal: AbortSignal): Promise<void> => {
   const prompts = await promptsOf(asked.prompts);
-  const device = await getDevice(asked.device);
-  const lm = await load(asked.preset, device, asked, signal);
+  const lm = await load(asked, signal);
   let tokens = 0;
   let began = performance.now();
   let spent = 0;
@@ -109,5 +110,6 @@ export const generate = async (asked: GenerateArguments, signal: AbortSignal): P
     spent += performance.now() - began;
   }
   const rate = tokens === 0 ? 'no tokens' : `${tokens} tokens, ${((1000 * tokens) / spent).toFixed(1)} tokens/s`;
-  process.stderr.write(`${rate} on ${device.name} (${device.reason}), seed ${asked.seed}\n`);
+  const { name, reason } = await deviceOf(lm.backbone);
+  process.stderr.write(`${rate} on ${name} (${reason}), seed ${asked.seed}\n`);
 };

@@ -14,7 +14,7 @@ export const CausalLM = Object.freeze({
    */
   fromPreset: async (preset: string, options: TaskPresetOptions = {}): Promise<CausalLMTask> => {
     const opened = await openPresetFolder(preset);
-    const { family } = opened.preset;
+    const { family } = opened;
     switch (family) {
       case 'gpt2':
         return (await gpt2CausalLMFrom(opened, options)) as unknown as CausalLMTask;

@@ -11,13 +11,13 @@ import {
   GPT2CausalLMPreprocessor as createPreprocessor,
   GPT2Tokenizer as createTokenizer,
 } from '../tokenizers/index.ts';
+import type { Preset } from '../weights/index.ts';
 import { type CausalBackbone, causalBackbone } from './backbone.ts';
 import { type CausalLM, type CausalLMParts, causalLM } from './causalLM.ts';
 import {
   type BackbonePresetOptions,
   expectFamily,
   loadBackbone,
-  type Opened,
   openPresetFolder,
   orReject,
   type TaskPresetOptions,
@@ -31,7 +31,7 @@ export type GPT2CausalLM = CausalLM<GPT2Config, GPT2Params, Tokenizer>;
 
 const family = { family: 'gpt2', backbone: 'GPT2Backbone', presets: gpt2Presets } as const;
 
-const configOf = ({ preset }: Opened): GPT2Config =>
+const configOf = (preset: Preset): GPT2Config =>
   orReject(
     E.mapLeft(({ message }: { message: string }) => ({
       _tag: 'WrongConfig' as const,
@@ -40,14 +40,14 @@ const configOf = ({ preset }: Opened): GPT2Config =>
     }))(parseGPT2Config(preset.layout, preset.config)),
   );
 
-const backboneFrom = async (opened: Opened, options: BackbonePresetOptions): Promise<GPT2Backbone> => {
-  const config = configOf(opened);
+const backboneFrom = async (preset: Preset, options: BackbonePresetOptions): Promise<GPT2Backbone> => {
+  const config = configOf(preset);
   const model = gpt2(config);
-  const { params, device } = await loadBackbone(opened, model, options);
+  const { params, device } = await loadBackbone(preset, model, options);
   return causalBackbone(config, model, params, device);
 };
 
-const tokenizerFrom = async ({ preset }: Opened): Promise<Tokenizer> => {
+const tokenizerFrom = async (preset: Preset): Promise<Tokenizer> => {
   const text = async (name: string): Promise<string> => orReject(await preset.readText(name)());
   const refuse = ({ message }: Error) => ({
     _tag: 'BrokenFile' as const,
@@ -74,31 +74,30 @@ const tokenizerFrom = async ({ preset }: Opened): Promise<Tokenizer> => {
   return orReject(E.mapLeft(refuse)(createTokenizer.fromTokenizerJson(await text('tokenizer.json'))));
 };
 
-const preprocessorFrom = async (opened: Opened, sequenceLength?: number): Promise<Preprocessor> => {
-  const { preset } = opened;
+const preprocessorFrom = async (preset: Preset, sequenceLength?: number): Promise<Preprocessor> => {
   const saved = preset.sequenceLength._tag === 'Some' ? preset.sequenceLength.value : undefined;
   // transformers saves no length: as long as the model reads, and KerasHub's default at most.
-  const fallback = preset.layout === 'keras' ? 1024 : Math.min(1024, configOf(opened).maxSequenceLength);
+  const fallback = preset.layout === 'keras' ? 1024 : Math.min(1024, configOf(preset).maxSequenceLength);
   return createPreprocessor({
-    tokenizer: await tokenizerFrom(opened),
+    tokenizer: await tokenizerFrom(preset),
     sequenceLength: sequenceLength ?? saved ?? fallback,
   });
 };
 
 /** The task that an opened preset holds. */
-export const gpt2CausalLMFrom = async (opened: Opened, options: TaskPresetOptions = {}): Promise<GPT2CausalLM> => {
+export const gpt2CausalLMFrom = async (preset: Preset, options: TaskPresetOptions = {}): Promise<GPT2CausalLM> => {
   const { preprocessor: wanted, sampler = 'top_k' } = options;
   // Small files first: what is wrong with them is known before the weights are read.
   const preprocessor =
     wanted === undefined
-      ? (await hasTokenizer(opened))
-        ? await preprocessorFrom(opened)
+      ? (await hasTokenizer(preset))
+        ? await preprocessorFrom(preset)
         : null
       : (wanted as Preprocessor | null);
-  return causalLM('GPT2CausalLM', { backbone: await backboneFrom(opened, options), preprocessor, sampler });
+  return causalLM('GPT2CausalLM', { backbone: await backboneFrom(preset, options), preprocessor, sampler });
 };
 
-const hasTokenizer = async ({ preset }: Opened): Promise<boolean> => {
+const hasTokenizer = async (preset: Preset): Promise<boolean> => {
   for (const name of preset.layout === 'keras'
     ? ['assets/tokenizer/vocabulary.json']
     : ['vocab.json', 'tokenizer.json'])

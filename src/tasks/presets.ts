@@ -33,11 +33,6 @@ export interface TaskPresetOptions extends BackbonePresetOptions {
   readonly sampler?: SamplerLike;
 }
 
-/** A preset whose folder was found and looked at. */
-export interface Opened {
-  readonly preset: Preset;
-}
-
 /** A right's value, or a rejection with the tagged error. */
 export const orReject = <A>(result: E.Either<WeightsError, A>): A => {
   if (E.isLeft(result)) throw toPresetError(result.left);
@@ -55,15 +50,24 @@ export const presetFolder = (preset: string): string => {
   return url === undefined ? preset : fileURLToPath(url);
 };
 
+/** Names a way out that needs no download. */
+const withWayOut = (error: WeightsError): WeightsError =>
+  error._tag === 'NotAPreset'
+    ? { ...error, message: `${error.message}; ${[...shipped.keys()].join(', ')} ships with the package` }
+    : error;
+
 /** Opens a preset: the id of one that ships with the package, or a folder. */
-export const openPresetFolder = async (preset: string): Promise<Opened> => {
-  if (typeof preset !== 'string' || preset === '')
-    throw toPresetError({
-      _tag: 'NotAPreset',
-      message: `fromPreset: expected the id of a preset or a folder, got ${JSON.stringify(preset)}`,
-    });
-  return { preset: orReject(await openPreset(presetFolder(preset))()) };
-};
+export const openPresetFolder = async (preset: string): Promise<Preset> =>
+  orReject(
+    E.mapLeft(withWayOut)(
+      typeof preset === 'string' && preset !== ''
+        ? await openPreset(presetFolder(preset))()
+        : E.left({
+            _tag: 'NotAPreset',
+            message: `fromPreset: expected the id of a preset or a folder, got ${JSON.stringify(preset)}`,
+          }),
+    ),
+  );
 
 /** What a class can load. */
 export interface Loadable {
@@ -72,7 +76,7 @@ export interface Loadable {
 }
 
 /** Rejects a preset of another family, by name. */
-export const expectFamily = (name: string, { preset }: Opened, { family, backbone }: Loadable): void => {
+export const expectFamily = (name: string, preset: Preset, { family, backbone }: Loadable): void => {
   if (preset.family !== family)
     throw toPresetError({
       _tag: 'WrongConfig',
@@ -83,7 +87,7 @@ export const expectFamily = (name: string, { preset }: Opened, { family, backbon
 
 /** A model's parameters as a preset and the options say, on a device. */
 export const loadBackbone = async <Params extends Tree>(
-  { preset }: Opened,
+  preset: Preset,
   model: CausalModel<Params>,
   { loadWeights: load = true, seed = 0, dtype, device: choice, signal, onProgress }: BackbonePresetOptions,
 ): Promise<{ readonly params: Params; readonly device: Device }> => {
