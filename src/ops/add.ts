@@ -6,6 +6,7 @@ const addOp = defineElementwise({
   dtype: numbers,
   value: (a, b) => a + b,
   wgsl: ([a, b]) => `(${a} + ${b})`,
+  vjp: (_, dy) => [dy, dy],
 });
 
 /**

@@ -32,6 +32,8 @@ const broadcastOp = defineOp<Broadcast>({
         ),
   dtype: ([x]) => E.right(x!),
   reference: viewReference(broadcastView),
+  // The transform sums over what was repeated.
+  vjp: (_, dy) => [dy],
   kernel: { kind: 'view', view: broadcastView },
 });
 

@@ -30,6 +30,8 @@ const castOp = defineElementwise<Cast>({
   },
   // Halves are a form of storage: they are rounded when they are written.
   wgsl: ([x], { from, to }) => (register(from) === register(to) ? x! : `${register(to)}(${x})`),
+  // Rounding counts as if it were none.
+  vjp: (_, dy) => [dy],
 });
 
 /**

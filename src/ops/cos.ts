@@ -1,11 +1,15 @@
 import type { Tensor } from '../tensor/tensor.ts';
 import { applyElementwise, defineElementwise, floats } from './elementwise.ts';
+import { multiply } from './multiply.ts';
+import { negative } from './negative.ts';
+import { sin } from './sin.ts';
 
 const cosOp = defineElementwise({
   name: 'cos',
   dtype: floats,
   value: (x) => Math.cos(x),
   wgsl: ([x]) => `cos(${x})`,
+  vjp: ({ inputs: [x] }, dy) => [negative(multiply(dy, sin(x!)))],
 });
 
 /**

@@ -1,11 +1,15 @@
 import type { Tensor } from '../tensor/tensor.ts';
 import { applyElementwise, defineElementwise, floats, type TensorLike } from './elementwise.ts';
+import { multiply } from './multiply.ts';
+import { negative } from './negative.ts';
 
 const divideOp = defineElementwise({
   name: 'divide',
   dtype: floats,
   value: (a, b) => a / b,
   wgsl: ([a, b]) => `(${a} / ${b})`,
+  // da = dy / b, db = -dy a / b^2.
+  vjp: ({ inputs: [, b], output: y }, dy) => [divide(dy, b!), negative(divide(multiply(dy, y), b!))],
 });
 
 /**

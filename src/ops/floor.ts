@@ -6,10 +6,11 @@ const floorOp = defineElementwise({
   dtype: floats,
   value: (x) => Math.floor(x),
   wgsl: ([x]) => `floor(${x})`,
+  vjp: () => [undefined],
 });
 
 /**
- * `floor(x)`, element by element.
+ * `floor(x)`, element by element. No gradient flows through it: it is constant between the whole numbers.
  *
  * @param x - Any shape, float.
  * @see keras.ops.floor

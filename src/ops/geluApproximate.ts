@@ -1,5 +1,10 @@
 import type { Tensor } from '../tensor/tensor.ts';
+import { add } from './add.ts';
 import { applyElementwise, defineElementwise, floats } from './elementwise.ts';
+import { multiply } from './multiply.ts';
+import { sigmoid } from './sigmoid.ts';
+import { square } from './square.ts';
+import { subtract } from './subtract.ts';
 
 const geluApproximateOp = defineElementwise({
   name: 'geluApproximate',
@@ -10,6 +15,14 @@ const geluApproximateOp = defineElementwise({
   return x / (1.0 + exp(clamp(-1.5957691216057308 * (x + 0.044715 * x * x * x), -80.0, 80.0)));
 }
 `,
+  // With y = x s, s = sigmoid 2u: dx = dy (s + y (1 - s) 2u'), where 2u' = 2 sqrt(2/pi) (1 + 0.134145 x^2).
+  vjp: ({ inputs: [x], output: y }, dy) => {
+    const squared = square(x!);
+    const scale = 2 * Math.sqrt(2 / Math.PI);
+    const s = sigmoid(multiply(x!, add(scale, multiply(scale * 0.044715, squared))));
+    const slope = add(scale, multiply(scale * 0.134145, squared));
+    return [multiply(dy, add(s, multiply(multiply(y, subtract(1, s)), slope)))];
+  },
 });
 
 /**

@@ -1,4 +1,5 @@
 import type { Tensor } from '../tensor/tensor.ts';
+import { divide } from './divide.ts';
 import { applyElementwise, defineElementwise, floats } from './elementwise.ts';
 
 const logOp = defineElementwise({
@@ -6,6 +7,7 @@ const logOp = defineElementwise({
   dtype: floats,
   value: (x) => Math.log(x),
   wgsl: ([x]) => `log(${x})`,
+  vjp: ({ inputs: [x] }, dy) => [divide(dy, x!)],
 });
 
 /**

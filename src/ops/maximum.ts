@@ -1,11 +1,13 @@
 import type { Tensor } from '../tensor/tensor.ts';
 import { applyElementwise, defineElementwise, numbers, type TensorLike } from './elementwise.ts';
+import { extremeVjp } from './extreme.ts';
 
 const maximumOp = defineElementwise({
   name: 'maximum',
   dtype: numbers,
   value: (a, b) => Math.max(a, b),
   wgsl: ([a, b]) => `max(${a}, ${b})`,
+  vjp: extremeVjp,
 });
 
 /**

@@ -1,11 +1,13 @@
 import type { Tensor } from '../tensor/tensor.ts';
 import { applyElementwise, defineElementwise, numbers, type TensorLike } from './elementwise.ts';
+import { extremeVjp } from './extreme.ts';
 
 const minimumOp = defineElementwise({
   name: 'minimum',
   dtype: numbers,
   value: (a, b) => Math.min(a, b),
   wgsl: ([a, b]) => `min(${a}, ${b})`,
+  vjp: extremeVjp,
 });
 
 /**

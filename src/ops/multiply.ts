@@ -7,6 +7,7 @@ const multiplyOp = defineElementwise({
   value: (a, b) => a * b,
   integerValue: Math.imul,
   wgsl: ([a, b]) => `(${a} * ${b})`,
+  vjp: ({ inputs: [a, b] }, dy) => [multiply(dy, b!), multiply(dy, a!)],
 });
 
 /**

@@ -6,6 +6,7 @@ const negativeOp = defineElementwise({
   dtype: numbers,
   value: (x) => -x,
   wgsl: ([x]) => `-(${x})`,
+  vjp: (_, dy) => [negative(dy)],
 });
 
 /**

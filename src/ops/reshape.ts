@@ -59,6 +59,7 @@ const reshapeOp = defineOp<Reshape>({
   },
   dtype: ([x]) => E.right(x!),
   reference: viewReference(reshapeLayout),
+  vjp: ({ inputs: [x] }, dy) => [reshape(dy, x!.shape)],
   kernel: { kind: 'view', view: reshapeLayout },
 });
 

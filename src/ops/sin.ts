@@ -1,11 +1,14 @@
 import type { Tensor } from '../tensor/tensor.ts';
+import { cos } from './cos.ts';
 import { applyElementwise, defineElementwise, floats } from './elementwise.ts';
+import { multiply } from './multiply.ts';
 
 const sinOp = defineElementwise({
   name: 'sin',
   dtype: floats,
   value: (x) => Math.sin(x),
   wgsl: ([x]) => `sin(${x})`,
+  vjp: ({ inputs: [x] }, dy) => [multiply(dy, cos(x!))],
 });
 
 /**

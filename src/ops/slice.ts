@@ -4,6 +4,7 @@ import type { Layout } from '../tensor/kernel.ts';
 import { formatShape, type Shape, sameShape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { apply, defineOp } from './op.ts';
+import { pad } from './pad.ts';
 import { viewReference } from './view.ts';
 
 interface Slice {
@@ -38,6 +39,13 @@ const sliceOp = defineOp<Slice>({
         ),
   dtype: ([x]) => E.right(x!),
   reference: viewReference(sliceLayout),
+  // Zeros around it.
+  vjp: ({ inputs: [x], attributes: { start, size } }, dy) => [
+    pad(
+      dy,
+      x!.shape.map((length, axis) => ({ before: start[axis]!, after: length - start[axis]! - size[axis]! })),
+    ),
+  ],
   kernel: { kind: 'view', view: sliceLayout },
 });
 

@@ -1,11 +1,13 @@
 import type { Tensor } from '../tensor/tensor.ts';
 import { applyElementwise, defineElementwise, numbers, type TensorLike } from './elementwise.ts';
+import { negative } from './negative.ts';
 
 const subtractOp = defineElementwise({
   name: 'subtract',
   dtype: numbers,
   value: (a, b) => a - b,
   wgsl: ([a, b]) => `(${a} - ${b})`,
+  vjp: (_, dy) => [dy, negative(dy)],
 });
 
 /**

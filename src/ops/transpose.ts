@@ -28,6 +28,13 @@ const transposeOp = defineOp<Transpose>({
         ),
   dtype: ([x]) => E.right(x!),
   reference: viewReference(transposeLayout),
+  // Axis i went to where i stands in axes.
+  vjp: ({ attributes: { axes } }, dy) => [
+    transpose(
+      dy,
+      axes.map((_, axis) => axes.indexOf(axis)),
+    ),
+  ],
   kernel: { kind: 'view', view: transposeLayout },
 });
 

@@ -17,6 +17,7 @@ const whereOp = defineElementwise({
           : E.left(new DTypeError(`${op}: expected both branches of one kind, got ${a} and ${b}; use cast to convert`)),
   value: (condition, a, b) => (condition === 0 ? b : a),
   wgsl: ([condition, a, b]) => `select(${b}, ${a}, ${condition})`,
+  vjp: ({ inputs: [condition] }, dy) => [undefined, where(condition!, dy, 0), where(condition!, 0, dy)],
 });
 
 /**

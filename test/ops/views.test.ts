@@ -3,7 +3,7 @@ import { add } from '../../src/ops/add.ts';
 import { arange } from '../../src/ops/arange.ts';
 import { broadcastTo } from '../../src/ops/broadcastTo.ts';
 import { tensor } from '../../src/ops/constant.ts';
-import { erf } from '../../src/ops/gelu.ts';
+import { erfValue as erf } from '../../src/ops/erf.ts';
 import { multiply } from '../../src/ops/multiply.ts';
 import { reshape } from '../../src/ops/reshape.ts';
 import { sliceAxis } from '../../src/ops/slice.ts';
