@@ -3,29 +3,16 @@ import { deviceBytes, isFloat } from '../tensor/dtype.ts';
 import { DTypeError, ShapeError } from '../tensor/errors.ts';
 import type { Kernel, Launch, Layout, Operand } from '../tensor/kernel.ts';
 import { count, formatShape, rowMajorStrides, type Shape } from '../tensor/shape.ts';
-import { isTensor, type Op, type Tensor } from '../tensor/tensor.ts';
-import { add } from './add.ts';
+import type { Op, Tensor } from '../tensor/tensor.ts';
+import { type BoxPlace, type BoxStart, placeBox, takeBox } from './box.ts';
+import { broadcastTo } from './broadcastTo.ts';
 import { cast } from './cast.ts';
+import { constant } from './constant.ts';
 import { hostArray } from './elementwise.ts';
 import { input, output } from './launch.ts';
-import { maximum } from './maximum.ts';
-import { minimum } from './minimum.ts';
-import { multiply } from './multiply.ts';
 import { apply, defineOp } from './op.ts';
 import { cover, outerRuns, reach } from './ranges.ts';
-import { reshape } from './reshape.ts';
-import { sliceAxis } from './slice.ts';
 import { contiguous } from './view.ts';
-
-/**
- * Where the update's box begins in x, in elements: `base + clamp(start, 0, limit) * step`, where `start` is the third
- * input; without one, `base`.
- */
-interface SliceUpdate {
-  readonly base: number;
-  readonly limit: number;
-  readonly step: number;
-}
 
 /** An axis of the box: its size, and the steps from one index to the next in x and in the update. */
 interface BoxAxis {
@@ -61,7 +48,7 @@ const WORKGROUP = 64;
 const AXES = 4;
 
 /** Whether a box of halves consists of whole words, in x and in the contiguous update. */
-const inWords = (x: Shape, update: Shape, { base, limit, step }: SliceUpdate): boolean => {
+const inWords = (x: Shape, update: Shape, { base, limit, step }: BoxPlace): boolean => {
   const axes = boxAxes(x, contiguous(update));
   return (
     axes.at(-1)!.size % 2 === 0 &&
@@ -71,7 +58,7 @@ const inWords = (x: Shape, update: Shape, { base, limit, step }: SliceUpdate): b
   );
 };
 
-const kernel = (strided: boolean): Kernel<SliceUpdate> => ({
+const kernel = (strided: boolean): Kernel<BoxPlace> => ({
   kind: 'shader',
   inPlace: 0,
   strided: [false, strided],
@@ -157,23 +144,17 @@ const misfit = (x: Shape, update: Shape): string | undefined =>
     ? `sliceUpdate: expected an update of rank ${x.length} that fits x of shape ${formatShape(x)}, got ${formatShape(update)}`
     : undefined;
 
-const declare = (strided: boolean): Op<SliceUpdate> =>
-  defineOp<SliceUpdate>({
+const declare = (strided: boolean): Op<BoxPlace> =>
+  defineOp<BoxPlace>({
     name: 'sliceUpdate',
-    shape: ([x = [], update = [], start = []]) => {
-      const problem =
-        misfit(x, update) ??
-        (start.length === 0
-          ? undefined
-          : `sliceUpdate: expected tensors of shape [] in start, got ${formatShape(start)}; or pass one tensor of shape [${x.length}]`);
+    shape: ([x = [], update = []]) => {
+      const problem = misfit(x, update);
       return problem === undefined ? E.right(x) : E.left(new ShapeError(problem));
     },
-    dtype: ([x, update, start]) =>
+    dtype: ([x, update]) =>
       x !== update
         ? E.left(new DTypeError(`sliceUpdate: expected an update of ${x}, got ${update}; use cast to convert`))
-        : start !== undefined && start !== 'int32'
-          ? E.left(new DTypeError(`sliceUpdate: expected start of int32, got ${start}; use cast to convert`))
-          : E.right(x!),
+        : E.right(x!),
     reference: ([x, update, start], { base, limit, step }, shape) => {
       const y = hostArray(x!.dtype, count(shape));
       y.set(x!.data);
@@ -188,6 +169,15 @@ const declare = (strided: boolean): Op<SliceUpdate> =>
         }
       return y;
     },
+    // What was replaced counts no more, and the update counts where it went.
+    vjp: ({ inputs: [, update, start], attributes }, dy) => [
+      apply(
+        sliceUpdateOp,
+        [dy, broadcastTo(constant(0), update!.shape), ...(start === undefined ? [] : [start])],
+        attributes,
+      ),
+      takeBox(dy, update!.shape, attributes, start),
+    ],
     kernel: kernel(strided),
   });
 
@@ -207,48 +197,14 @@ const sliceUpdateHalvesOp = declare(false);
  * @throws {DTypeError} If dtypes do not fit.
  * @see keras.ops.slice_update
  */
-export const sliceUpdate = (x: Tensor, start: Tensor | readonly (number | Tensor)[], update: Tensor): Tensor => {
-  const rank = x.shape.length;
+export const sliceUpdate = (x: Tensor, start: BoxStart, update: Tensor): Tensor => {
   const problem = misfit(x.shape, update.shape);
   if (problem !== undefined) throw new ShapeError(problem);
-  if ((isTensor(start) ? start.shape[0] : start.length) !== rank || (isTensor(start) && start.shape.length !== 1))
-    throw new ShapeError(
-      `sliceUpdate: expected a start for each of the ${rank} axes of x, got ${isTensor(start) ? `shape ${formatShape(start.shape)}` : `${start.length} of them`}`,
-    );
-  const starts = isTensor(start) ? x.shape.map((_, a) => reshape(sliceAxis(start, 0, a, a + 1), [])) : start;
-  const steps = rowMajorStrides(x.shape);
-  const room = x.shape.map((size, a) => size - update.shape[a]!);
-  let base = 0;
-  // Along an axis that the update fills there is one place to begin, whatever a tensor says.
-  const moving: { readonly start: Tensor; readonly limit: number; readonly step: number }[] = [];
-  starts.forEach((at, a) => {
-    const [limit, step] = [room[a]!, steps[a]!];
-    if (isTensor(at)) {
-      if (at.dtype !== 'int32' || limit > 0) moving.push({ start: at, limit, step });
-    } else {
-      if (!Number.isInteger(at) || at < 0 || at > limit)
-        throw new ShapeError(
-          `sliceUpdate: expected a start from 0 to ${limit} along axis ${a} (x ${formatShape(x.shape)}, update ${formatShape(update.shape)}), got ${at}`,
-        );
-      base += at * step;
-    }
-  });
-  const [only] = moving;
-  const place =
-    moving.length <= 1
-      ? { input: only?.start, limit: only?.limit ?? 0, step: only?.step ?? 1 }
-      : {
-          input: moving
-            .map((axis) => multiply(minimum(maximum(axis.start, 0), axis.limit), axis.step))
-            .reduce((sum, next) => add(sum, next)),
-          limit: moving.reduce((sum, { limit, step }) => sum + limit * step, 0),
-          step: 1,
-        };
-  const attributes: SliceUpdate = { base, limit: place.limit, step: place.step };
-  const optional = place.input === undefined ? [] : [place.input];
+  const { place, input: at } = placeBox('sliceUpdate', 'update', x.shape, start, update.shape);
+  const optional = at === undefined ? [] : [at];
   const fitting = isFloat(x.dtype) && isFloat(update.dtype) ? cast(update, x.dtype) : update;
-  if (deviceBytes(x.dtype) === 4) return apply(sliceUpdateOp, [x, fitting, ...optional], attributes);
-  return inWords(x.shape, update.shape, attributes)
-    ? apply(sliceUpdateHalvesOp, [x, fitting, ...optional], attributes)
-    : cast(apply(sliceUpdateOp, [cast(x, 'float32'), cast(fitting, 'float32'), ...optional], attributes), x.dtype);
+  if (deviceBytes(x.dtype) === 4) return apply(sliceUpdateOp, [x, fitting, ...optional], place);
+  return inWords(x.shape, update.shape, place)
+    ? apply(sliceUpdateHalvesOp, [x, fitting, ...optional], place)
+    : cast(apply(sliceUpdateOp, [cast(x, 'float32'), cast(fitting, 'float32'), ...optional], place), x.dtype);
 };

@@ -2,11 +2,18 @@ import * as E from 'fp-ts/lib/Either.js';
 import { ShapeError } from '../tensor/errors.ts';
 import { broadcastShapes, count, formatShape, type Shape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
+import { add } from './add.ts';
+import { arange } from './arange.ts';
 import { broadcastTo } from './broadcastTo.ts';
+import { clip } from './clip.ts';
+import { constant } from './constant.ts';
 import { hostArray } from './elementwise.ts';
 import { input, output, rowRange, rowRuns } from './launch.ts';
+import { multiply } from './multiply.ts';
 import { apply, defineOp } from './op.ts';
+import { reshape } from './reshape.ts';
 import { asFloat32, expectColumns, expectIntegers, rowsOf, tiling } from './rows.ts';
+import { scatterAdd } from './scatterAdd.ts';
 
 const takeAlongAxisOp = defineOp<object>({
   name: 'takeAlongAxis',
@@ -21,6 +28,15 @@ const takeAlongAxisOp = defineOp<object>({
       y[i] = x!.data[Math.floor(i / k) * columns + index]!;
     }
     return y;
+  },
+  // Rows one after the other are a table of single elements.
+  vjp: ({ inputs: [x, indices] }, dy) => {
+    const { rows, columns } = rowsOf(x!.shape);
+    const k = indices!.shape.at(-1)!;
+    const starts = reshape(multiply(arange(rows), columns), [rows, 1]);
+    const places = add(starts, clip(reshape(indices!, [rows, k]), 0, columns - 1));
+    const zeros = broadcastTo(constant(0), [rows * columns]);
+    return [reshape(scatterAdd(zeros, places, reshape(dy, [rows, k])), x!.shape)];
   },
   kernel: {
     kind: 'shader',
