@@ -1,7 +1,7 @@
 import { sliceUpdate } from '../ops/sliceUpdate.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 
-/** Keys and values of one layer, each `[batch, length, heads, headDim]`. */
+/** The `key` and the `value` of every place in one layer, each `[batch, length, heads, headDim]` float32. */
 export type KeyValue = { readonly key: Tensor; readonly value: Tensor };
 
 /** What earlier calls left of all layers, and how far it is filled. */
@@ -12,7 +12,12 @@ export interface Cache {
   readonly position: Tensor;
 }
 
-/** A layer's cache with new keys and values written from `position` on. */
+/**
+ * A layer's cache with new keys and values written from `position` on.
+ *
+ * @param position - Place of the first new one, int32 scalar.
+ * @param fresh - What is written, `[batch, new, heads, headDim]`.
+ */
 export const extend = ({ key, value }: KeyValue, position: Tensor, fresh: KeyValue): KeyValue => ({
   key: sliceUpdate(key, [0, position, 0, 0], fresh.key),
   value: sliceUpdate(value, [0, position, 0, 0], fresh.value),

@@ -34,7 +34,7 @@ export const dropout = ({ key, rate }: DropoutOptions): ((x: Tensor) => Tensor) 
 /** Dropout by the number of the place where it stands: each has a key of its own. */
 export type Dropouts = (place: number) => (x: Tensor) => Tensor;
 
-/** Dropouts whose keys are the given key's, folded with the number of the place; undefined where nothing is dropped. */
+/** Dropouts whose keys are that of the `options`, folded with the number of the place; undefined where nothing is dropped. */
 export const dropouts = (options: DropoutOptions | undefined): Dropouts | undefined =>
   options === undefined || options.rate === 0
     ? undefined

@@ -7,13 +7,13 @@ import { transpose } from '../ops/transpose.ts';
 import { ShapeError } from '../tensor/errors.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 
-/** The table of an embedding, `[rows, width]`. */
+/** The table of an embedding: `embeddings` is `[rows, width]`. */
 export type EmbeddingParams = {
   readonly embeddings: Tensor;
 };
 
 /**
- * Rows of a table by id: `[batch, length]` int32 to `[batch, length, width]`.
+ * Rows of a table by id: `ids [batch, length]` int32 to `[batch, length, width]`.
  *
  * @see keras_hub.layers.ReversibleEmbedding
  */

@@ -24,6 +24,7 @@ export type Selector =
  */
 export interface Intercept {
   (x: Tensor, place: Place): Tensor;
+  /** Which sites it is for; left out, all. */
   readonly selectors?: readonly Selector[];
 }
 
@@ -80,7 +81,7 @@ const carrying = (selectors: readonly Selector[], intercept: Intercept): Interce
   selectors.length === 0 ? intercept : Object.freeze(Object.assign(intercept, { selectors: Object.freeze(selectors) }));
 
 /**
- * Intercepts one after the other: each gets what the one before it gave. Without any, the identity.
+ * `intercepts` one after the other: each gets what the one before it gave. Without any, the identity.
  *
  * @example
  * const both = compose(at({ site: 'residualPost', layer: 2 }, (x) => add(x, vector)), watch);

@@ -8,7 +8,7 @@ import { subtract } from '../ops/subtract.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { Tap } from './intercept.ts';
 
-/** Gain and offset of a layer norm, each `[width]`. */
+/** Gain `gamma` and offset `beta` of a layer norm, each `[width]`. */
 export type LayerNormParams = {
   readonly gamma: Tensor;
   readonly beta: Tensor;

@@ -20,7 +20,7 @@ export type LoraParams = {
   readonly loraKernelB?: Tensor;
 };
 
-/** The shapes of both factors for a kernel: all its axes but the last are inputs to `a`, the last is `b`'s. */
+/** The shapes of both factors of this `rank` for a kernel: all its axes but the last are inputs to `a`, the last is `b`'s. */
 export const loraShapes = (kernel: Shape, rank: number): { readonly a: Shape; readonly b: Shape } => ({
   a: [...kernel.slice(0, -1), rank],
   b: [rank, kernel.at(-1)!],
@@ -31,7 +31,7 @@ export const mostLoraRank = (kernel: Shape): number => Math.min(count(kernel.sli
 
 /**
  * How `a` starts: uniform in `[-limit, limit)` with `limit = sqrt(6 / fanIn)`, where `fanIn` is the product of all axes
- * but the last, as Keras counts it.
+ * but the last of the `shape`, as Keras counts it.
  *
  * @param seed - A key, `[2]` int32, or a whole number.
  * @see He et al. 2015; keras.initializers.HeUniform
@@ -41,7 +41,10 @@ export const heUniform = (seed: Tensor | number, shape: Shape): Tensor => {
   return multiply(subtract(multiply(uniform(typeof seed === 'number' ? key(seed) : seed, shape), 2), 1), limit);
 };
 
-/** The kernel that a layer has in effect, `kernel + scale * a b`, float32; the kernel itself where there is no LoRA. */
+/**
+ * The kernel that a layer has in effect, `kernel + scale * a b`, of the kernel's shape in float32; the kernel itself
+ * where there is no LoRA.
+ */
 export const effectiveKernel = (kernel: Tensor, { loraKernelA: a, loraKernelB: b }: LoraParams, scale = 1): Tensor => {
   if (a === undefined || b === undefined) return kernel;
   const update = reshape(matmul(reshape(a, [count(a.shape.slice(0, -1)), a.shape.at(-1)!]), b), kernel.shape);

@@ -10,7 +10,7 @@ import { extend, type KeyValue } from './cache.ts';
 import { type FromHeadsParams, fromHeads, type HeadsParams, toHeads } from './dense.ts';
 import { noTap, type Tap } from './intercept.ts';
 
-/** Projections of multi-head attention. */
+/** Projections of multi-head attention: to `query`, `key` and `value`, and from the mixed values to the `output`. */
 export type SelfAttentionParams = {
   readonly query: HeadsParams;
   readonly key: HeadsParams;

@@ -42,6 +42,7 @@ export interface CausalOutputs {
 export interface CausalModel<Params extends Tree = Tree> {
   /** KerasHub's name of the backbone. */
   readonly name: string;
+  /** Rows of the token table: ids are from 0 to one less. */
   readonly vocabularySize: number;
   /** Rows of the position table; undefined where there is none. */
   readonly maxSequenceLength: number | undefined;
@@ -53,6 +54,7 @@ export interface CausalModel<Params extends Tree = Tree> {
   readonly sites: readonly SiteInfo[];
   /** Random parameters from a seed, as expressions. */
   init(seed: number): Params;
+  /** The forward pass, as an expression: the one that generation, scoring and training go through. */
   apply(params: Params, inputs: CausalInputs, context?: CausalContext): CausalOutputs;
   /** Logits of hidden states, `[batch, length, hiddenDim]` to `[batch, length, vocabularySize]`. */
   logits(params: Params, hidden: Tensor, context?: Pick<CausalContext, 'cache' | 'intercept'>): Tensor;

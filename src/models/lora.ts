@@ -34,12 +34,15 @@ export interface LoraLayer {
   readonly index: number;
   /** Where its parameters stand: `transformerLayers[0].selfAttention.query`. */
   readonly path: string;
+  /** Its kernel's shape. */
   readonly kernel: Shape;
 }
 
 /** Which layers of a model have factors, how wide, and with what weight: all that is to be known besides parameters. */
 export interface Lora {
+  /** How many columns `a` has, and rows `b`. */
   readonly rank: number;
+  /** The product of the factors counts `alpha / rank` times. */
   readonly alpha: number;
   readonly layers: readonly LoraLayer[];
 }
@@ -126,7 +129,7 @@ const mapLayers = <Params extends Tree>(
   return walk(params, []) as Params;
 };
 
-/** Parameters with fresh factors: `a` random from the seed, `b` zeros, so that the model computes what it did before. */
+/** `params` with fresh factors: `a` random from the seed, `b` zeros, so that the model computes what it did before. */
 export const addLora = <Params extends Tree>(params: Params, { rank, layers }: Lora, seed = 0): Params => {
   const root = key(seed);
   return mapLayers(params, layers, (layer, i) => {
@@ -139,7 +142,7 @@ export const addLora = <Params extends Tree>(params: Params, { rank, layers }: L
   });
 };
 
-/** Parameters with other factors in place of their own, by path; those not given stay. */
+/** `params` with other factors in place of their own, by path; those not given stay. */
 export const replaceLora = <Params extends Tree>(
   params: Params,
   { layers }: Lora,
@@ -151,7 +154,7 @@ export const replaceLora = <Params extends Tree>(
     ),
   );
 
-/** Parameters whose kernels have taken up their factors, `kernel + alpha / rank * a b` in float32: plain ones. */
+/** `params` whose kernels have taken up their factors, `kernel + alpha / rank * a b` in float32: plain ones. */
 export const mergedLora = <Params extends Tree>(params: Params, { rank, alpha, layers }: Lora): Params =>
   mapLayers(params, layers, ({ kernel, loraKernelA, loraKernelB, ...layer }) => ({
     kernel: effectiveKernel(
@@ -162,7 +165,7 @@ export const mergedLora = <Params extends Tree>(params: Params, { rank, alpha, l
     ...layer,
   }));
 
-/** Paths of the parameters that train: everything of the layers with factors but their kernels. */
+/** Paths of those of the `params` that train: everything of the layers with factors but their kernels. */
 export const loraTrainable = (params: Tree, { layers }: Lora): ReadonlySet<string> => {
   const own = new Set(layers.map(({ path }) => path));
   return new Set(

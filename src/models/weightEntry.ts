@@ -18,14 +18,14 @@ export type TensorPart =
   | { readonly kind: 'whole' }
   | { readonly kind: 'columns'; readonly part: number; readonly of: number };
 
-/** A tensor in a file and the part of it that is meant; `shape` is the stored tensor's. */
+/** A tensor in a file, by `name`, and the `part` of it that is meant; `shape` is the stored tensor's. */
 export interface WeightSource {
   readonly name: string;
   readonly shape: Shape;
   readonly part: TensorPart;
 }
 
-/** One parameter: its place and shape in the tree, and where each layout keeps it. */
+/** One parameter: its `path` and `shape` in the tree, and the `sources`, where each layout keeps it. */
 export interface WeightEntry {
   readonly path: ParamPath;
   readonly shape: Shape;
@@ -40,7 +40,7 @@ export interface LayerEntry {
   readonly path: ParamPath;
 }
 
-/** A tensor that files may hold though no parameter is read from it, and why that is harmless. */
+/** A tensor that files may hold by this `name` though no parameter is read from it, and `why` that is harmless. */
 export interface IgnoredTensor {
   readonly name: string;
   readonly why: string;
@@ -48,11 +48,13 @@ export interface IgnoredTensor {
 
 /** All of a family's parameters for one config, and what else its files may hold. */
 export interface WeightTable {
+  /** Every parameter. */
   readonly entries: readonly WeightEntry[];
   /** The layers in the order in which KerasHub flattens a backbone: its LoRA files name a layer by its place here. */
   readonly layers: readonly LayerEntry[];
   /** What transformers puts before the base model's names when a head is saved with it; a file may lack it. */
   readonly transformersPrefix: string;
+  /** Tensors that a layout's files may hold besides. */
   readonly ignored: Readonly<Record<PresetLayout, readonly IgnoredTensor[]>>;
 }
 

@@ -16,6 +16,7 @@ export interface Attention {
 
 /** The optional inputs, in order. */
 export const optionalInputs = ['position', 'keyMask', 'slopes', 'keyPositions'] as const;
+/** The name of an optional input. */
 export type OptionalInput = (typeof optionalInputs)[number];
 
 /** At which place each optional input stands among the op's inputs, if it is there. */

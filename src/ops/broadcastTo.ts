@@ -38,7 +38,7 @@ const broadcastOp = defineOp<Broadcast>({
 });
 
 /**
- * The tensor repeated along new leading axes and along axes of size 1.
+ * The tensor `x` repeated along new leading axes and along axes of size 1, until it is of this `shape`.
  *
  * @throws {ShapeError} If the shapes do not allow it.
  * @see keras.ops.broadcast_to

@@ -38,6 +38,7 @@ const castOp = defineElementwise<Cast>({
  * The same values in another dtype: floats to int32 towards zero, anything to bool as "is not 0", float16 and bfloat16
  * rounded to nearest, ties to even.
  *
+ * @param x - Of any shape and dtype; given back as it is if the dtype is its own.
  * @see keras.ops.cast
  */
 export const cast = (x: Tensor, dtype: DType): Tensor =>

@@ -66,6 +66,7 @@ const reshapeOp = defineOp<Reshape>({
 /**
  * The same elements, in row-major order, in another shape.
  *
+ * @param x - Of any shape and dtype.
  * @param shape - Sizes; one of them may be -1 and is then what is left.
  * @throws {ShapeError} If the number of elements would change.
  * @see keras.ops.reshape
@@ -79,7 +80,7 @@ const insert = (shape: Shape, axis: number): Shape => {
 };
 
 /**
- * A new axis of size 1 before `axis`; -1 puts it last.
+ * `x` with a new axis of size 1 before `axis`; -1 puts it last: `[2, 3]` becomes `[2, 1, 3]` for 1.
  *
  * @see keras.ops.expand_dims
  */
@@ -90,7 +91,7 @@ export const expandDims = (x: Tensor, axis: number): Tensor => {
 };
 
 /**
- * The tensor without an axis of size 1.
+ * `x` without an `axis` of size 1: `[2, 1, 3]` becomes `[2, 3]` for 1.
  *
  * @throws {ShapeError} If the axis is of another size.
  * @see keras.ops.squeeze

@@ -59,7 +59,7 @@ export const slice = (x: Tensor, start: readonly number[], size: Shape): Tensor 
   sameShape(x.shape, size) && start.every((at) => at === 0) ? x : apply(sliceOp, [x], { start, size });
 
 /**
- * Part of one axis: elements `start` to `end - 1`. Negative numbers count from the back; `end` defaults to the length.
+ * Part of one axis of `x`: elements `start` to `end - 1`. Negative numbers count from the back; `end` defaults to the length.
  *
  * @throws {ShapeError} If the part does not lie within the axis.
  */

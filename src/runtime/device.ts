@@ -13,6 +13,7 @@ import { evaluate as evaluateOnWebGPU, realize as realizeOnWebGPU } from './webg
 
 /** What gives expressions their numbers. */
 export interface Device {
+  /** Which interpreter. */
   readonly kind: 'webgpu' | 'reference';
   /** The adapter's name, or that of the interpreter. */
   readonly name: string;

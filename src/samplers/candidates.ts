@@ -41,12 +41,14 @@ export const keepTopP =
     ...(tokens === undefined ? {} : { tokens }),
   });
 
-/** Random keys of the rows, and the place that is being filled. */
+/** Random `keys` of the rows, `[batch, 2]` int32, and the `position` that is being filled, an int32 scalar. */
 export type RandomState = { readonly keys: Tensor; readonly position: Tensor };
 
 /**
  * One candidate of each row, drawn by its probability. The random number depends on the row's key and the place alone,
  * so a row gives the same text in any batch, on any device.
+ *
+ * @returns Tokens, `[batch]` int32.
  */
 export const draw = ({ keys, position }: RandomState, { probabilities, tokens }: Candidates): Tensor => {
   const [batch = 0] = probabilities.shape;

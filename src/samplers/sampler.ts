@@ -20,9 +20,11 @@ export interface SamplerStart {
  * @typeParam State - Whatever the sampler carries along, as a tree of tensors.
  */
 export interface Sampler<State extends Tree = Tree> {
+  /** Such as `top_k`; errors say it. */
   readonly name: string;
   /** The seed of its random choices, if it was given one. */
   readonly seed?: number | undefined;
+  /** The state before the first token. */
   init(start: SamplerStart): State;
   /** Probabilities of the next token, `[batch, vocabulary]`, before anything is cut off. */
   probabilities(logits: Tensor): Tensor;
@@ -42,7 +44,11 @@ export const temper =
   (logits: Tensor): Tensor =>
     softmax(temperature === 1 ? cast(logits, 'float32') : divide(logits, temperature));
 
-/** @throws {ArgumentError} If the temperature is not a number above 0. */
+/**
+ * The temperature, if it is one.
+ *
+ * @throws {ArgumentError} If it is not a number above 0.
+ */
 export const checkTemperature = (name: string, temperature: number): number => {
   if (!(temperature > 0 && Number.isFinite(temperature)))
     throw new ArgumentError(

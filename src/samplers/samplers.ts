@@ -22,6 +22,7 @@ const checkSeed = (name: string, seed: number | undefined): number | undefined =
 /**
  * A sampler that draws from what its narrowings leave of the probabilities.
  *
+ * @param name - What errors say.
  * @param narrow - Any composition of `keepTopK`, `keepTopP` and functions of your own.
  */
 export const drawingSampler = (
@@ -96,7 +97,7 @@ export const TopPSampler = ({
 };
 
 /**
- * A sampler of one's own from a function that picks a token.
+ * A sampler of one's own from a function that picks a token. Default `name`: `custom`.
  *
  * @param nextToken - From probabilities `[batch, vocabulary]` to tokens `[batch]` int32, as an expression.
  * @see keras_hub.samplers.Sampler, get_next_token
@@ -118,7 +119,7 @@ export const CustomSampler = ({
   });
 };
 
-/** Samplers that `compile` knows by name. */
+/** Samplers that `compile` knows by name, with their defaults: `greedy`, `top_k`, `top_p` and `random`. */
 export const namedSamplers = {
   greedy: () => GreedySampler(),
   top_k: () => TopKSampler(),

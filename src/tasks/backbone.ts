@@ -25,9 +25,13 @@ export interface BackboneInputs {
 
 /** A model with its parameters: immutable, and a function from inputs to hidden states. */
 export interface CausalBackbone<Config = unknown, Params extends Tree = Tree> {
+  /** KerasHub's name of its class. */
   readonly name: string;
+  /** Its sizes. */
   readonly config: Config;
+  /** Its parameters, a plain record under KerasHub's layer names. */
   readonly params: Params;
+  /** The functions that it applies the parameters to. */
   readonly model: CausalModel<Params>;
   /** The device that holds the parameters; undefined for parameters that were not loaded to one. */
   readonly device: Device | undefined;

@@ -76,6 +76,7 @@ export interface Epilogue {
 
 /** Activations that a kernel can apply as it writes; the number is the value of its `ACTIVATION` override. */
 export const activations = { none: 0, relu: 1, gelu: 2, geluApproximate: 3, silu: 4, tanh: 5 } as const;
+/** The name of an activation that a kernel can apply. */
 export type Activation = keyof typeof activations;
 
 /** What a shader kernel knows when it says how it will be launched. */

@@ -8,7 +8,7 @@ import { count, formatShape, type Shape } from './shape.ts';
  */
 export type HostData = Float32Array | Float64Array | Int32Array | Uint8Array | Uint16Array;
 
-/** A host array with its shape and dtype: what `read` returns and what models take besides tensors. */
+/** Host `data`, row-major, with its shape and dtype: what `read` returns and what models take besides tensors. */
 export interface NDArray {
   readonly data: HostData;
   readonly shape: Shape;

@@ -44,6 +44,7 @@ export interface Tensor {
   readonly id: number;
   readonly op: Op<object>;
   readonly inputs: readonly Tensor[];
+  /** What the op depends on besides its inputs, such as an axis. */
   readonly attributes: object;
   readonly shape: Shape;
   readonly dtype: DType;

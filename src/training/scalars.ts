@@ -59,7 +59,11 @@ export const complementOfPower = (base: number, exponent: Tensor): Tensor => {
   return where(less(x, 0.125), multiply(x, series), subtract(1, exp(multiply(x, -1))));
 };
 
-/** @throws {ArgumentError} If a value is not a finite number. */
+/**
+ * The value, if it is a finite number.
+ *
+ * @throws {ArgumentError} If it is not.
+ */
 export const checkNumber = (what: string, value: unknown): number => {
   if (typeof value !== 'number' || !Number.isFinite(value))
     throw new ArgumentError(`${what}: expected a finite number, got ${shown(value)}`);
@@ -74,7 +78,11 @@ export const shown = (value: unknown): string =>
       ? String(value)
       : (JSON.stringify(value) ?? String(value));
 
-/** @throws {ArgumentError} If there is an option of a name that is not known, with those that are. */
+/**
+ * Refuses options that nobody knows.
+ *
+ * @throws {ArgumentError} If there is one, with those that are known.
+ */
 export const checkKnown = (what: string, options: unknown, known: readonly string[]): void => {
   if (typeof options !== 'object' || options === null || Array.isArray(options))
     throw new ArgumentError(`${what}: expected a record of options, got ${shown(options)}`);

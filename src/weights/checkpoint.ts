@@ -37,9 +37,13 @@ export const storedBytes: Readonly<Record<StoredDType, number>> = {
 
 /** A tensor in a file: what it is, and its bytes on request. */
 export interface StoredTensor {
+  /** As the file says it. */
   readonly name: string;
+  /** Row-major. */
   readonly shape: Shape;
+  /** As it lies in the file. */
   readonly dtype: StoredDType;
+  /** Bytes of all its values. */
   readonly byteLength: number;
   /**
    * Bytes `start` to `end` of the row-major little-endian data. Nothing else is read, and nothing is kept: read a large

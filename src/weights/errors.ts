@@ -7,6 +7,7 @@ import * as E from 'fp-ts/lib/Either.js';
  * `InputOutput`: the operating system refused.
  */
 export interface WeightsError {
+  /** Which kind of trouble. */
   readonly _tag:
     | 'NotAPreset'
     | 'MissingFile'
@@ -15,6 +16,7 @@ export interface WeightsError {
     | 'WrongConfig'
     | 'WrongTensors'
     | 'InputOutput';
+  /** For people: what it is about, what was expected, what came, the way out. */
   readonly message: string;
   /** The file or folder it is about. */
   readonly path?: string;

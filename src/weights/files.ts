@@ -196,7 +196,7 @@ export const writeAtomically =
     }
   };
 
-/** A file of a folder to be written; the name may lead into folders below: `assets/tokenizer/merges.txt`. */
+/** A file of a folder to be written, with its `content`; the `name` may lead into folders below: `assets/tokenizer/merges.txt`. */
 export interface FileToWrite {
   readonly name: string;
   readonly content: Content;
@@ -207,7 +207,7 @@ const asideOf = (path: string): string => `${path}.purelm-old`;
 
 /**
  * Puts a folder back that a crash left aside: there is a moment, between two renames, when neither the old folder nor
- * the new one has the name. Call it before a folder is read that `writeFolderAtomically` writes.
+ * the new one has the name `path`. Call it before a folder is read that `writeFolderAtomically` writes.
  */
 export const restoreFolder =
   (path: string): TE.TaskEither<WeightsError, void> =>

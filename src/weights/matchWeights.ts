@@ -11,7 +11,7 @@ import { formatShape, sameShape } from '../tensor/shape.ts';
 import type { Checkpoint, StoredDType, StoredTensor } from './checkpoint.ts';
 import { firstFew, type WeightsError } from './errors.ts';
 
-/** A parameter with the stored tensor it is read from, and which part of that it is. */
+/** A parameter's `entry` in the table with the stored tensor that is its `source`, and which `part` of that it is. */
 export interface MatchedWeight {
   readonly entry: WeightEntry;
   readonly source: StoredTensor;

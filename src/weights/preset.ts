@@ -18,6 +18,7 @@ import { openShardedH5, openShardedSafetensors } from './sharded.ts';
 
 /** A folder that holds a model, its layout and family known, its weights not yet opened. */
 export interface Preset {
+  /** The folder. */
   readonly path: string;
   readonly layout: PresetLayout;
   readonly family: Family;

@@ -89,10 +89,13 @@ const openShards =
     return E.right({ tensors, close });
   };
 
-/** Opens the files that model.safetensors.index.json names: tensor to file. */
+/** Opens the files of a `folder` that its index names, such as model.safetensors.index.json (`indexName`): tensor to file. */
 export const openShardedSafetensors = (folder: string, indexName: string): TE.TaskEither<WeightsError, Checkpoint> =>
   openShards(folder, indexName, openSafetensors, (name) => name);
 
-/** Opens the files that model.weights.json names: group of variables to file, or to several. */
+/**
+ * Opens the files of a `folder` that its index names, such as model.weights.json (`indexName`): group of variables to
+ * file, or to several.
+ */
 export const openShardedH5 = (folder: string, indexName: string): TE.TaskEither<WeightsError, Checkpoint> =>
   openShards(folder, indexName, openH5, (name) => `/${name.slice(0, name.lastIndexOf('/'))}`);

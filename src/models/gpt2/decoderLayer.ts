@@ -24,7 +24,9 @@ export interface DecoderLayerOptions extends Omit<SelfAttentionOptions, 'dropPat
 /**
  * One GPT-2 decoder layer, pre-norm: `h = x + attention(norm(x))`, then `y = h + mlp(norm(h))`.
  *
- * @returns `x [batch, length, hiddenDim]` to the same shape, and this layer's keys and values.
+ * `activation` and `layerNormEpsilon` are the config's. The `input` is the residual stream, `[batch, length, hiddenDim]`.
+ *
+ * @returns The residual stream after the layer, of the same shape, and this layer's keys and values.
  * @see Radford et al. 2019, section 2.3; keras_hub.layers.TransformerDecoder
  */
 export const decoderLayer =

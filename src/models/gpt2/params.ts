@@ -3,7 +3,10 @@ import type { EmbeddingParams } from '../../layers/embedding.ts';
 import type { LayerNormParams } from '../../layers/layerNorm.ts';
 import type { SelfAttentionParams } from '../../layers/selfAttention.ts';
 
-/** Parameters of one decoder layer, by KerasHub's names. */
+/**
+ * Parameters of one decoder layer, by KerasHub's names: `selfAttentionLayerNorm` and `selfAttention`, then
+ * `feedforwardLayerNorm`, `feedforwardIntermediateDense` and `feedforwardOutputDense`.
+ */
 export type GPT2LayerParams = {
   readonly selfAttentionLayerNorm: LayerNormParams;
   readonly selfAttention: SelfAttentionParams;
@@ -18,6 +21,8 @@ export type GPT2Params = {
   readonly tokenEmbedding: EmbeddingParams;
   /** `[maxSequenceLength, hiddenDim]`. */
   readonly positionEmbedding: EmbeddingParams;
+  /** First to last. */
   readonly transformerLayers: readonly GPT2LayerParams[];
+  /** The norm after the last layer. */
   readonly layerNorm: LayerNormParams;
 };

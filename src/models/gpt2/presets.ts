@@ -2,6 +2,7 @@ import type { GPT2Config } from './config.ts';
 
 /** What is known of a built-in preset before anything is downloaded. */
 export interface PresetInfo<Config> {
+  /** What KerasHub's registry says of it. */
   readonly metadata: {
     readonly description: string;
     /** How many parameters the backbone has. */
@@ -11,6 +12,7 @@ export interface PresetInfo<Config> {
   };
   /** Where KerasHub gets it; `hf://keras/<id>` mirrors it. */
   readonly kaggleHandle: string;
+  /** The backbone's sizes. */
   readonly config: Config;
 }
 
