@@ -1,18 +1,37 @@
+import { checkIntercept, type Intercept } from '../layers/intercept.ts';
+import type { SiteInfo } from '../layers/sites.ts';
 import type { CausalContext } from '../models/causalModel.ts';
 import type { LoraOptions } from '../models/lora.ts';
-import { type Device, getDevice } from '../runtime/device.ts';
+import { type Device, getDevice, holderOf } from '../runtime/device.ts';
 import type { Sampler } from '../samplers/sampler.ts';
 import { getSampler, type SamplerLike } from '../samplers/samplers.ts';
 import { ArgumentError } from '../tensor/errors.ts';
 import type { NDArray } from '../tensor/ndarray.ts';
 import { type Tensor, topological } from '../tensor/tensor.ts';
-import type { Tree } from '../tensor/tree.ts';
+import { leaves, type Tree } from '../tensor/tree.ts';
 import type { CausalLMPreprocessor } from '../tokenizers/index.ts';
 import type { Tokenizer } from '../tokenizers/tokenizer.ts';
+import type { OptimizerState } from '../training/index.ts';
 import { type BackboneInputs, type CausalBackbone, causalInputs } from './backbone.ts';
+import type { Prepare } from './batches.ts';
+import type { History } from './fit.ts';
 import { firstStop, type GenerationProgress, generateTokens, shortestPrompt, type TokenBatch } from './generation.ts';
-import { type TokenInputs, tokenBatch } from './inputs.ts';
+import { asWeights, type TokenInputs, tokenBatch, tokenExamples } from './inputs.ts';
 import { realizeParams } from './loadWeights.ts';
+import { type ScoreRequest, score } from './score.ts';
+import {
+  type CompiledTraining,
+  type CompileTrainingOptions,
+  checkOptions,
+  compileTraining,
+  type EvaluateOptions,
+  evaluateTask,
+  type FitOptions,
+  fitTask,
+  type PredictOptions,
+  predictTask,
+  type TrainableTask,
+} from './training.ts';
 
 /** Options of `generate` and `stream`. */
 export interface GenerateOptions {
@@ -29,6 +48,13 @@ export interface GenerateOptions {
   readonly seed?: number | readonly number[];
   /** Ends the generation; the promise rejects with the signal's reason. */
   readonly signal?: AbortSignal;
+  /**
+   * Called with the activation at every site, in the prefill and in cached steps; see docs/sites.md. It is called while a
+   * pass is traced: hand over the same function to every call, and the passes are traced once.
+   */
+  readonly intercept?: Intercept;
+  /** In which passes the intercept is in force: 0 is the prefill, 1 the first cached step, … Default: in all. */
+  readonly when?: (step: number) => boolean;
   /** Called with the number of tokens that all rows have got since the last call, up to their stop ids. */
   readonly onTokens?: (count: number) => void;
 }
@@ -45,21 +71,28 @@ export interface GeneratedTokens {
 export type PromptBatches = AsyncIterable<string | readonly string[]> | Iterable<readonly string[]>;
 
 /** Options of `compile`. */
-export interface CompileTaskOptions {
+export interface CompileTaskOptions extends CompileTrainingOptions {
   /** `'greedy'`, `'top_k'`, `'top_p'`, `'random'`, a Sampler, or a function from probabilities to tokens. */
   readonly sampler?: SamplerLike;
 }
 
 /** A causal language model, end to end: immutable; what would change it gives a new one. */
 export interface CausalLM<Config = unknown, Params extends Tree = Tree, T extends Tokenizer = Tokenizer> {
+  /** KerasHub's name of its class. */
   readonly name: string;
   readonly backbone: CausalBackbone<Config, Params>;
   /** Null: inputs are token ids, and no text is read or written. */
   readonly preprocessor: CausalLMPreprocessor<T> | null;
+  /** The preprocessor's. */
   readonly tokenizer: T | null;
+  /** The backbone's, a plain record under KerasHub's layer names. */
   readonly params: Params;
+  /** How the next token is chosen; `compile` gives another. */
   readonly sampler: Sampler;
-  /** The same task with another sampler. The default is top-k with k = 5. */
+  /**
+   * The same task with another sampler, optimizer, loss and metrics; what is not named has its default: top-k with
+   * k = 5, Adam(2e-5), sparse categorical cross-entropy, sparse categorical accuracy. The optimizer begins anew.
+   */
   readonly compile: (options?: CompileTaskOptions) => CausalLM<Config, Params, T>;
   /** The same task with other parameters. */
   readonly withParams: (params: Params) => CausalLM<Config, Params, T>;
@@ -71,6 +104,18 @@ export interface CausalLM<Config = unknown, Params extends Tree = Tree, T extend
   readonly mergeLora: () => CausalLM<Config, Params, T>;
   /** Logits of every place, `[batch, length, vocabularySize]` float32, as an expression. */
   readonly apply: (inputs: BackboneInputs, context?: CausalContext) => Tensor;
+  /** Where an intercept is called, in order: site, layer, and the names of the axes. */
+  readonly sites: readonly SiteInfo[];
+  /**
+   * Scores of given tokens: logits `[batch, length, vocabularySize]`, or the loss at each place `[batch, length]`, as an
+   * expression.
+   *
+   * @throws {ArgumentError} If the mode is no mode, targets are missing, or the intercept is for a site that is not there.
+   * @throws {ShapeError} If inputs are not `[batch, length]`, or longer than the position table.
+   * @throws {RangeError} If an id is outside the vocabulary.
+   * @see keras_hub.models.GPT2CausalLM.score
+   */
+  readonly score: (request: ScoreRequest) => Tensor;
   /**
    * Writes on from prompts.
    *
@@ -83,6 +128,24 @@ export interface CausalLM<Config = unknown, Params extends Tree = Tree, T extend
     (inputs: readonly string[] | PromptBatches, options?: GenerateOptions): Promise<string[]>;
     (inputs: TokenInputs, options?: GenerateOptions): Promise<GeneratedTokens>;
   };
+  /**
+   * Trains on data and gives the trained task; this one stays as it is.
+   *
+   * @param x - Texts, `{ tokenIds, paddingMask }` of `[batch, length]` with targets `y`, or a dataset: any iterable of
+   *   batches, each texts, `{ x, y, sampleWeight }` or `[x, y, sampleWeight]`.
+   * @returns The trained task, and the loss and metrics of every epoch.
+   * @throws {ArgumentError} By rejection, if data or options are not what they must be.
+   * @throws {NonFiniteLossError} By rejection, if a loss is not finite.
+   * @see keras_hub.models.Task.fit
+   */
+  readonly fit: (
+    x: unknown,
+    options?: FitOptions,
+  ) => Promise<{ readonly task: CausalLM<Config, Params, T>; readonly history: History }>;
+  /** Loss and metrics on data, as `fit` takes it, by name. */
+  readonly evaluate: (x: unknown, options?: EvaluateOptions) => Promise<Readonly<Record<string, number>>>;
+  /** Logits for data, as `fit` takes it, without targets: `[examples, length, vocabularySize]` float32. */
+  readonly predict: (x: unknown, options?: PredictOptions) => Promise<NDArray>;
   /** Pieces of the answer to one prompt as they are decided; no piece ends inside a character. */
   readonly stream: (prompt: string, options?: Omit<GenerateOptions, 'stripPrompt'>) => AsyncGenerator<string, void>;
 }
@@ -94,7 +157,21 @@ export interface CausalLMParts<Config, Params extends Tree, T extends Tokenizer>
   readonly preprocessor?: CausalLMPreprocessor<T> | null;
   /** Default `'top_k'`. */
   readonly sampler?: SamplerLike;
+  /** What `compile` made of its options. Default: its defaults. */
+  readonly training?: CompiledTraining;
+  /** Where the optimizer stands. Default: at its beginning. */
+  readonly optimizerState?: OptimizerState | undefined;
 }
+
+const compileOptions = [
+  'sampler',
+  'optimizer',
+  'loss',
+  'lossWeights',
+  'weightedMetrics',
+  'metrics',
+  'stepsPerExecution',
+];
 
 const isTokenInputs = (inputs: unknown): inputs is TokenInputs =>
   typeof inputs === 'object' && inputs !== null && 'tokenIds' in inputs;
@@ -146,13 +223,24 @@ export const heldParams = <Params extends Tree>(device: Device, params: Params):
 };
 
 /** The device that a backbone's parameters are on, else the default one. */
-export const deviceOf = async ({ device }: { readonly device: Device | undefined }): Promise<Device> =>
-  device ?? getDevice();
+export const deviceOf = async ({
+  device,
+  params,
+}: {
+  readonly device: Device | undefined;
+  readonly params: Tree;
+}): Promise<Device> => device ?? holderOf(leaves(params)) ?? getDevice();
 
 /** A causal language model from its parts. */
 export const causalLM = <Config, Params extends Tree, T extends Tokenizer>(
   name: string,
-  { backbone, preprocessor = null, sampler: samplerLike = 'top_k' }: CausalLMParts<Config, Params, T>,
+  {
+    backbone,
+    preprocessor = null,
+    sampler: samplerLike = 'top_k',
+    training = compileTraining({}, 2e-5),
+    optimizerState,
+  }: CausalLMParts<Config, Params, T>,
 ): CausalLM<Config, Params, T> => {
   const { model, params } = backbone;
   const sampler = getSampler(samplerLike);
@@ -197,6 +285,12 @@ export const causalLM = <Config, Params extends Tree, T extends Tokenizer>(
     options: GenerateOptions,
     stopTokenIds: readonly number[] | null,
   ): AsyncGenerator<GenerationProgress, GenerationProgress> {
+    const { intercept, when } = options;
+    if (intercept !== undefined) checkIntercept(model.name, intercept, model.sites);
+    if (when !== undefined && (intercept === undefined || typeof when !== 'function'))
+      throw new ArgumentError(
+        `generate: expected a function as when, together with an intercept, got ${intercept === undefined ? 'no intercept' : describe(when)}`,
+      );
     const keys = rowKeys('generate', prompt.batch, options.seed ?? sampler.seed);
     options.signal?.throwIfAborted();
     const device = await deviceOf(backbone);
@@ -208,6 +302,8 @@ export const causalLM = <Config, Params extends Tree, T extends Tokenizer>(
       prompt,
       stopTokenIds,
       keys,
+      intercept,
+      when,
       signal: options.signal,
     });
     if (options.onTokens === undefined) return yield* running;
@@ -311,7 +407,34 @@ export const causalLM = <Config, Params extends Tree, T extends Tokenizer>(
   };
 
   const withBackbone = (other: CausalBackbone<Config, Params>): CausalLM<Config, Params, T> =>
-    causalLM(name, { backbone: other, preprocessor, sampler });
+    causalLM(name, { backbone: other, preprocessor, sampler, training });
+
+  /** Texts or tokens as what the model learns from. */
+  const prepare: Prepare = (x, y, sampleWeight) => {
+    if (typeof x === 'string' || (Array.isArray(x) && typeof x[0] === 'string')) {
+      if (typeof x === 'string')
+        throw new ArgumentError('fit: expected x to have a batch axis (a list of texts), got one text');
+      const { x: packed, y: next, sampleWeight: counted } = texts()(x as readonly string[]);
+      return { x: { ...packed }, y: next, sampleWeight: asWeights(counted) };
+    }
+    if (!isTokenInputs(x))
+      throw new ArgumentError(`fit: expected texts or { tokenIds, paddingMask }, got ${describe(x)}`);
+    return tokenExamples('fit', x, y, sampleWeight, model.vocabularySize);
+  };
+
+  const trainable: TrainableTask & { readonly params: Params } = {
+    params,
+    isTrainable: (path) => backbone.trainable.has(path),
+    forward: (own, { tokenIds, paddingMask }, { dropoutKey }) => {
+      const held = own as Params;
+      const dropout = dropoutKey === undefined ? undefined : { key: dropoutKey };
+      return model.logits(held, model.apply(held, { tokenIds: tokenIds!, paddingMask }, { dropout }).hidden);
+    },
+    setup: training,
+    device: () => deviceOf(backbone),
+    prepare,
+    optimizerState,
+  };
 
   const self: CausalLM<Config, Params, T> = Object.freeze<CausalLM<Config, Params, T>>({
     name,
@@ -320,15 +443,45 @@ export const causalLM = <Config, Params extends Tree, T extends Tokenizer>(
     tokenizer,
     params,
     sampler,
-    compile: ({ sampler: other = 'top_k' }: CompileTaskOptions = {}) =>
-      causalLM(name, { backbone, preprocessor, sampler: other }),
+    compile: (options: CompileTaskOptions = {}) => {
+      checkOptions('compile', options, compileOptions);
+      const { sampler: other = 'top_k', ...learning } = options;
+      return causalLM(name, {
+        backbone,
+        preprocessor,
+        sampler: other,
+        training: compileTraining(learning, 2e-5),
+      });
+    },
     withParams: (other) => withBackbone(backbone.withParams(other)),
     withBackbone,
     enableLora: (options) => withBackbone(backbone.enableLora(options)),
     mergeLora: () => withBackbone(backbone.mergeLora()),
-    apply: (inputs, context) => model.logits(params, model.apply(params, causalInputs(inputs), context).hidden),
+    apply: (inputs, context) =>
+      model.logits(params, model.apply(params, causalInputs(inputs), context).hidden, context),
+    sites: model.sites,
+    score: (request) => score(model, params, request),
     generate: generate as CausalLM<Config, Params, T>['generate'],
     stream,
+    fit: async (x, options) => {
+      const {
+        params: trained,
+        optimizerState: state,
+        history,
+      } = await fitTask({ ...trainable, params: await heldParams(await deviceOf(backbone), params) }, x, options);
+      return {
+        task: causalLM(name, {
+          backbone: backbone.withParams(trained),
+          preprocessor,
+          sampler,
+          training,
+          optimizerState: state,
+        }),
+        history,
+      };
+    },
+    evaluate: (x, options) => evaluateTask(trainable, x, options),
+    predict: (x, options) => predictTask(trainable, x, options),
   });
   return self;
 };

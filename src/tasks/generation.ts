@@ -1,5 +1,6 @@
 import type { Cache, KeyValue } from '../layers/cache.ts';
-import type { CausalModel } from '../models/causalModel.ts';
+import { type Intercept, identityIntercept } from '../layers/intercept.ts';
+import type { CausalContext, CausalModel } from '../models/causalModel.ts';
 import { add } from '../ops/add.ts';
 import { arange } from '../ops/arange.ts';
 import { broadcastTo } from '../ops/broadcastTo.ts';
@@ -38,6 +39,10 @@ export interface GenerationRequest<Params extends Tree> {
   readonly stopTokenIds: readonly number[] | null;
   /** Two words of a random key for each row. */
   readonly keys: Int32Array;
+  /** Called while a pass is traced, once for each kind of pass. */
+  readonly intercept?: Intercept | undefined;
+  /** In which passes the intercept is in force: 0 is the prefill, 1 the first cached step. Default: in all. */
+  readonly when?: ((step: number) => boolean) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -69,21 +74,30 @@ const column = (x: Tensor, index: Tensor): Tensor =>
 const write = (tokens: Tensor, mask: Tensor, index: Tensor, next: Tensor): Tensor =>
   sliceUpdate(tokens, [0, index], where(notEqual(column(mask, index), 0), column(tokens, index), expandDims(next, -1)));
 
+/** Logits of one place a row, `[batch, hiddenDim]` to `[batch, vocabularySize]`; an intercept sees a length of 1. */
+const logitsOfPlace = <Params extends Tree>(
+  { model, params }: Pick<GenerationRequest<Params>, 'model' | 'params'>,
+  hidden: Tensor,
+  context: CausalContext,
+): Tensor => {
+  const [batch = 0, width = 0] = hidden.shape;
+  return reshape(model.logits(params, reshape(hidden, [batch, 1, width]), context), [batch, model.vocabularySize]);
+};
+
 /** Parameters are part of the traced functions, not arguments: views of stored tensors stay views. */
-const compileLoop = <Params extends Tree>({
-  device,
-  model,
-  params,
-  sampler,
-}: Pick<GenerationRequest<Params>, 'device' | 'model' | 'params' | 'sampler'>): Loop => ({
+const compileLoop = <Params extends Tree>(
+  { device, model, params, sampler }: Pick<GenerationRequest<Params>, 'device' | 'model' | 'params' | 'sampler'>,
+  intercept: Intercept,
+): Loop => ({
   prefill: device.compile((prompt: Tensor, tokens: Tensor, mask: Tensor, index: Tensor, keys: Tensor) => {
     const [batch = 0, width = 0] = prompt.shape;
     const capacity = tokens.shape[1]!;
-    const { hidden, presents } = model.apply(params, { tokenIds: prompt });
+    const { hidden, presents } = model.apply(params, { tokenIds: prompt }, { intercept });
     // Rows of the last given token: only its logits are needed.
     const rows = add(multiply(arange(batch), width), subtract(index, 1));
     const last = take(reshape(hidden, [batch * width, hidden.shape[2]!]), rows);
-    const [next, state] = sampler.step(sampler.init({ keys, position: index }), model.logits(params, last));
+    const logits = logitsOfPlace({ model, params }, last, { intercept });
+    const [next, state] = sampler.step(sampler.init({ keys, position: index }), logits);
     const grow = (fresh: Tensor): Tensor =>
       width === capacity
         ? fresh
@@ -100,16 +114,17 @@ const compileLoop = <Params extends Tree>({
       const { tokens, index } = state;
       const position = subtract(index, 1);
       const cache: Cache = { layers: state.cache, position };
-      const { hidden, presents } = model.apply(params, { tokenIds: column(tokens, position) }, { cache });
+      const context: CausalContext = { cache, intercept };
+      const { hidden, presents } = model.apply(params, { tokenIds: column(tokens, position) }, context);
       const last = reshape(hidden, [hidden.shape[0]!, hidden.shape[2]!]);
-      const [next, sampled] = sampler.step(state.sampler, model.logits(params, last));
+      const [next, sampled] = sampler.step(state.sampler, logitsOfPlace({ model, params }, last, context));
       return { tokens: write(tokens, mask, index, next), index: add(index, 1), cache: presents, sampler: sampled };
     },
     { donate: [0] },
   ),
 });
 
-const loops = new WeakMap<Device, WeakMap<object, WeakMap<Sampler, Loop>>>();
+const loops = new WeakMap<Device, WeakMap<object, WeakMap<Sampler, WeakMap<Intercept, Loop>>>>();
 
 const remembered = <K extends object, V>(map: WeakMap<K, V>, key: K, make: () => V): V => {
   let value = map.get(key);
@@ -120,11 +135,13 @@ const remembered = <K extends object, V>(map: WeakMap<K, V>, key: K, make: () =>
   return value;
 };
 
-/** The compiled loop of a model's parameters and a sampler: traced once, its plans replayed by every later call. */
-const loopOf = <Params extends Tree>(request: GenerationRequest<Params>): Loop => {
-  const ofDevice = remembered(loops, request.device, () => new WeakMap<object, WeakMap<Sampler, Loop>>());
-  const ofParams = remembered(ofDevice, request.params, () => new WeakMap<Sampler, Loop>());
-  return remembered(ofParams, request.sampler, () => compileLoop(request));
+/** The compiled loop of a model's parameters, a sampler and an intercept: traced once, replayed by every later call. */
+const loopOf = <Params extends Tree>(request: GenerationRequest<Params>, intercept: Intercept): Loop => {
+  const { device, params, sampler } = request;
+  const ofDevice = remembered(loops, device, () => new WeakMap<object, WeakMap<Sampler, WeakMap<Intercept, Loop>>>());
+  const ofParams = remembered(ofDevice, params, () => new WeakMap<Sampler, WeakMap<Intercept, Loop>>());
+  const ofSampler = remembered(ofParams, sampler, () => new WeakMap<Intercept, Loop>());
+  return remembered(ofSampler, intercept, () => compileLoop(request, intercept));
 };
 
 /** Given tokens of the row that has fewest. */
@@ -169,14 +186,20 @@ const MOST_STEPS = 32;
 export async function* generateTokens<Params extends Tree>(
   request: GenerationRequest<Params>,
 ): AsyncGenerator<GenerationProgress, GenerationProgress> {
-  const { device, prompt, stopTokenIds, keys, signal } = request;
+  const { device, prompt, stopTokenIds, keys, signal, intercept = identityIntercept, when } = request;
   const { batch, length } = prompt;
   const start = shortestPrompt(prompt);
   let progress: GenerationProgress = { tokenIds: prompt.tokenIds, end: start };
   signal?.throwIfAborted();
   if (start >= length) return progress;
 
-  const loop = loopOf(request);
+  const interceptOf = (step: number): Intercept => (when === undefined || when(step) ? intercept : identityIntercept);
+  const used = new Set<Loop>();
+  const loopWith = (own: Intercept): Loop => {
+    const loop = loopOf(request, own);
+    used.add(loop);
+    return loop;
+  };
   const width = Math.min(length, Math.ceil(start / PREFILL_STEP) * PREFILL_STEP);
   const given = new Int32Array(batch * width);
   for (let row = 0; row < batch; row++)
@@ -185,7 +208,7 @@ export async function* generateTokens<Params extends Tree>(
   const [mask] = await device.realize([int32(Int32Array.from(prompt.paddingMask), [batch, length])]);
   let state: LoopState | undefined;
   try {
-    state = await loop.prefill.run(
+    state = await loopWith(interceptOf(0)).prefill.run(
       int32(given, [batch, width]),
       int32(prompt.tokenIds, [batch, length]),
       mask!,
@@ -218,13 +241,19 @@ export async function* generateTokens<Params extends Tree>(
       if (isDone || end >= length) return progress;
       signal?.throwIfAborted();
       began = performance.now();
-      taken = Math.min(steps, length - end);
-      state = await loop.step.repeat(taken, state, mask!);
+      // One submission holds steps with the same intercept.
+      const own = interceptOf(end - start);
+      const most = Math.min(steps, length - end);
+      taken = 1;
+      while (taken < most && interceptOf(end - start + taken) === own) taken++;
+      state = await loopWith(own).step.repeat(taken, state, mask!);
       end += taken;
     }
   } finally {
     device.release([mask!, ...(state === undefined ? [] : leaves(state))]);
-    loop.prefill.release();
-    loop.step.release();
+    for (const { prefill, step } of used) {
+      prefill.release();
+      step.release();
+    }
   }
 }

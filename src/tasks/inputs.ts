@@ -3,16 +3,18 @@ import { evaluateReference } from '../runtime/reference/evaluate.ts';
 import { ShapeError } from '../tensor/errors.ts';
 import type { NDArray } from '../tensor/ndarray.ts';
 import { formatShape } from '../tensor/shape.ts';
+import type { Batch } from './batches.ts';
 import type { TokenBatch } from './generation.ts';
 
 /** Tokens as a user gives them: nested lists, typed arrays with a shape, or tensors on the host; `[batch, length]` or `[length]`. */
 export interface TokenInputs {
+  /** From 0 to one less than the vocabulary's size. */
   readonly tokenIds: TensorValues;
   /** Where tokens are given and must stay. Default: everywhere. */
   readonly paddingMask?: TensorValues;
 }
 
-const hostArray = (what: string, values: TensorValues, dtype: 'int32' | 'bool'): NDArray => {
+const hostArray = (what: string, values: TensorValues, dtype: 'int32' | 'bool' | 'float32'): NDArray => {
   const made = tensor(values, { dtype });
   const storage = leafStorage(made);
   if (storage?.kind === 'resident')
@@ -56,5 +58,58 @@ export const tokenBatch = (
     paddingMask: Uint8Array.from(mask.data, (given) => (given === 0 ? 0 : 1)),
     batch,
     length,
+  };
+};
+
+/** Weights as float32, whatever they were. */
+export const asWeights = ({ data, shape }: NDArray): NDArray => ({
+  data: Float32Array.from(data),
+  shape,
+  dtype: 'float32',
+});
+
+/**
+ * Tokens as examples, checked before anything runs.
+ *
+ * @param y - The ids that come next, of tokenIds' shape; undefined where nothing is learnt.
+ * @param sampleWeight - Of the same shape, or one number an example.
+ * @throws {ShapeError} If a shape does not fit, or there is no batch axis.
+ * @throws {RangeError} If an id is outside the vocabulary.
+ */
+export const tokenExamples = (
+  what: string,
+  x: TokenInputs,
+  y: unknown,
+  sampleWeight: unknown,
+  vocabularySize: number,
+): Batch => {
+  const given = tensor(x.tokenIds, { dtype: 'int32' }).shape;
+  if (given.length !== 2)
+    throw new ShapeError(
+      `${what}: expected x, y and sampleWeight to have a batch axis (tokenIds of [batch, length]), got ${formatShape(given)}`,
+    );
+  const { tokenIds, paddingMask, batch, length } = tokenBatch(what, x, vocabularySize);
+  const shape = [batch, length];
+  const weights =
+    sampleWeight === undefined
+      ? undefined
+      : hostArray(`${what}: sampleWeight`, sampleWeight as TensorValues, 'float32');
+  if (weights !== undefined && !['', `,${length}`].some((rest) => weights.shape.join() === `${batch}${rest}`))
+    throw new ShapeError(
+      `${what}: expected sampleWeight of shape ${formatShape(shape)} or [${batch}], got ${formatShape(weights.shape)}`,
+    );
+  const targets =
+    y === undefined ? undefined : tokenBatch(`${what}: y`, { tokenIds: y as TensorValues }, vocabularySize);
+  if (targets !== undefined && (targets.batch !== batch || targets.length !== length))
+    throw new ShapeError(
+      `${what}: expected y of tokenIds' shape ${formatShape(shape)}, got ${formatShape([targets.batch, targets.length])}`,
+    );
+  return {
+    x: {
+      tokenIds: { data: tokenIds, shape, dtype: 'int32' },
+      paddingMask: { data: paddingMask, shape, dtype: 'bool' },
+    },
+    ...(targets === undefined ? {} : { y: { data: targets.tokenIds, shape, dtype: 'int32' } }),
+    ...(weights === undefined ? {} : { sampleWeight: weights }),
   };
 };

@@ -4,7 +4,7 @@ import { isJsonObject, preview } from '../models/configReader.ts';
 import { count, formatShape, type Shape } from '../tensor/shape.ts';
 import { type Checkpoint, checkRange, type StoredDType, type StoredTensor, storedBytes } from './checkpoint.ts';
 import { fail, toPresetError, type WeightsError, weightsError } from './errors.ts';
-import { decodeText, type OpenFile, openWith, writeAtomically } from './files.ts';
+import { type Content, decodeText, type OpenFile, openWith, writeAtomically } from './files.ts';
 import { contradictoryKey, field, parseJson } from './json.ts';
 
 // The format: eight bytes with the header's length N, N bytes of JSON (padded with spaces), then the data.
@@ -164,9 +164,11 @@ export const openSafetensors = (path: string): TE.TaskEither<WeightsError, Check
 
 /** A tensor to be written: its bytes, row-major and little-endian, at once or in pieces. */
 export interface TensorToWrite {
+  /** As the file will say it. */
   readonly name: string;
   readonly dtype: StoredDType;
   readonly shape: Shape;
+  /** All bytes, or a function that gives them in pieces. */
   readonly data: Uint8Array | (() => AsyncIterable<Uint8Array>);
 }
 
@@ -195,18 +197,18 @@ async function* content(
 }
 
 /**
- * Writes a safetensors file, whole or not at all. Tensors stand in the order of their element size, largest first, then
- * of their names, so all data is aligned.
+ * The bytes of a safetensors file. Tensors stand in the order of their element size, largest first, then of their names,
+ * so all data is aligned.
  *
- * @param path - The file; what was there is replaced in the end, or left as it was.
+ * @param path - The file's name, for messages.
  * @param tensors - In any order.
  * @param metadata - Strings to keep in the header; transformers wants `{ format: 'pt' }`.
  */
-export const writeSafetensors = (
+export const safetensorsContent = (
   path: string,
   tensors: readonly TensorToWrite[],
   metadata?: Readonly<Record<string, string>>,
-): TE.TaskEither<WeightsError, void> => {
+): E.Either<WeightsError, Content> => {
   const sorted = [...tensors].sort(
     (a, b) => storedBytes[b.dtype] - storedBytes[a.dtype] || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0),
   );
@@ -216,12 +218,11 @@ export const writeSafetensors = (
   for (const { name, dtype, shape } of sorted) {
     const stored = writtenNames.get(dtype);
     if (stored === undefined || names.has(name))
-      return async () =>
-        fail(
-          'WrongTensors',
-          path,
-          `tensor ${preview(name)}: expected a name of its own and a dtype to write, got ${dtype}`,
-        );
+      return fail(
+        'WrongTensors',
+        path,
+        `tensor ${preview(name)}: expected a name of its own and a dtype to write, got ${dtype}`,
+      );
     names.add(name);
     const end = offset + count(shape) * storedBytes[dtype];
     header.push([name, { dtype: stored, shape, data_offsets: [offset, end] }]);
@@ -232,5 +233,21 @@ export const writeSafetensors = (
   const bytes = new Uint8Array(lengthBytes + padded).fill(0x20);
   new DataView(bytes.buffer).setBigUint64(0, BigInt(padded), true);
   bytes.set(json, lengthBytes);
-  return writeAtomically(path, content(bytes, path, sorted));
+  return E.right(content(bytes, path, sorted));
+};
+
+/**
+ * Writes a safetensors file, whole or not at all.
+ *
+ * @param path - The file; what was there is replaced in the end, or left as it was.
+ * @param tensors - In any order.
+ * @param metadata - Strings to keep in the header; transformers wants `{ format: 'pt' }`.
+ */
+export const writeSafetensors = (
+  path: string,
+  tensors: readonly TensorToWrite[],
+  metadata?: Readonly<Record<string, string>>,
+): TE.TaskEither<WeightsError, void> => {
+  const made = safetensorsContent(path, tensors, metadata);
+  return E.isLeft(made) ? async () => made : writeAtomically(path, made.right);
 };

@@ -1,0 +1,133 @@
+import { foldIn, key as randomKey, uniform } from '../ops/random.ts';
+import { evaluateReference } from '../runtime/reference/evaluate.ts';
+import { ArgumentError, ShapeError } from '../tensor/errors.ts';
+import { type NDArray, ndarray } from '../tensor/ndarray.ts';
+import { formatShape } from '../tensor/shape.ts';
+
+/** Examples on the host: arrays whose first axis counts them. */
+export interface Batch {
+  readonly x: Readonly<Record<string, NDArray>>;
+  readonly y?: NDArray;
+  readonly sampleWeight?: NDArray;
+}
+
+/** What a task makes batches of: texts, token records, or whatever its preprocessor reads. */
+export type Prepare = (x: unknown, y?: unknown, sampleWeight?: unknown) => Batch;
+
+/** Batches, again and again: one run through them is an epoch. */
+export interface Source {
+  /** Batches of one epoch; unknown for streams until they were read once. */
+  readonly steps: number | undefined;
+  /** The batches of an epoch, from the `skip`th on. */
+  batches(epoch: number, skip?: number): AsyncIterable<Batch>;
+}
+
+/** How examples become batches. */
+export interface BatchOptions {
+  readonly batchSize: number;
+  /** Seed of a new order each epoch; undefined keeps the given order. */
+  readonly shuffleSeed?: number | undefined;
+}
+
+/** How many examples arrays hold. */
+export const sizeOf = ({ x }: Batch): number => Object.values(x)[0]?.shape[0] ?? 0;
+
+/** Rows of an array, in the order of their numbers. */
+const rows = ({ data, shape, dtype }: NDArray, order: readonly number[]): NDArray => {
+  const width = shape.slice(1).reduce((a, b) => a * b, 1);
+  const picked = new (data.constructor as { new (length: number): NDArray['data'] })(order.length * width);
+  for (const [at, row] of order.entries()) picked.set(data.subarray(row * width, (row + 1) * width), at * width);
+  return ndarray(picked, [order.length, ...shape.slice(1)], dtype);
+};
+
+/** Examples of a batch, by number. */
+export const select = ({ x, y, sampleWeight }: Batch, order: readonly number[]): Batch => ({
+  x: Object.fromEntries(Object.entries(x).map(([name, array]) => [name, rows(array, order)])),
+  ...(y === undefined ? {} : { y: rows(y, order) }),
+  ...(sampleWeight === undefined ? {} : { sampleWeight: rows(sampleWeight, order) }),
+});
+
+/** Numbers 0 to `size - 1` in an order that depends on seed and epoch alone. */
+export const shuffled = (size: number, seed: number, epoch: number): readonly number[] => {
+  const [{ data } = { data: new Float32Array(0) }] = evaluateReference([
+    uniform(foldIn(randomKey(seed), epoch), [size]),
+  ]);
+  return Array.from({ length: size }, (_, i) => i).sort((a, b) => data[a]! - data[b]! || a - b);
+};
+
+/**
+ * Batches of examples that are all there.
+ *
+ * @param at - Makes the examples of these numbers.
+ */
+export const indexedSource = (
+  size: number,
+  at: (order: readonly number[]) => Batch,
+  { batchSize, shuffleSeed }: BatchOptions,
+): Source => ({
+  steps: Math.ceil(size / batchSize),
+  batches: async function* (epoch, skip = 0) {
+    const order =
+      shuffleSeed === undefined ? Array.from({ length: size }, (_, i) => i) : shuffled(size, shuffleSeed, epoch);
+    for (let start = skip * batchSize; start < size; start += batchSize)
+      yield at(order.slice(start, start + batchSize));
+  },
+});
+
+/** Batches that come one by one: each a list of texts, a record of tokens, `{ x, y, sampleWeight }` or `[x, y, sampleWeight]`. */
+export type Dataset = AsyncIterable<unknown> | Iterable<unknown> | (() => AsyncIterable<unknown> | Iterable<unknown>);
+
+/** Whether a value is a dataset: an iterable that is no list of texts, or a function that gives one. */
+export const isDataset = (value: unknown): value is Dataset =>
+  typeof value === 'function' ||
+  (typeof value === 'object' &&
+    value !== null &&
+    (Symbol.asyncIterator in value || Symbol.iterator in value) &&
+    !ArrayBuffer.isView(value) &&
+    !(Array.isArray(value) && (value.length === 0 || typeof value[0] === 'string')));
+
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** One item of a dataset as examples. */
+const itemBatch = (item: unknown, prepare: Prepare): Batch => {
+  if (Array.isArray(item) && item.length > 0 && typeof item[0] !== 'string') return prepare(item[0], item[1], item[2]);
+  if (isRecord(item) && 'x' in item) return prepare(item['x'], item['y'], item['sampleWeight']);
+  return prepare(item);
+};
+
+/** Batches of a dataset; an epoch runs through it once. */
+export const streamedSource = (name: string, data: Dataset, prepare: Prepare): Source => ({
+  steps: Array.isArray(data) ? data.length : undefined,
+  batches: async function* (epoch, skip = 0) {
+    let count = 0;
+    for await (const item of typeof data === 'function' ? data() : data)
+      if (count++ >= skip) yield itemBatch(item, prepare);
+    if (count === 0)
+      throw new ArgumentError(
+        epoch === 0
+          ? `${name}: expected at least one batch, got an empty dataset`
+          : `${name}: expected batches in epoch ${epoch + 1}, got none; a generator can be read only once: pass a list, or a function that makes a new one`,
+      );
+  },
+});
+
+/**
+ * Checks that arrays agree in how many examples they hold.
+ *
+ * @throws {ShapeError} If they do not, or an array has no batch axis.
+ */
+export const checkBatch = (name: string, batch: Batch): Batch => {
+  const size = sizeOf(batch);
+  const all = {
+    ...batch.x,
+    ...(batch.y && { y: batch.y }),
+    ...(batch.sampleWeight && { sampleWeight: batch.sampleWeight }),
+  };
+  for (const [part, { shape }] of Object.entries(all))
+    if (shape.length === 0 || shape[0] !== size || size === 0)
+      throw new ShapeError(
+        `${name}: expected ${part} to have a batch axis of ${size || 'at least one'} examples, got shape ${formatShape(shape)}`,
+      );
+  return batch;
+};

@@ -1,0 +1,429 @@
+import { multiply } from '../ops/multiply.ts';
+import { ArgumentError } from '../tensor/errors.ts';
+import type { NDArray } from '../tensor/ndarray.ts';
+import { paths, type Tree } from '../tensor/tree.ts';
+import type { CallbackLike } from '../training/callbacks.ts';
+import {
+  Adam,
+  getLoss,
+  getMetric,
+  getOptimizer,
+  type LossLike,
+  type MetricLike,
+  type OptimizerLike,
+  type OptimizerState,
+  SparseCategoricalCrossentropy,
+} from '../training/index.ts';
+import {
+  type Batch,
+  type Dataset,
+  indexedSource,
+  isDataset,
+  type Prepare,
+  type Source,
+  select,
+  sizeOf,
+  streamedSource,
+} from './batches.ts';
+import { type FitProgress, type History, runTraining } from './fit.ts';
+import {
+  evaluator,
+  predictBatches,
+  replaceParams,
+  type TrainerParts,
+  type TrainingSetup,
+  trainedParams,
+} from './trainer.ts';
+
+/** How a task learns and is judged. */
+export interface CompileTrainingOptions {
+  /** A name such as `'adam'`, an optimizer, or `'auto'`. Default `'auto'`: Adam with the task's learning rate. */
+  readonly optimizer?: OptimizerLike | 'auto';
+  /** A name, a loss, or `'auto'`. Default `'auto'`: sparse categorical cross-entropy from logits. */
+  readonly loss?: LossLike | 'auto';
+  /** What the loss is multiplied by. Default 1. */
+  readonly lossWeights?: number;
+  /** Metrics that count each place by its sample weight. Default `'auto'`: sparse categorical accuracy. */
+  readonly weightedMetrics?: readonly MetricLike[] | 'auto';
+  /** Metrics that count every place alike. Default: none. */
+  readonly metrics?: readonly MetricLike[];
+  /** Steps between two looks of the host at the loss. Default 1. */
+  readonly stepsPerExecution?: number;
+}
+
+/** What compiling for training gives. */
+export interface CompiledTraining extends TrainingSetup {
+  readonly stepsPerExecution: number;
+}
+
+const wholeNumber = (name: string, value: number, least: number): number => {
+  if (!Number.isInteger(value) || value < least)
+    throw new ArgumentError(`${name}: expected a whole number from ${least}, got ${value}`);
+  return value;
+};
+
+/**
+ * Compile's options with the defaults filled in.
+ *
+ * @param learningRate - Of the default optimizer: 2e-5 for causal and sequence-to-sequence models, 5e-5 for the others.
+ */
+export const compileTraining = (
+  {
+    optimizer = 'auto',
+    loss = 'auto',
+    lossWeights = 1,
+    weightedMetrics = 'auto',
+    metrics = [],
+    stepsPerExecution = 1,
+  }: CompileTrainingOptions,
+  learningRate: number,
+): CompiledTraining => {
+  const own = loss === 'auto' ? SparseCategoricalCrossentropy({ fromLogits: true }) : getLoss(loss);
+  if (!Number.isFinite(lossWeights))
+    throw new ArgumentError(`compile: expected lossWeights to be a number, got ${lossWeights}`);
+  const plain = metrics.map(getMetric);
+  const weighted = (weightedMetrics === 'auto' ? ['sparse_categorical_accuracy'] : weightedMetrics).map(getMetric);
+  return Object.freeze<CompiledTraining>({
+    optimizer: optimizer === 'auto' ? Adam({ learningRate }) : getOptimizer(optimizer),
+    loss: lossWeights === 1 ? own : { ...own, call: (...args) => multiply(own.call(...args), lossWeights) },
+    // As in Keras, a metric that is asked for both ways is told apart by its name.
+    weightedMetrics: weighted.map((metric) =>
+      plain.some(({ name }) => name === metric.name) ? { ...metric, name: `weighted_${metric.name}` } : metric,
+    ),
+    metrics: plain,
+    stepsPerExecution: wholeNumber('compile: stepsPerExecution', stepsPerExecution, 1),
+  });
+};
+
+/** Examples with what belongs to them. */
+export interface LabelledData {
+  readonly x: unknown;
+  readonly y?: unknown;
+  readonly sampleWeight?: unknown;
+}
+
+/** Options of `fit`. */
+export interface FitOptions {
+  /** Targets, where `x` is tokens: ids of `[batch, length]`. */
+  readonly y?: unknown;
+  /** Weights of the targets' places. Default: all count alike. */
+  readonly sampleWeight?: unknown;
+  /** Default 32. Datasets bring their own batches. */
+  readonly batchSize?: number;
+  /** Default 1. */
+  readonly epochs?: number;
+  /** Whether the order of the examples is new each epoch. Default true. Datasets keep theirs. */
+  readonly shuffle?: boolean;
+  /** Of the order and of dropout. Default 0. */
+  readonly seed?: number;
+  /** What to judge by after each epoch: texts, a dataset, `{ x, y, sampleWeight }` or `[x, y, sampleWeight]`. */
+  readonly validationData?: unknown;
+  /** The share of the examples, from the end, that is not trained on but judged by. Default 0. */
+  readonly validationSplit?: number;
+  /** Default: `batchSize`. */
+  readonly validationBatchSize?: number;
+  /** Batches of validation, at most. Default: all. */
+  readonly validationSteps?: number;
+  /** Validate after every so many epochs. Default 1. */
+  readonly validationFreq?: number;
+  /** The epoch to begin with, from 0. Default 0. */
+  readonly initialEpoch?: number;
+  /** Batches of an epoch, at most. Default: all. A stream goes on where the last epoch left it. */
+  readonly stepsPerEpoch?: number;
+  /** Asked after every step and epoch. */
+  readonly callbacks?: readonly CallbackLike[];
+  /** A checkpoint's folder to go on from, with the same data, seed and callbacks. */
+  readonly resumeFrom?: string;
+  /** Ends the run; the promise rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
+  /** Told after every look at the loss. */
+  readonly onProgress?: (progress: FitProgress) => void;
+}
+
+/** Options of `evaluate`. */
+export interface EvaluateOptions extends Pick<FitOptions, 'y' | 'sampleWeight' | 'batchSize' | 'signal'> {
+  /** Batches, at most. Default: all. */
+  readonly steps?: number;
+}
+
+/** Options of `predict`. */
+export type PredictOptions = Pick<EvaluateOptions, 'batchSize' | 'steps' | 'signal'>;
+
+const knownOptions: Readonly<Record<'fit' | 'evaluate' | 'predict', readonly string[]>> = {
+  fit: [
+    'y',
+    'sampleWeight',
+    'batchSize',
+    'epochs',
+    'shuffle',
+    'seed',
+    'validationData',
+    'validationSplit',
+    'validationBatchSize',
+    'validationSteps',
+    'validationFreq',
+    'initialEpoch',
+    'stepsPerEpoch',
+    'callbacks',
+    'resumeFrom',
+    'signal',
+    'onProgress',
+  ],
+  evaluate: ['y', 'sampleWeight', 'batchSize', 'steps', 'signal'],
+  predict: ['batchSize', 'steps', 'signal'],
+};
+
+/**
+ * Refuses options that nobody knows.
+ *
+ * @throws {ArgumentError} If there is one, with those that are known.
+ */
+export const checkOptions = (what: string, options: object, known: readonly string[]): void => {
+  const unknown = Object.keys(options).find((name) => !known.includes(name));
+  if (unknown !== undefined)
+    throw new ArgumentError(`${what}: expected options among ${known.join(', ')}, got ${unknown}`);
+};
+
+const describe = (value: unknown): string =>
+  value === null ? 'null' : Array.isArray(value) ? `a list of ${value.length}` : `${typeof value}`;
+
+const isTexts = (x: unknown): x is readonly string[] => Array.isArray(x) && x.length > 0 && typeof x[0] === 'string';
+
+/** Examples that are all there, before they are batches. */
+interface Whole {
+  readonly size: number;
+  readonly at: (order: readonly number[]) => Batch;
+}
+
+const wholeOf = (what: string, { x, y, sampleWeight }: LabelledData, prepare: Prepare): Whole => {
+  if (typeof x === 'string' || x === undefined || x === null || typeof x !== 'object')
+    throw new ArgumentError(
+      `${what}: expected x to have a batch axis (a list of texts, or tokens of [batch, length]), got ${describe(x)}`,
+    );
+  if (Array.isArray(x) && x.length === 0) throw new ArgumentError(`${what}: expected at least one example, got none`);
+  if (isTexts(x))
+    return {
+      size: x.length,
+      at: (order) =>
+        prepare(
+          order.map((i) => x[i]),
+          y,
+          sampleWeight,
+        ),
+    };
+  const all = prepare(x, y, sampleWeight);
+  return { size: sizeOf(all), at: (order) => select(all, order) };
+};
+
+/** Batches of whatever was given as data. */
+const sourceOf = (
+  what: string,
+  data: LabelledData,
+  { batchSize, shuffleSeed }: { readonly batchSize: number | undefined; readonly shuffleSeed?: number | undefined },
+  prepare: Prepare,
+): Source => {
+  if (isDataset(data.x)) {
+    const extra = [
+      ['y', data.y],
+      ['sampleWeight', data.sampleWeight],
+      ['batchSize', batchSize],
+    ].find(([, value]) => value !== undefined);
+    if (extra !== undefined)
+      throw new ArgumentError(
+        `${what}: expected no ${extra[0]} with a dataset, whose batches bring their own, got one; let the dataset give { x, y, sampleWeight }`,
+      );
+    return streamedSource(what, data.x as Dataset, prepare);
+  }
+  const { size, at } = wholeOf(what, data, prepare);
+  return indexedSource(size, at, { batchSize: wholeNumber(`${what}: batchSize`, batchSize ?? 32, 1), shuffleSeed });
+};
+
+const isTokens = (value: unknown): boolean => typeof value === 'object' && value !== null && 'tokenIds' in value;
+
+/** Validation data with its parts apart. */
+const labelled = (data: unknown): LabelledData => {
+  if (typeof data === 'object' && data !== null && 'x' in data) return data as LabelledData;
+  if (Array.isArray(data) && data.length >= 2 && data.length <= 3 && isTokens(data[0]) && !isTokens(data[1]))
+    return { x: data[0], y: data[1], sampleWeight: data[2] };
+  return { x: data };
+};
+
+/** A source cut to so many steps an epoch; a stream goes on where it was. */
+const limited = (source: Source, stepsPerEpoch: number): Source => {
+  if (source.steps !== undefined)
+    return {
+      steps: Math.min(source.steps, stepsPerEpoch),
+      batches: async function* (epoch, skip = 0) {
+        let count = skip;
+        for await (const batch of source.batches(epoch, skip)) {
+          if (count++ >= stepsPerEpoch) return;
+          yield batch;
+        }
+      },
+    };
+  let running: AsyncIterator<Batch> | undefined;
+  return {
+    steps: stepsPerEpoch,
+    batches: async function* (epoch, skip = 0) {
+      running ??= source.batches(0, epoch * stepsPerEpoch + skip)[Symbol.asyncIterator]();
+      for (let count = skip; count < stepsPerEpoch; count++) {
+        let next = await running.next();
+        if (next.done === true) {
+          running = source.batches(epoch)[Symbol.asyncIterator]();
+          next = await running.next();
+        }
+        if (next.done === true) return;
+        yield next.value;
+      }
+    },
+  };
+};
+
+/** What a task gives the methods below. */
+export interface TrainableTask extends Omit<TrainerParts, 'seed' | 'setup' | 'device'> {
+  readonly device: () => Promise<TrainerParts['device']>;
+  readonly setup: CompiledTraining;
+  /** Examples of texts, tokens or whatever the task reads. */
+  readonly prepare: Prepare;
+  readonly optimizerState: OptimizerState | undefined;
+}
+
+/** What `fit` leaves: parameters, the optimizer's state and the history. */
+export interface Fitted<Params extends Tree> {
+  readonly params: Params;
+  readonly optimizerState: OptimizerState;
+  readonly history: History;
+}
+
+/** Examples that `fit` and `evaluate` can learn from and judge by have targets. */
+const withTargets =
+  (what: string, prepare: Prepare): Prepare =>
+  (x, y, sampleWeight) => {
+    const batch = prepare(x, y, sampleWeight);
+    if (batch.y === undefined)
+      throw new ArgumentError(
+        `${what}: expected targets y for tokens, got none; pass { y }, or texts to a task with a preprocessor`,
+      );
+    return batch;
+  };
+
+/**
+ * Trains a task.
+ *
+ * @throws {ArgumentError} If an option or the data is not what it must be.
+ */
+export const fitTask = async <Params extends Tree>(
+  task: TrainableTask & { readonly params: Params },
+  x: unknown,
+  options: FitOptions = {},
+): Promise<Fitted<Params>> => {
+  checkOptions('fit', options, knownOptions.fit);
+  const {
+    y,
+    sampleWeight,
+    batchSize,
+    epochs = 1,
+    shuffle = true,
+    seed = 0,
+    validationData,
+    validationSplit = 0,
+  } = options;
+  const { validationBatchSize, validationSteps, validationFreq = 1, initialEpoch = 0, stepsPerEpoch } = options;
+  wholeNumber('fit: epochs', epochs, 0);
+  wholeNumber('fit: initialEpoch', initialEpoch, 0);
+  wholeNumber('fit: validationFreq', validationFreq, 1);
+  if (!Number.isSafeInteger(seed)) throw new ArgumentError(`fit: expected seed to be a whole number, got ${seed}`);
+  if (!(validationSplit >= 0 && validationSplit < 1))
+    throw new ArgumentError(`fit: expected validationSplit from 0 to below 1, got ${validationSplit}`);
+  const prepare = withTargets('fit', task.prepare);
+  const data: LabelledData = { x, y, sampleWeight };
+  const shuffleSeed = shuffle ? seed : undefined;
+  const judgedBatchSize = validationBatchSize ?? batchSize;
+  let source: Source;
+  let validation: Source | undefined;
+  if (validationSplit > 0 && validationData === undefined) {
+    if (isDataset(x))
+      throw new ArgumentError('fit: expected texts or tokens for validationSplit, got a dataset; pass validationData');
+    const { size, at } = wholeOf('fit', data, prepare);
+    const kept = Math.floor(size * (1 - validationSplit));
+    if (kept === 0 || kept === size)
+      throw new ArgumentError(
+        `fit: expected a validationSplit that leaves examples on both sides, got ${validationSplit} of ${size}`,
+      );
+    source = indexedSource(kept, at, { batchSize: wholeNumber('fit: batchSize', batchSize ?? 32, 1), shuffleSeed });
+    validation = indexedSource(size - kept, (order) => at(order.map((i) => kept + i)), {
+      batchSize: wholeNumber('fit: validationBatchSize', judgedBatchSize ?? 32, 1),
+    });
+  } else {
+    source = sourceOf('fit', data, { batchSize, shuffleSeed }, prepare);
+    if (validationData !== undefined) {
+      const judged = labelled(validationData);
+      validation = sourceOf(
+        'fit: validationData',
+        judged,
+        { batchSize: isDataset(judged.x) ? undefined : judgedBatchSize },
+        prepare,
+      );
+    }
+  }
+  if (stepsPerEpoch !== undefined) source = limited(source, wholeNumber('fit: stepsPerEpoch', stepsPerEpoch, 1));
+  options.signal?.throwIfAborted();
+  const judged = validation;
+  const { params, optimizer, history } = await runTraining(
+    { ...task, device: await task.device(), seed },
+    source,
+    {
+      epochs,
+      initialEpoch,
+      seed,
+      stepsPerExecution: task.setup.stepsPerExecution,
+      validation: judged === undefined ? undefined : () => judged.batches(0),
+      validationSteps,
+      validationFreq,
+      callbacks: options.callbacks ?? [],
+      resumeFrom: options.resumeFrom,
+      signal: options.signal,
+      onProgress: options.onProgress,
+    },
+    task.optimizerState,
+  );
+  return { params: replaceParams(task.params, params), optimizerState: optimizer, history };
+};
+
+/** Loss and metrics of a task on data, by name. */
+export const evaluateTask = async (
+  task: TrainableTask,
+  x: unknown,
+  options: EvaluateOptions = {},
+): Promise<Readonly<Record<string, number>>> => {
+  checkOptions('evaluate', options, knownOptions.evaluate);
+  const { y, sampleWeight, batchSize, steps, signal } = options;
+  const source = sourceOf('evaluate', { x, y, sampleWeight }, { batchSize }, withTargets('evaluate', task.prepare));
+  const judge = evaluator({ ...task, device: await task.device() });
+  try {
+    return await judge.run({}, source.batches(0), { steps, signal });
+  } finally {
+    judge.release();
+  }
+};
+
+/** Predictions of a task for data: one array over all examples. */
+export const predictTask = async (task: TrainableTask, x: unknown, options: PredictOptions = {}): Promise<NDArray> => {
+  checkOptions('predict', options, knownOptions.predict);
+  const { batchSize, steps, signal } = options;
+  const source = sourceOf('predict', { x }, { batchSize }, task.prepare);
+  const cut = steps === undefined ? source : limited(source, wholeNumber('predict: steps', steps, 1));
+  return predictBatches({ ...task, device: await task.device() }, cut.batches(0), { signal });
+};
+
+/** How many numbers of a tree train, and how many do not. */
+export const countTrained = (
+  params: Tree,
+  isTrainable: (path: string) => boolean,
+): { readonly trainable: number; readonly frozen: number } => {
+  const size = ([, { shape }]: readonly [string, { readonly shape: readonly number[] }]): number =>
+    shape.reduce((a, b) => a * b, 1);
+  const total = paths(params).reduce((sum, entry) => sum + size(entry), 0);
+  const trainable = Object.entries(trainedParams(params, isTrainable)).reduce((sum, entry) => sum + size(entry), 0);
+  return { trainable, frozen: total - trainable };
+};
