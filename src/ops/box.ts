@@ -79,15 +79,10 @@ export const placeBox = (
 /** The elements of `x` in a box of some size: rows of a table, as long as x and the box have axes in common. */
 export const takeBox = (x: Tensor, size: Shape, { base, limit, step }: BoxPlace, start?: Tensor): Tensor => {
   const steps = rowMajorStrides(x.shape);
-  if (start === undefined || limit === 0)
-    return asFloat32(
-      slice(
-        x,
-        // An empty tensor has no place but its beginning.
-        steps.map((stride, a) => (base === 0 ? 0 : Math.floor(base / stride) % x.shape[a]!)),
-        size,
-      ),
-    );
+  if (start === undefined || limit === 0 || count(size) === 0) {
+    const begins = x.shape.map((length, a) => (base === 0 || length === 0 ? 0 : Math.floor(base / steps[a]!) % length));
+    return asFloat32(slice(x, begins, size));
+  }
   const wholeFrom = 1 + size.findLastIndex((length, a) => length !== x.shape[a]);
   const wide = count(x.shape.slice(wholeFrom));
   const isRows = base % wide === 0 && step % wide === 0;

@@ -4,6 +4,7 @@ import { add } from '../../src/ops/add.ts';
 import { arange } from '../../src/ops/arange.ts';
 import { cast } from '../../src/ops/cast.ts';
 import { tensor } from '../../src/ops/constant.ts';
+import { dynamicSlice } from '../../src/ops/dynamicSlice.ts';
 import { less } from '../../src/ops/less.ts';
 import { multiply } from '../../src/ops/multiply.ts';
 import { reshape } from '../../src/ops/reshape.ts';
@@ -185,6 +186,58 @@ describe('sliceUpdate', () => {
     );
     expect(() => sliceUpdate(x, [0, tensor(1)], numbered([3, 2], 0))).toThrow(
       'sliceUpdate: expected start of int32, got float32; use cast to convert',
+    );
+  });
+});
+
+describe('dynamicSlice', () => {
+  it('gives back what sliceUpdate put there', () =>
+    fc.assert(
+      fc.property(drawn, (draw) => {
+        const { x, update, start, sizes } = parts(draw);
+        expect(values(dynamicSlice(sliceUpdate(x, start, update), start, sizes))).toEqual(values(update));
+      }),
+    ));
+
+  it('moves the box into x where a tensor would put it outside', async () => {
+    const x = numbered([5, 2], 0);
+    const at = (start: number) => dynamicSlice(x, [int(start), 0], [2, 2]);
+    expect(values(at(4))).toEqual([6, 7, 8, 9]);
+    expect(values(at(-3))).toEqual([0, 1, 2, 3]);
+    expect(values(dynamicSlice(x, tensor([9, -9], { dtype: 'int32' }), [1, 1]))).toEqual([8]);
+    await expectAgrees([at(4), at(-3), at(1)]);
+  });
+
+  it('agrees with the reference on drawn shapes, starts and dtypes', () =>
+    fc.assert(
+      fc.asyncProperty(drawn, async (draw) => {
+        const { x, start, sizes } = parts(draw);
+        await expectAgrees(dynamicSlice(x, start, sizes));
+      }),
+      { numRuns: 8 },
+    ));
+
+  it('takes nothing, and from nothing', () => {
+    expect(dynamicSlice(numbered([3, 4], 0), [int(1), int(1)], [0, 2]).shape).toEqual([0, 2]);
+    expect(values(dynamicSlice(numbered([3, 0], 0), [int(1), 0], [2, 0]))).toEqual([]);
+  });
+
+  it('says what does not fit', () => {
+    const x = numbered([3, 4], 0);
+    expect(() => dynamicSlice(x, [0, 0], [3, 5])).toThrow(
+      'dynamicSlice: expected a size of rank 2 that fits x of shape [3, 4], got [3, 5]',
+    );
+    expect(() => dynamicSlice(x, [0, 3], [3, 2])).toThrow(
+      'dynamicSlice: expected a start from 0 to 2 along axis 1 (x [3, 4], size [3, 2]), got 3',
+    );
+    expect(() => dynamicSlice(x, [0], [3, 2])).toThrow(
+      'dynamicSlice: expected a start for each of the 2 axes of x, got 1 of them',
+    );
+    expect(() => dynamicSlice(x, [0, tensor(1)], [3, 2])).toThrow(
+      'dynamicSlice: expected start of int32, got float32; use cast to convert',
+    );
+    expect(() => dynamicSlice(x, [0, tensor([1], { dtype: 'int32' })], [3, 2])).toThrow(
+      'dynamicSlice: expected tensors of shape [] in start, got [1]; or pass one tensor of shape [2]',
     );
   });
 });
