@@ -61,6 +61,7 @@ export { sin } from './sin.ts';
 export { slice, sliceAxis } from './slice.ts';
 export { sliceUpdate } from './sliceUpdate.ts';
 export { logSoftmax, softmax } from './softmax.ts';
+export { sparseCategoricalCrossentropy } from './sparseCategoricalCrossentropy.ts';
 export { sqrt } from './sqrt.ts';
 export { square } from './square.ts';
 export { stopGradient } from './stopGradient.ts';

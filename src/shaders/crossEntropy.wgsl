@@ -1,0 +1,48 @@
+// y[row] = log(sum_j exp(logits[row, j])) - logits[row, targets[row]], the row's largest logit taken out first.
+// One workgroup a row.
+// Grid: x = min(rows, 65535), y = ceil(rows / x). Reference: src/ops/sparseCategoricalCrossentropy.ts.
+
+override WORKGROUP: u32 = 64; // A power of two.
+const LOWEST = -3.4028234e38; // WGSL has no literal for -infinity.
+
+struct Uniforms { rows: u32, columns: u32 }
+
+@group(0) @binding(0) var<uniform> uniforms: Uniforms;
+@group(0) @binding(1) var<storage, read> targets: array<i32>; // [rows], held within the columns
+@group(0) @binding(2) var<storage, read> logits: array<f32>;  // [rows, columns]
+@group(0) @binding(3) var<storage, read_write> y: array<f32>; // [rows]
+
+var<workgroup> partial: array<f32, WORKGROUP>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3u,
+        @builtin(local_invocation_index) lane: u32) {
+  let row = group.y * grid.x + group.x;
+  if (row >= uniforms.rows) { return; } // The whole workgroup leaves, so barriers stay uniform.
+  let start = row * uniforms.columns;
+
+  var peak = LOWEST;
+  for (var j = lane; j < uniforms.columns; j += WORKGROUP) { peak = max(peak, logits[start + j]); }
+  partial[lane] = peak;
+  workgroupBarrier();
+  for (var half = WORKGROUP / 2; half > 0; half /= 2) {
+    if (lane < half) { partial[lane] = max(partial[lane], partial[lane + half]); }
+    workgroupBarrier();
+  }
+  peak = workgroupUniformLoad(&partial[0]);
+
+  var total = 0.0;
+  for (var j = lane; j < uniforms.columns; j += WORKGROUP) { total += exp(logits[start + j] - peak); }
+  partial[lane] = total;
+  workgroupBarrier();
+  for (var half = WORKGROUP / 2; half > 0; half /= 2) {
+    if (lane < half) { partial[lane] += partial[lane + half]; }
+    workgroupBarrier();
+  }
+  total = workgroupUniformLoad(&partial[0]);
+
+  if (lane == 0) {
+    let chosen = u32(clamp(targets[row], 0, i32(uniforms.columns) - 1));
+    y[row] = log(total) - (logits[start + chosen] - peak);
+  }
+}
