@@ -36,7 +36,7 @@ export const applyGPT2 = (
 ): CausalOutputs => {
   if (tokenIds.shape.length !== 2)
     throw new ShapeError(`GPT2: expected tokenIds of shape [batch, length], got ${formatShape(tokenIds.shape)}`);
-  if (intercept !== undefined) checkIntercept('GPT2', intercept, sitesOf(config));
+  if (intercept !== undefined) checkIntercept('GPT2Backbone', intercept, sitesOf(config));
   const { layerNormEpsilon: epsilon } = config;
   const watching = tapOf(intercept, undefined, cache?.position);
   const tap = watching ?? noTap;
@@ -69,7 +69,7 @@ export const applyGPT2 = (
 
 /**
  * Logits of hidden states: `h E^T` with the token table, `[batch, length, hiddenDim]` to
- * `[batch, length, vocabularySize]`.
+ * `[batch, length, vocabularySize]`. An `intercept` sees them; with a `cache`, the first place is the cache's position.
  */
 export const gpt2Logits = (
   params: GPT2Params,
