@@ -1,36 +1,17 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CausalLM } from '../../src/index.ts';
+import { type BuiltPackage, buildPackage } from '../support/package.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
-/** The package as it is published, built from the present sources: dist, presets and the script of the command. */
-let home: string;
-
+let built: BuiltPackage;
 beforeAll(() => {
-  const cache = join(root, 'node_modules', '.cache');
-  mkdirSync(cache, { recursive: true });
-  home = mkdtempSync(join(cache, 'purelm-command-'));
-  const config = {
-    extends: join(root, 'tsconfig.json'),
-    // Types are checked elsewhere.
-    compilerOptions: { outDir: join(home, 'dist'), rootDir: join(root, 'src'), noCheck: true, declaration: false },
-    include: [join(root, 'src')],
-  };
-  writeFileSync(join(home, 'tsconfig.json'), JSON.stringify(config));
-  const built = spawnSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', home], {
-    encoding: 'utf8',
-  });
-  expect(built.stdout).toBe('');
-  cpSync(join(root, 'package.json'), join(home, 'package.json'));
-  cpSync(join(root, 'scripts/setup'), join(home, 'scripts/setup'), { recursive: true });
-  cpSync(join(root, 'scripts/purelm.mjs'), join(home, 'scripts/purelm.mjs'));
-  symlinkSync(join(root, 'presets'), join(home, 'presets'));
+  built = buildPackage();
 });
-afterAll(() => rmSync(home, { recursive: true, force: true }));
+afterAll(() => built.remove());
 
 interface Run {
   readonly status: number | null;
@@ -48,7 +29,7 @@ interface RunOptions {
 
 const purelm = (args: readonly string[], { env = {}, input, onText }: RunOptions = {}): Promise<Run> =>
   new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [join(home, 'scripts/purelm.mjs'), ...args], {
+    const child = spawn(process.execPath, [join(built.folder, 'scripts/purelm.mjs'), ...args], {
       env: { ...process.env, ...env },
       stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
       timeout: 60_000,
