@@ -2,6 +2,7 @@ import * as E from 'fp-ts/lib/Either.js';
 import { DTypeError, ShapeError } from '../tensor/errors.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { Attention } from './attentionAttributes.ts';
+import { attentionVjp } from './attentionGradient.ts';
 import { attentionLaunches } from './attentionLaunches.ts';
 import { type AttentionOptions, attentionParts, dtypeProblem, shapeProblem } from './attentionOptions.ts';
 import { attentionReference } from './attentionReference.ts';
@@ -26,6 +27,8 @@ const attentionOp = defineOp<Attention>({
   },
 
   reference: attentionReference,
+
+  vjp: ({ inputs, output, attributes }, dy) => attentionVjp(inputs, output, attributes, dy),
 
   kernel: { kind: 'shader', strided: [true, true, true], launches: attentionLaunches },
 });

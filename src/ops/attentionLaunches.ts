@@ -18,7 +18,7 @@ interface Choice {
 const TILED_BYTES = 14 * 1024;
 
 /** Whether an operand consists of vectors of 4 elements, each of which lies as one in its buffer. */
-const inVectors = ({ shape, strides, offset }: Operand): boolean =>
+export const inVectors = ({ shape, strides, offset }: Operand): boolean =>
   shape.at(-1)! % 4 === 0 &&
   strides.at(-1) === 1 &&
   offset % 4 === 0 &&
@@ -48,7 +48,7 @@ const choose = (rows: number, operands: readonly Operand[], traits: KernelTraits
 };
 
 /** Uniforms that say where an operand's elements are, in units of `vector`; vectors follow one another. */
-const steps = (name: string, inner: string, { strides }: Operand, offset: number, vector: 1 | 4) => ({
+export const steps = (name: string, inner: string, { strides }: Operand, offset: number, vector: 1 | 4) => ({
   [`${name}Offset`]: offset / vector,
   [`${name}Batch`]: Math.floor(strides[0]! / vector),
   [`${name}Row`]: Math.floor(strides[1]! / vector),
