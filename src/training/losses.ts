@@ -1,10 +1,9 @@
 import { absolute } from '../ops/absolute.ts';
 import { add } from '../ops/add.ts';
-import { broadcastTo } from '../ops/broadcastTo.ts';
 import { cast } from '../ops/cast.ts';
+import { clip } from '../ops/clip.ts';
 import { constant } from '../ops/constant.ts';
 import { divide } from '../ops/divide.ts';
-import { equal } from '../ops/equal.ts';
 import { exp } from '../ops/exp.ts';
 import { lessEqual } from '../ops/lessEqual.ts';
 import { log } from '../ops/log.ts';
@@ -15,14 +14,17 @@ import { negative } from '../ops/negative.ts';
 import { notEqual } from '../ops/notEqual.ts';
 import { expandDims, reshape, squeeze } from '../ops/reshape.ts';
 import { logSoftmax } from '../ops/softmax.ts';
+import { sparseCategoricalCrossentropy } from '../ops/sparseCategoricalCrossentropy.ts';
+import { square } from '../ops/square.ts';
 import { subtract } from '../ops/subtract.ts';
 import { sum } from '../ops/sum.ts';
 import { takeAlongAxis } from '../ops/takeAlongAxis.ts';
 import { where } from '../ops/where.ts';
-import { ArgumentError, ShapeError } from '../tensor/errors.ts';
-import { count, formatShape, type Shape, sameShape } from '../tensor/shape.ts';
+import { ArgumentError } from '../tensor/errors.ts';
+import { count } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { checkKnown, checkNumber, held, named, shown, squared } from './scalars.ts';
+import { checkKnown, checkNumber, named, shown } from './scalars.ts';
+import { alike, classesOf, divideOrZero, spread, toSameRank } from './shapes.ts';
 
 /**
  * How losses of elements become one number: their sum; their sum by how many they are, whatever their weights
@@ -69,37 +71,6 @@ export interface LossOptions {
 
 /** A function from targets and predictions to the losses of elements: a loss of one's own, as Keras takes it. */
 export type LossFunction = (yTrue: Tensor, yPred: Tensor) => Tensor;
-
-/** What `divide` gives, but 0 where the divisor is 0. */
-export const divideOrZero = (x: Tensor, by: Tensor): Tensor => {
-  const isZero = equal(by, 0);
-  return where(isZero, 0, divide(x, where(isZero, 1, by)));
-};
-
-/**
- * Where ranks differ by one and the longer shape ends in 1, one of the two gets or loses an axis so that they are of
- * one rank.
- *
- * @see keras.losses.loss.squeeze_or_expand_to_same_rank
- */
-export const toSameRank = (a: Tensor, b: Tensor): readonly [Tensor, Tensor] => {
-  if (a.shape.length === b.shape.length + 1 && a.shape.at(-1) === 1)
-    return b.shape.length === 1 ? [a, expandDims(b, -1)] : [squeeze(a, { axis: -1 }), b];
-  if (b.shape.length === a.shape.length + 1 && b.shape.at(-1) === 1)
-    return a.shape.length === 1 ? [expandDims(a, -1), b] : [a, squeeze(b, { axis: -1 })];
-  return [a, b];
-};
-
-/** Weights of the leading axes repeated over the others. */
-const spread = (name: string, weights: Tensor, shape: Shape): Tensor => {
-  const missing = shape.length - weights.shape.length;
-  const fits = missing >= 0 && weights.shape.every((size, axis) => size === 1 || size === shape[axis]);
-  if (!fits)
-    throw new ShapeError(
-      `${name}: expected weights for losses of shape ${formatShape(shape)}, or for its leading axes, got shape ${formatShape(weights.shape)}`,
-    );
-  return broadcastTo(reshape(weights, [...weights.shape, ...Array<number>(missing).fill(1)]), shape);
-};
 
 /**
  * Losses of elements weighted and reduced.
@@ -161,20 +132,17 @@ export const defineLoss = (
 /** Keras's fuzz factor: probabilities are held this far away from 0 and 1. */
 const epsilon = 1e-7;
 
-const alike = (name: string, yTrue: Tensor, yPred: Tensor): readonly [Tensor, Tensor] => {
-  const [target, prediction] = toSameRank(cast(yTrue, 'float32'), cast(yPred, 'float32'));
-  if (!sameShape(target.shape, prediction.shape))
-    throw new ShapeError(
-      `${name}: expected yTrue and yPred of one shape, got ${formatShape(yTrue.shape)} and ${formatShape(yPred.shape)}`,
-    );
-  return [target, prediction];
-};
-
 /** Logarithms of probabilities, from logits or from numbers above 0 that need not sum to 1. */
 const logProbabilities = (yPred: Tensor, fromLogits: boolean): Tensor =>
   fromLogits
     ? logSoftmax(yPred)
-    : log(held(divide(yPred, sum(yPred, { axis: -1, keepDims: true })), epsilon, 1 - epsilon));
+    : log(clip(divide(yPred, sum(yPred, { axis: -1, keepDims: true })), epsilon, 1 - epsilon));
+
+/** `-log` of the target's part of all classes' probabilities. */
+const minusLogOf = (target: Tensor, probabilities: Tensor): Tensor => {
+  const own = squeeze(takeAlongAxis(probabilities, expandDims(target, -1)), { axis: -1 });
+  return negative(log(clip(divide(own, sum(probabilities, { axis: -1 })), epsilon, 1 - epsilon)));
+};
 
 /** Options of `SparseCategoricalCrossentropy`. */
 export interface SparseCategoricalCrossentropyOptions extends LossOptions {
@@ -198,17 +166,11 @@ export const SparseCategoricalCrossentropy = (options: SparseCategoricalCrossent
   if (ignoreClass !== undefined && !Number.isInteger(ignoreClass))
     throw new ArgumentError(`${name}: expected ignoreClass to be a whole number, got ${shown(ignoreClass)}`);
   return defineLoss(name, options, (yTrue, yPred) => {
-    const leading = yPred.shape.slice(0, -1);
-    const isColumn = yTrue.shape.length === yPred.shape.length && yTrue.shape.at(-1) === 1;
-    const given = cast(isColumn ? squeeze(yTrue, { axis: -1 }) : yTrue, 'int32');
-    if (yPred.shape.length === 0 || !sameShape(given.shape, leading))
-      throw new ShapeError(
-        `${name}: expected yTrue of the shape of yPred without its last axis, got ${formatShape(yTrue.shape)} and ${formatShape(yPred.shape)}`,
-      );
+    const given = classesOf(name, yTrue, yPred);
     const mask = ignoreClass === undefined ? undefined : notEqual(given, ignoreClass);
     const target = mask === undefined ? given : where(mask, given, 0);
-    const chosen = takeAlongAxis(logProbabilities(cast(yPred, 'float32'), fromLogits), expandDims(target, -1));
-    const values = negative(squeeze(chosen, { axis: -1 }));
+    const prediction = cast(yPred, 'float32');
+    const values = fromLogits ? sparseCategoricalCrossentropy(target, prediction) : minusLogOf(target, prediction);
     return mask === undefined ? { values } : { values: where(mask, values, 0), mask };
   });
 };
@@ -262,7 +224,7 @@ export const BinaryCrossentropy = (options: CrossentropyOptions = {}): Loss => {
       const soft = log(add(exp(negative(absolute(x))), 1));
       return { values: mean(add(subtract(maximum(x, 0), multiply(x, y)), soft), { axis: -1 }) };
     }
-    const p = held(x, epsilon, 1 - epsilon);
+    const p = clip(x, epsilon, 1 - epsilon);
     const likelihood = add(multiply(y, log(p)), multiply(subtract(1, y), log(subtract(1, p))));
     return { values: negative(mean(likelihood, { axis: -1 })) };
   });
@@ -278,7 +240,7 @@ const elementwiseLoss =
 
 /** `(y - p)^2`, averaged over the last axis. @see keras.losses.MeanSquaredError */
 export const MeanSquaredError: (options?: LossOptions) => Loss = elementwiseLoss('mean_squared_error', (y, p) =>
-  mean(squared(subtract(y, p)), { axis: -1 }),
+  mean(square(subtract(y, p)), { axis: -1 }),
 );
 
 /** `|y - p|`, averaged over the last axis. @see keras.losses.MeanAbsoluteError */
@@ -295,13 +257,13 @@ export const MeanAbsolutePercentageError: (options?: LossOptions) => Loss = elem
 /** `(log(1 + y) - log(1 + p))^2`, averaged over the last axis. @see keras.losses.MeanSquaredLogarithmicError */
 export const MeanSquaredLogarithmicError: (options?: LossOptions) => Loss = elementwiseLoss(
   'mean_squared_logarithmic_error',
-  (y, p) => mean(squared(subtract(log(add(maximum(p, epsilon), 1)), log(add(maximum(y, epsilon), 1)))), { axis: -1 }),
+  (y, p) => mean(square(subtract(log(add(maximum(p, epsilon), 1)), log(add(maximum(y, epsilon), 1)))), { axis: -1 }),
 );
 
 /** `sum_k y[k] log(y[k] / p[k])` over the last axis, both held within 1e-7 and 1. @see keras.losses.KLDivergence */
 export const KLDivergence: (options?: LossOptions) => Loss = elementwiseLoss('kl_divergence', (given, prediction) => {
-  const y = held(given, epsilon, 1);
-  return sum(multiply(y, subtract(log(y), log(held(prediction, epsilon, 1)))), { axis: -1 });
+  const y = clip(given, epsilon, 1);
+  return sum(multiply(y, subtract(log(y), log(clip(prediction, epsilon, 1)))), { axis: -1 });
 });
 
 /** `p - y log p`, averaged over the last axis. @see keras.losses.Poisson */
@@ -335,7 +297,7 @@ export const Huber = (options: HuberOptions = {}): Loss => {
     const [y, p] = alike(name, yTrue, yPred);
     const x = absolute(subtract(p, y));
     const straight = subtract(multiply(x, delta), (delta * delta) / 2);
-    return { values: mean(where(lessEqual(x, delta), multiply(squared(x), 0.5), straight), { axis: -1 }) };
+    return { values: mean(where(lessEqual(x, delta), multiply(square(x), 0.5), straight), { axis: -1 }) };
   });
 };
 

@@ -1,6 +1,5 @@
 import { add } from '../ops/add.ts';
 import { argmax } from '../ops/argmax.ts';
-import { broadcastTo } from '../ops/broadcastTo.ts';
 import { cast } from '../ops/cast.ts';
 import { constant } from '../ops/constant.ts';
 import { divide } from '../ops/divide.ts';
@@ -12,16 +11,17 @@ import { less } from '../ops/less.ts';
 import { mean } from '../ops/mean.ts';
 import { multiply } from '../ops/multiply.ts';
 import { notEqual } from '../ops/notEqual.ts';
-import { expandDims, squeeze } from '../ops/reshape.ts';
+import { expandDims } from '../ops/reshape.ts';
 import { sum } from '../ops/sum.ts';
 import { takeAlongAxis } from '../ops/takeAlongAxis.ts';
 import { where } from '../ops/where.ts';
-import { ArgumentError, ShapeError } from '../tensor/errors.ts';
-import { count, formatShape, sameShape } from '../tensor/shape.ts';
+import { ArgumentError } from '../tensor/errors.ts';
+import { count } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { Tree } from '../tensor/tree.ts';
-import { divideOrZero, type Loss, namedLosses, SparseCategoricalCrossentropy, toSameRank } from './losses.ts';
+import { type Loss, namedLosses, SparseCategoricalCrossentropy } from './losses.ts';
 import { checkKnown, checkNumber, named, shown } from './scalars.ts';
+import { alike, classesOf, divideOrZero, spread, toSameRank } from './shapes.ts';
 
 /**
  * What is reported while training: a pure reducer over batches. Its states all have one form, so that they can be
@@ -77,14 +77,7 @@ const updateMean = (name: string, state: MeanState, given: Tensor, sampleWeight?
   let weights = aligned[1];
   const rank = weights.shape.length;
   values = meanOver(values, trailingAxes(rank, values.shape.length));
-  const fits =
-    rank <= values.shape.length &&
-    weights.shape.every((size, axis) => size === 1 || size === values.shape[axis + values.shape.length - rank]);
-  if (!fits)
-    throw new ShapeError(
-      `${name}: expected weights for values of shape ${formatShape(given.shape)}, or for its leading axes, got shape ${formatShape(sampleWeight.shape)}`,
-    );
-  weights = broadcastTo(weights, values.shape);
+  weights = spread(name, weights, values.shape);
   const within = trailingAxes(1, values.shape.length);
   return {
     total: add(state.total, sum(meanOver(multiply(values, weights), within))),
@@ -143,22 +136,11 @@ export const lossMetric = (loss: Loss): Metric<MeanState> =>
       if (mask === undefined) return updateMean(loss.name, state, values, sampleWeight);
       const valid = cast(mask, 'float32');
       if (sampleWeight === undefined) return updateMean(loss.name, state, values, valid);
-      const [own, given] = toSameRank(valid, cast(sampleWeight, 'float32'));
-      return updateMean(loss.name, state, values, multiply(own, given));
+      const given = spread(loss.name, cast(sampleWeight, 'float32'), values.shape);
+      return updateMean(loss.name, state, values, multiply(valid, given));
     },
     result: meanResult,
   });
-
-/** Numbers of classes, `[...]` int32, for predictions `[..., classes]`. */
-const classesOf = (name: string, yTrue: Tensor, yPred: Tensor): Tensor => {
-  const isColumn = yTrue.shape.length === yPred.shape.length && yTrue.shape.at(-1) === 1;
-  const target = cast(isColumn ? squeeze(yTrue, { axis: -1 }) : yTrue, 'int32');
-  if (yPred.shape.length === 0 || !sameShape(target.shape, yPred.shape.slice(0, -1)))
-    throw new ShapeError(
-      `${name}: expected yTrue of the shape of yPred without its last axis, got ${formatShape(yTrue.shape)} and ${formatShape(yPred.shape)}`,
-    );
-  return target;
-};
 
 const checkedName = (ownName: string, options: MetricOptions, known: readonly string[] = []): string => {
   const name = options?.name ?? ownName;
@@ -185,11 +167,8 @@ export const SparseCategoricalAccuracy = (options: MetricOptions = {}): Metric<M
 export const CategoricalAccuracy = (options: MetricOptions = {}): Metric<MeanState> => {
   const name = checkedName('categorical_accuracy', options);
   return meanMetric(name, (yTrue, yPred) => {
-    if (!sameShape(yTrue.shape, yPred.shape))
-      throw new ShapeError(
-        `${name}: expected yTrue and yPred of one shape, got ${formatShape(yTrue.shape)} and ${formatShape(yPred.shape)}`,
-      );
-    return equal(argmax(cast(yTrue, 'float32')), argmax(yPred));
+    const [target, prediction] = alike(name, yTrue, yPred);
+    return equal(argmax(target), argmax(prediction));
   });
 };
 
@@ -208,11 +187,7 @@ export const BinaryAccuracy = (options: BinaryAccuracyOptions = {}): Metric<Mean
   const name = checkedName('binary_accuracy', options, ['threshold']);
   const threshold = checkNumber(`${name}: threshold`, options.threshold ?? 0.5);
   return meanMetric(name, (yTrue, yPred) => {
-    const [target, prediction] = toSameRank(cast(yTrue, 'float32'), cast(yPred, 'float32'));
-    if (!sameShape(target.shape, prediction.shape))
-      throw new ShapeError(
-        `${name}: expected yTrue and yPred of one shape, got ${formatShape(yTrue.shape)} and ${formatShape(yPred.shape)}`,
-      );
+    const [target, prediction] = alike(name, yTrue, yPred);
     return equal(target, cast(greater(prediction, threshold), 'float32'));
   });
 };
@@ -272,7 +247,7 @@ export const Perplexity = (options: PerplexityOptions = {}): Metric<PerplexitySt
     update: ({ aggregateCrossentropy, numberOfSamples }, yTrue, yPred, sampleWeight) => {
       const target = classesOf(name, yTrue, yPred);
       const mask = maskTokenId === undefined ? undefined : cast(notEqual(target, maskTokenId), 'float32');
-      const given = sampleWeight === undefined ? undefined : cast(sampleWeight, 'float32');
+      const given = sampleWeight === undefined ? undefined : spread(name, cast(sampleWeight, 'float32'), target.shape);
       const weights = mask === undefined ? given : given === undefined ? mask : multiply(mask, given);
       const total = crossentropy.call(target, yPred, weights);
       return {

@@ -1,6 +1,7 @@
 import { add } from '../ops/add.ts';
 import { broadcastTo } from '../ops/broadcastTo.ts';
 import { cast } from '../ops/cast.ts';
+import { clip } from '../ops/clip.ts';
 import { constant } from '../ops/constant.ts';
 import { divide } from '../ops/divide.ts';
 import type { TensorLike } from '../ops/elementwise.ts';
@@ -8,6 +9,7 @@ import { equal } from '../ops/equal.ts';
 import { maximum } from '../ops/maximum.ts';
 import { multiply } from '../ops/multiply.ts';
 import { sqrt } from '../ops/sqrt.ts';
+import { square } from '../ops/square.ts';
 import { subtract } from '../ops/subtract.ts';
 import { sum } from '../ops/sum.ts';
 import { where } from '../ops/where.ts';
@@ -16,7 +18,7 @@ import { ArgumentError, DTypeError, ShapeError } from '../tensor/errors.ts';
 import { formatShape, type Shape, sameShape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { paths, type Tree, withLeaves } from '../tensor/tree.ts';
-import { checkKnown, checkNumber, floorDivide, held, isMultiple, shown, squared } from './scalars.ts';
+import { checkKnown, checkNumber, floorDivide, isMultiple, shown } from './scalars.ts';
 import { getSchedule, type Schedule, type ScheduleConfig } from './schedules.ts';
 
 /** Options that every optimizer takes. */
@@ -248,19 +250,19 @@ export const defineOptimizer =
         ? excludeFromWeightDecay(path)
         : (excludeFromWeightDecay ?? []).some((part) => path.includes(part)));
 
-    const clip = (grads: readonly Tensor[]): readonly Tensor[] => {
+    const clipped = (grads: readonly Tensor[]): readonly Tensor[] => {
       // Longer gradients are scaled to the limit, shorter ones by limit / limit: no branch.
       const limited = (limit: number, squares: Tensor) => divide(limit, maximum(sqrt(squares), limit));
-      if (clipnorm) return grads.map((grad) => multiply(grad, limited(clipnorm, sum(squared(grad)))));
+      if (clipnorm) return grads.map((grad) => multiply(grad, limited(clipnorm, sum(square(grad)))));
       if (globalClipnorm) {
         if (grads.length === 0) return grads;
         const scale = limited(
           globalClipnorm,
-          grads.map((grad) => sum(squared(grad))).reduce((a, b) => add(a, b)),
+          grads.map((grad) => sum(square(grad))).reduce((a, b) => add(a, b)),
         );
         return grads.map((grad) => multiply(grad, scale));
       }
-      return clipvalue ? grads.map((grad) => held(grad, -clipvalue, clipvalue)) : grads;
+      return clipvalue ? grads.map((grad) => clip(grad, -clipvalue, clipvalue)) : grads;
     };
 
     const learningRate = (state: OptimizerState): Tensor =>
@@ -293,7 +295,7 @@ export const defineOptimizer =
         accumulation === undefined
           ? unscaled
           : slotsOf('gradientAccumulator').map((total, i) => add(unscaled[i]!, total));
-      const grads = clip(accumulation === undefined ? totals : totals.map((total) => divide(total, accumulation)));
+      const grads = clipped(accumulation === undefined ? totals : totals.map((total) => divide(total, accumulation)));
 
       const rate = learningRate(state);
       const sharedBefore = Object.fromEntries(

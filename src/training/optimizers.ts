@@ -1,19 +1,20 @@
 import { absolute } from '../ops/absolute.ts';
 import { add } from '../ops/add.ts';
 import { divide } from '../ops/divide.ts';
-import { exp } from '../ops/exp.ts';
-import { log } from '../ops/log.ts';
 import { maximum } from '../ops/maximum.ts';
 import { mean } from '../ops/mean.ts';
 import { minimum } from '../ops/minimum.ts';
 import { multiply } from '../ops/multiply.ts';
+import { power } from '../ops/power.ts';
 import { expandDims } from '../ops/reshape.ts';
+import { sign } from '../ops/sign.ts';
 import { sqrt } from '../ops/sqrt.ts';
+import { square } from '../ops/square.ts';
 import { subtract } from '../ops/subtract.ts';
 import { ArgumentError } from '../tensor/errors.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { type CommonOptions, defineOptimizer, type Optimizer, type OptimizerConfig } from './optimizer.ts';
-import { complementOfPower, named, powerOf, shown, signOf, squared } from './scalars.ts';
+import { complementOfPower, named, powerOf, shown } from './scalars.ts';
 
 /** `average + (x - average) * (1 - rate)`: the next value of a moving average. */
 const blend = (average: Tensor, x: Tensor, rate: number): Tensor =>
@@ -101,9 +102,9 @@ export const RMSprop: (options?: RMSpropOptions) => Optimizer = defineOptimizer<
   ],
   scalars: ({ learningRate }) => ({ rate: learningRate }),
   update: ({ param, grad, slots, scalars: { rate } }, { rho, momentum, epsilon, centered }) => {
-    const velocity = add(multiply(slots.velocity!, rho), multiply(squared(grad), 1 - rho));
+    const velocity = add(multiply(slots.velocity!, rho), multiply(square(grad), 1 - rho));
     const averageGradient = centered ? add(multiply(slots.averageGradient!, rho), multiply(grad, 1 - rho)) : undefined;
-    const spread = averageGradient === undefined ? velocity : subtract(velocity, squared(averageGradient));
+    const spread = averageGradient === undefined ? velocity : subtract(velocity, square(averageGradient));
     const step = divide(multiply(grad, rate), sqrt(add(spread, epsilon)));
     const m = momentum > 0 ? add(multiply(slots.momentum!, momentum), step) : undefined;
     return {
@@ -141,7 +142,7 @@ export const Adagrad: (options?: AdagradOptions) => Optimizer = defineOptimizer<
   start: (_slot, param, { initialAccumulatorValue }) => [param, initialAccumulatorValue],
   scalars: ({ learningRate }) => ({ rate: learningRate }),
   update: ({ param, grad, slots, scalars: { rate } }, { epsilon }) => {
-    const accumulator = add(slots.accumulator!, squared(grad));
+    const accumulator = add(slots.accumulator!, square(grad));
     return {
       param: subtract(param, divide(multiply(grad, rate), sqrt(add(accumulator, epsilon)))),
       slots: { accumulator },
@@ -179,7 +180,7 @@ const adam = (name: string, weightDecay?: number) =>
     }),
     update: ({ param, grad, slots, scalars: { alpha } }, { beta1, beta2, epsilon, amsgrad }) => {
       const momentum = blend(slots.momentum!, grad, beta1);
-      const velocity = blend(slots.velocity!, squared(grad), beta2);
+      const velocity = blend(slots.velocity!, square(grad), beta2);
       const velocityHat = amsgrad ? maximum(slots.velocityHat!, velocity) : undefined;
       return {
         param: subtract(param, divide(multiply(momentum, alpha), add(sqrt(velocityHat ?? velocity), epsilon))),
@@ -271,7 +272,7 @@ export const Nadam: (options?: AdamaxOptions) => Optimizer = defineOptimizer<
   },
   update: ({ param, grad, slots, scalars: { rate, older, newer, filled } }, { beta1, beta2, epsilon }) => {
     const momentum = blend(slots.momentum!, grad, beta1);
-    const velocity = blend(slots.velocity!, squared(grad), beta2);
+    const velocity = blend(slots.velocity!, square(grad), beta2);
     const ahead = add(multiply(momentum, older), multiply(grad, newer));
     return {
       param: subtract(param, divide(multiply(ahead, rate), add(sqrt(divide(velocity, filled)), epsilon))),
@@ -294,7 +295,7 @@ export interface AdafactorOptions extends CommonOptions {
   readonly relativeStep?: boolean;
 }
 
-const rootMeanSquare = (x: Tensor): Tensor => sqrt(mean(squared(x)));
+const rootMeanSquare = (x: Tensor): Tensor => sqrt(mean(square(x)));
 
 /**
  * Squares averaged over rows `r` and columns `c` only where a parameter has two axes or more: `v = r / mean(r) * c`,
@@ -327,10 +328,10 @@ export const Adafactor: (options?: AdafactorOptions) => Optimizer = defineOptimi
   scalars: ({ learningRate, step }, { beta2Decay }) => ({
     rho: minimum(learningRate, divide(1, sqrt(step))),
     // 1 - beta2: how much of the average is new.
-    share: exp(multiply(log(step), beta2Decay)),
+    share: power(step, beta2Decay),
   }),
   update: ({ param, grad, slots, scalars: { rho, share } }, { epsilon1, epsilon2, clipThreshold }) => {
-    const squares = add(squared(grad), epsilon1);
+    const squares = add(square(grad), epsilon1);
     const next = (slot: string, value: Tensor): Tensor =>
       add(multiply(slots[slot]!, subtract(1, share)), multiply(value, share));
     const isFactored = param.shape.length >= 2;
@@ -375,7 +376,7 @@ export const Lion: (options?: LionOptions) => Optimizer = defineOptimizer<
   update: ({ param, grad, slots, scalars: { rate } }, { beta1, beta2 }) => {
     const m = slots.momentum!;
     return {
-      param: subtract(param, multiply(signOf(add(multiply(m, beta1), multiply(grad, 1 - beta1))), rate)),
+      param: subtract(param, multiply(sign(add(multiply(m, beta1), multiply(grad, 1 - beta1))), rate)),
       slots: { momentum: add(multiply(m, beta2), multiply(grad, 1 - beta2)) },
     };
   },

@@ -4,25 +4,12 @@ import { divide } from '../ops/divide.ts';
 import type { TensorLike } from '../ops/elementwise.ts';
 import { exp } from '../ops/exp.ts';
 import { floor } from '../ops/floor.ts';
-import { greater } from '../ops/greater.ts';
 import { less } from '../ops/less.ts';
-import { log } from '../ops/log.ts';
-import { maximum } from '../ops/maximum.ts';
-import { minimum } from '../ops/minimum.ts';
 import { multiply } from '../ops/multiply.ts';
 import { subtract } from '../ops/subtract.ts';
 import { where } from '../ops/where.ts';
 import { ArgumentError } from '../tensor/errors.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-
-/** `x^2`. */
-export const squared = (x: Tensor): Tensor => multiply(x, x);
-
-/** -1, 0 or 1. */
-export const signOf = (x: Tensor): Tensor => where(greater(x, 0), 1, where(less(x, 0), -1, multiply(x, 0)));
-
-/** `x` held between two numbers. */
-export const held = (x: Tensor, low: number, high: number): Tensor => minimum(maximum(x, low), high);
 
 /** `floor(n / by)` of int32 `n` of at least 0, exact over the whole range, though float32 holds 24 bits. */
 export const floorDivide = (n: Tensor, by: number): Tensor => {
@@ -38,14 +25,6 @@ export const isMultiple = (n: Tensor, by: number): Tensor => less(subtract(n, mu
 /** `base^exponent` of a number from 0 on, float32. */
 export const powerOf = (base: number, exponent: Tensor): Tensor =>
   base === 0 ? cast(less(exponent, 0.5), 'float32') : exp(multiply(exponent, Math.log(base)));
-
-/** `base^exponent` of a tensor from 0 on, float32; 0 to a power above 0 is 0. */
-export const raised = (base: Tensor, exponent: number): Tensor =>
-  exponent === 1
-    ? base
-    : exponent === 2
-      ? squared(base)
-      : where(greater(base, 0), exp(multiply(log(maximum(base, 1e-37)), exponent)), exponent === 0 ? 1 : 0);
 
 /**
  * `1 - base^exponent` for a base from 0 to below 1, without the digits that the subtraction would lose where the power

@@ -12,11 +12,12 @@ import { log } from '../ops/log.ts';
 import { minimum } from '../ops/minimum.ts';
 import { multiply } from '../ops/multiply.ts';
 import { negative } from '../ops/negative.ts';
+import { power } from '../ops/power.ts';
 import { subtract } from '../ops/subtract.ts';
 import { where } from '../ops/where.ts';
 import { ArgumentError } from '../tensor/errors.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { checkKnown, checkNumber, named, powerOf, raised, shown } from './scalars.ts';
+import { checkKnown, checkNumber, named, powerOf, shown } from './scalars.ts';
 
 /** A schedule written down: its name and every option, as plain data. */
 export type ScheduleConfig = { readonly name: string } & Readonly<Record<string, unknown>>;
@@ -167,7 +168,7 @@ export const PolynomialDecay = (given: PolynomialDecayOptions): Schedule => {
     cycle: false,
   });
   const { initialLearningRate, decaySteps, cycle } = options;
-  const { endLearningRate, power } = options as Required<PolynomialDecayOptions>;
+  const { endLearningRate, power: degree } = options as Required<PolynomialDecayOptions>;
   return define('PolynomialDecay', options, (step) => {
     const rounds = Number.isInteger(decaySteps)
       ? floor(divide(add(step, decaySteps - 0.5), decaySteps)) // the ceiling of whole numbers
@@ -176,7 +177,7 @@ export const PolynomialDecay = (given: PolynomialDecayOptions): Schedule => {
       cycle === true
         ? divide(step, multiply(where(equal(step, 0), 1, rounds), decaySteps))
         : divide(minimum(step, decaySteps), decaySteps);
-    return add(multiply(raised(subtract(1, passed), power), initialLearningRate - endLearningRate), endLearningRate);
+    return add(multiply(power(subtract(1, passed), degree), initialLearningRate - endLearningRate), endLearningRate);
   });
 };
 
@@ -236,7 +237,8 @@ export interface CosineDecayRestartsOptions {
 }
 
 /**
- * Half cosine waves that start again, each `tMul` times as long and `mMul` times as high as the one before.
+ * Half cosine waves that start again, each `tMul` times as long and `mMul` times as high as the one before. A wave that
+ * starts at a whole step starts there; Keras, rounding, may be one step late.
  *
  * @throws {ArgumentError} If `firstDecaySteps` is not above 0, `tMul` below 1 or `mMul` below 0.
  * @see Loshchilov and Hutter 2017; keras.optimizers.schedules.CosineDecayRestarts

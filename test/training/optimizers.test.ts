@@ -71,9 +71,15 @@ const optimizerOf = (
   return getOptimizer(config as unknown as OptimizerConfig);
 };
 
-describe.each(devices)('optimizers on %s', (_name, open) => {
+/** All cases on the reference; on WebGPU, which has to compile, those of SGD and each other optimizer's last. */
+const casesOn = (device: string): Recorded['cases'] =>
+  device === 'reference'
+    ? cases
+    : cases.filter(({ optimizer }, i) => optimizer === 'SGD' || optimizer !== cases[i + 1]?.optimizer);
+
+describe.each(devices)('optimizers on %s', (name, open) => {
   it.each(
-    cases.map(
+    casesOn(name).map(
       (one) =>
         [
           one.optimizer,
@@ -81,9 +87,9 @@ describe.each(devices)('optimizers on %s', (_name, open) => {
           one,
         ] as const,
     ),
-  )('S38 %s %s goes Keras’s way', async (name, _options, recorded) => {
+  )('S38 %s %s goes Keras’s way', async (kind, _options, recorded) => {
     const device = await open();
-    const optimizer = optimizerOf(name, recorded.options, recorded.excludeFromWeightDecay);
+    const optimizer = optimizerOf(kind, recorded.options, recorded.excludeFromWeightDecay);
     const compiled = device.compile(
       (params: Tree, state: OptimizerState, gradients: Tree) => optimizer.step(params, gradients, state),
       { donate: [1] },
@@ -303,6 +309,10 @@ describe('optimizers', () => {
   });
 
   it('S33 S34 S38 are got by name in any case, by config, or as they are', () => {
+    for (const learningRate of [2e-5, 5e-5])
+      expect(getOptimizer({ name: 'adam', learningRate }).config).toMatchObject({
+        ...{ learningRate, beta1: 0.9, beta2: 0.999, epsilon: 1e-7, amsgrad: false },
+      });
     expect(getOptimizer('adam').config).toEqual(Adam().config);
     expect(getOptimizer('Adam').name).toBe('adam');
     expect(getOptimizer('RMSprop').name).toBe('rmsprop');
