@@ -4,6 +4,18 @@
  * @packageDocumentation
  */
 
+export {
+  at,
+  compose,
+  type Intercept,
+  identityIntercept,
+  interceptMonoid,
+  type LayerIntercept,
+  layerIntercept,
+  type Place,
+  type Selector,
+} from './layers/intercept.ts';
+export { type Axis, type LayerSite, type ModelSite, type Site, type SiteInfo, siteTable } from './layers/sites.ts';
 export { type Nested, type TensorOptions, type TensorValues, tensor } from './ops/constant.ts';
 export * as ops from './ops/index.ts';
 export {
@@ -33,6 +45,7 @@ export { GPT2Backbone, GPT2CausalLM, GPT2CausalLMPreprocessor, GPT2Tokenizer } f
 export type { TokenInputs } from './tasks/inputs.ts';
 export type { LoadProgress } from './tasks/loadWeights.ts';
 export type { BackbonePresetOptions, TaskPresetOptions } from './tasks/presets.ts';
+export type { ScoreInputs, ScoreRequest } from './tasks/score.ts';
 export type { DType } from './tensor/dtype.ts';
 export { ArgumentError, DTypeError, ShapeError } from './tensor/errors.ts';
 export type { NDArray } from './tensor/ndarray.ts';
@@ -40,4 +53,5 @@ export { formatTensor } from './tensor/print.ts';
 export type { Shape } from './tensor/shape.ts';
 export type { Tensor } from './tensor/tensor.ts';
 export type { Tree } from './tensor/tree.ts';
+export { type GradientOptions, gradients } from './transforms/gradients.ts';
 export { PresetError } from './weights/index.ts';
