@@ -1,6 +1,6 @@
 // `npm run bench`: bench/gpt2.mjs by itself, or in turn with other runtimes. See README.md beside this file.
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -75,10 +75,10 @@ const randomPreset = async () => {
       if (isGain) for (let j = 0; j < count; j++) data[j] += 1;
       return { name, shape, dtype: 'float32', data: new Uint8Array(data.buffer) };
     });
-    const result = await writeSafetensors(`${target}.part`, tensors)();
-    if (result._tag === 'Left') throw new Error(result.left.message);
-    renameSync(`${target}.part`, target);
     writeFileSync(join(folder, 'config.json'), JSON.stringify(config));
+    // Whole or not at all: that the file is there means that it is done.
+    const result = await writeSafetensors(target, tensors)();
+    if (result._tag === 'Left') throw new Error(result.left.message);
   }
   return folder;
 };

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { build } from './build.mjs';
 import { adapterEnvironment, chooseAdapter } from './setup/adapter.mjs';
 import { installPackages } from './setup/packages.mjs';
-import { runInTerminal } from './setup/process.mjs';
+import { runInTerminal, runScript } from './setup/process.mjs';
 
 const bench = async (/** @type {readonly string[]} */ args) => {
   if (!installPackages()) return 1;
@@ -16,4 +16,4 @@ const bench = async (/** @type {readonly string[]} */ args) => {
   });
 };
 
-process.exitCode = await bench(process.argv.slice(2));
+await runScript(() => bench(process.argv.slice(2)));

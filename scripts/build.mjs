@@ -1,16 +1,18 @@
 // @ts-check
 // `npm run build`: the shaders' text, then dist/ by the TypeScript compiler, if anything changed since the last time.
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { installPackages } from './setup/packages.mjs';
-import { runInTerminal, say } from './setup/process.mjs';
+import { runInTerminal, runScript, say } from './setup/process.mjs';
 import { writeShaderSources } from './shaders.mjs';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
 const dist = join(root, 'dist');
-const stampPath = join(dist, '.stamp');
+/** Where the build is made: what runs from dist meanwhile, or after a build that failed, is whole. */
+const draft = join(root, 'dist.new');
+const STAMP = '.stamp';
 
 /**
  * Names the state of files by their paths, sizes and dates.
@@ -51,15 +53,23 @@ const readOr = (path, otherwise = '') => {
 export const build = async () => {
   writeShaderSources();
   const stamp = stampOf(root, ['src', 'tsconfig.json', 'package.json', 'package-lock.json']);
-  if (readOr(stampPath) === stamp) return 0;
+  if (readOr(join(dist, STAMP)) === stamp) return 0;
   say('building dist');
-  rmSync(dist, { recursive: true, force: true });
   const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
-  const status = await runInTerminal(process.execPath, [tsc, '-p', join(root, 'tsconfig.json')], { cwd: root });
-  if (status === 0) writeFileSync(stampPath, stamp);
-  return status;
+  const args = [tsc, '-p', join(root, 'tsconfig.json'), '--outDir', draft];
+  try {
+    rmSync(draft, { recursive: true, force: true });
+    const status = await runInTerminal(process.execPath, args, { cwd: root });
+    if (status !== 0) return status;
+    writeFileSync(join(draft, STAMP), stamp);
+    rmSync(dist, { recursive: true, force: true });
+    renameSync(draft, dist);
+    return 0;
+  } finally {
+    rmSync(draft, { recursive: true, force: true });
+  }
 };
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  process.exitCode = installPackages() ? await build() : 1;
+  await runScript(async () => (installPackages() ? build() : 1));
 }

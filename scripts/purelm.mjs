@@ -5,7 +5,7 @@
 import { realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { adapterEnvironment, chooseAdapter, knownChoice } from './setup/adapter.mjs';
-import { runInTerminal } from './setup/process.mjs';
+import { runInTerminal, runScript } from './setup/process.mjs';
 
 const main = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
 
@@ -29,6 +29,6 @@ export const launch = async (args) => {
 
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
   const args = process.argv.slice(2);
-  if (args[0] === 'setup') process.exitCode = chooseAdapter({ retry: 'always' }).choice === 'none' ? 1 : 0;
+  if (args[0] === 'setup') await runScript(async () => (chooseAdapter({ retry: 'always' }).choice === 'none' ? 1 : 0));
   else await launch(args);
 }

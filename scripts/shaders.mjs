@@ -1,8 +1,9 @@
 // @ts-check
 // Writes src/shaders/sources.ts: the text of every .wgsl file as one typed record, so that neither Node nor a browser
 // has to read files at run time. Uses Node's own modules alone; the file it writes is not committed.
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { writeText } from './setup/cache.mjs';
 
 const folder = new URL('../src/shaders/', import.meta.url);
 
@@ -41,7 +42,7 @@ export const writeShaderSources = () => {
     }
   })();
   if (before === text) return false;
-  writeFileSync(target, text);
+  writeText(fileURLToPath(target), text);
   return true;
 };
 

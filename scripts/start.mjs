@@ -4,7 +4,7 @@ import { build } from './build.mjs';
 import { launch } from './purelm.mjs';
 import { chooseAdapter } from './setup/adapter.mjs';
 import { installPackages } from './setup/packages.mjs';
-import { say } from './setup/process.mjs';
+import { runScript, say } from './setup/process.mjs';
 
 const start = async (/** @type {readonly string[]} */ args) => {
   if (!installPackages()) return 1;
@@ -17,5 +17,4 @@ const start = async (/** @type {readonly string[]} */ args) => {
   return undefined; // The command sets its own exit status.
 };
 
-const status = await start(process.argv.slice(2));
-if (status !== undefined) process.exitCode = status;
+await runScript(() => start(process.argv.slice(2)));

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { adapterEnvironment, chooseAdapter } from './setup/adapter.mjs';
 import { readJson } from './setup/cache.mjs';
 import { installPackages } from './setup/packages.mjs';
-import { runInTerminal, say } from './setup/process.mjs';
+import { runInTerminal, runScript, say } from './setup/process.mjs';
 import { countTests } from './setup/report.mjs';
 import { writeShaderSources } from './shaders.mjs';
 
@@ -49,4 +49,4 @@ const test = async (/** @type {readonly string[]} */ args) => {
   }
 };
 
-process.exitCode = await test(process.argv.slice(2));
+await runScript(() => test(process.argv.slice(2)));

@@ -9,7 +9,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { installLavapipe, machineRelease, usesApt } from './apt.mjs';
 import { cacheFolder, privateFolder, readJson, writeJson } from './cache.mjs';
-import { runQuietly, say } from './process.mjs';
+import { problemOf, runQuietly, say } from './process.mjs';
 import { installSwiftShader, swiftShaderEnvironment, swiftShaderFits } from './swiftshader.mjs';
 
 /**
@@ -280,7 +280,7 @@ export const chooseAdapter = ({ retry = 'never', env = process.env } = {}) => {
     // An installation changes the circumstances, so the path is that of the state now reached.
     writeJson(recordPath(cacheFolder(env), env), choice);
   } catch (error) {
-    say(`the answer cannot be kept: ${error instanceof Error ? error.message : String(error)}`);
+    say(`the answer cannot be kept: ${problemOf(error)}`);
   }
   return choice;
 };

@@ -4,7 +4,7 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { runQuietly } from './process.mjs';
+import { problemOf, runQuietly } from './process.mjs';
 
 /**
  * One place that apt takes packages from. `options` are deb822 fields such as `Signed-By`.
@@ -225,8 +225,9 @@ export const installLavapipe = () => {
     return { ok: false, from: '', problem: `no apt source of this machine names the suite ${release.codename}` };
   }
   const from = chosen.target ?? release.codename;
-  const folder = mkdtempSync(join(tmpdir(), 'purelm-apt-'));
+  let folder = '';
   try {
+    folder = mkdtempSync(join(tmpdir(), 'purelm-apt-'));
     mkdirSync(join(folder, 'sources'));
     mkdirSync(join(folder, 'lists', 'partial'), { recursive: true });
     writeFileSync(join(folder, 'sources', 'purelm.sources'), chosen.sources.map(formatSource).join('\n'));
@@ -253,7 +254,9 @@ export const installLavapipe = () => {
       { env, seconds: 600 },
     );
     return { ok: install.ok, from, problem: install.problem };
+  } catch (error) {
+    return { ok: false, from, problem: problemOf(error) };
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    if (folder !== '') rmSync(folder, { recursive: true, force: true });
   }
 };

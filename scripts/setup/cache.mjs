@@ -1,6 +1,16 @@
 // @ts-check
 // The cache folder: drivers without root, and what the search for an adapter found.
-import { accessSync, constants, lstatSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { homedir, tmpdir, userInfo } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 
@@ -75,14 +85,66 @@ export const readJson = (path) => {
 };
 
 /**
+ * Writes by way of a draft: what was there stays until the draft is whole, and a draft that fails is taken away.
+ *
+ * @param {string} path - What the error names.
+ * @param {string} draft
+ * @param {() => void} write - Makes the draft.
+ * @param {() => void} place - Puts it where it belongs.
+ */
+const byDraft = (path, draft, write, place) => {
+  try {
+    write();
+    place();
+  } catch (error) {
+    rmSync(draft, { recursive: true, force: true });
+    // A write that fails knows no path.
+    throw error instanceof Error ? Object.assign(error, { path }) : error;
+  }
+};
+
+/**
+ * Writes a file whole or not at all.
+ *
+ * @param {string} path
+ * @param {string} text
+ */
+export const writeText = (path, text) => {
+  mkdirSync(dirname(path), { recursive: true });
+  const draft = `${path}.${process.pid}`;
+  byDraft(
+    path,
+    draft,
+    () => writeFileSync(draft, text),
+    () => renameSync(draft, path),
+  );
+};
+
+/**
  * Writes a JSON file whole or not at all.
  *
  * @param {string} path
  * @param {unknown} value
  */
-export const writeJson = (path, value) => {
-  mkdirSync(dirname(path), { recursive: true });
-  const draft = `${path}.${process.pid}`;
-  writeFileSync(draft, `${JSON.stringify(value, undefined, 2)}\n`);
-  renameSync(draft, path);
+export const writeJson = (path, value) => writeText(path, `${JSON.stringify(value, undefined, 2)}\n`);
+
+/**
+ * Puts a folder of files in the place of what was there, whole or not at all.
+ *
+ * @param {string} folder
+ * @param {Iterable<readonly [name: string, data: Uint8Array]>} files
+ */
+export const writeFolder = (folder, files) => {
+  const draft = mkdtempSync(`${folder}-`);
+  byDraft(
+    folder,
+    draft,
+    () => {
+      for (const [name, data] of files) writeFileSync(join(draft, name), data, { mode: 0o755 });
+    },
+    () => {
+      rmSync(folder, { recursive: true, force: true });
+      renameSync(draft, folder);
+    },
+  );
 };

@@ -29,6 +29,35 @@ export const tellingLine = (output) => {
 };
 
 /**
+ * What an error says, in one line, for people.
+ *
+ * @param {unknown} error
+ */
+export const problemOf = (error) => {
+  const { code, path } = /** @type {NodeJS.ErrnoException} */ (error ?? {});
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    return `the disk is full${path === undefined ? '' : `, no room for ${path}`} (${code}); make room and try again`;
+  }
+  return error instanceof Error ? error.message : String(error);
+};
+
+/**
+ * Runs a script to its end: the status that it gives is the process's; what the system refuses is said in one line.
+ *
+ * @param {() => Promise<number | undefined>} script - Nothing where a command sets its own status.
+ */
+export const runScript = async (script) => {
+  try {
+    const status = await script();
+    if (status !== undefined) process.exitCode = status;
+  } catch (error) {
+    if (/** @type {NodeJS.ErrnoException} */ (error ?? {}).code === undefined) throw error;
+    say(problemOf(error));
+    process.exitCode = 1;
+  }
+};
+
+/**
  * Runs a tool to its end and keeps what it says.
  *
  * @param {string} command

@@ -2,11 +2,11 @@
 // SwiftShader without root: the software Vulkan driver and the Vulkan loader that the npm package
 // @sparticuz/chromium carries for headless browsers, unpacked into the cache folder.
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
-import { npmEnvironment } from './cache.mjs';
-import { NPM_PATIENCE, npmCommand, runQuietly } from './process.mjs';
+import { npmEnvironment, writeFolder } from './cache.mjs';
+import { NPM_PATIENCE, npmCommand, problemOf, runQuietly } from './process.mjs';
 import { tarFiles } from './tar.mjs';
 
 const PACKAGE = '@sparticuz/chromium';
@@ -71,8 +71,9 @@ export const unpackSwiftShader = (packed, sha256 = INNER_SHA256) => {
 export const installSwiftShader = (cache) => {
   const folder = swiftShaderFolder(cache);
   if (FILES.every((name) => existsSync(join(folder, name)))) return { ok: true, folder, problem: '' };
-  const work = mkdtempSync(join(cache, 'unpacking-'));
+  let work = '';
   try {
+    work = mkdtempSync(join(cache, 'unpacking-'));
     const [command, args] = npmCommand([
       'pack',
       `${PACKAGE}@${VERSION}`,
@@ -84,17 +85,11 @@ export const installSwiftShader = (cache) => {
     if (!packed.ok) return { ok: false, folder, problem: packed.problem };
     const name = packed.stdout.trim().split('\n').at(-1)?.trim() ?? '';
     if (!/^[\w.-]+\.tgz$/.test(name)) return { ok: false, folder, problem: `npm pack named no file, but ${name}` };
-    const ready = join(work, 'ready');
-    mkdirSync(ready);
-    for (const [file, data] of unpackSwiftShader(readFileSync(join(work, name)))) {
-      writeFileSync(join(ready, file), data, { mode: 0o755 });
-    }
-    rmSync(folder, { recursive: true, force: true });
-    renameSync(ready, folder);
+    writeFolder(folder, unpackSwiftShader(readFileSync(join(work, name))));
     return { ok: true, folder, problem: '' };
   } catch (error) {
-    return { ok: false, folder, problem: error instanceof Error ? error.message : String(error) };
+    return { ok: false, folder, problem: problemOf(error) };
   } finally {
-    rmSync(work, { recursive: true, force: true });
+    if (work !== '') rmSync(work, { recursive: true, force: true });
   }
 };

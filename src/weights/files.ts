@@ -196,7 +196,10 @@ export const writeAtomically =
     }
   };
 
-/** A file of a folder to be written, with its `content`; the `name` may lead into folders below: `assets/tokenizer/merges.txt`. */
+/**
+ * A file of a folder to be written, with its `content`; the `name` may lead into folders below:
+ * `assets/tokenizer/merges.txt`.
+ */
 export interface FileToWrite {
   readonly name: string;
   readonly content: Content;

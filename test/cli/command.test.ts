@@ -1,4 +1,5 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -140,6 +141,18 @@ describe('purelm generate', () => {
     });
     expect(status).toBe(130);
     expect(stderr).toContain('purelm: interrupted');
+  });
+
+  it.runIf(process.platform === 'linux')('says that there is no room for its output', () => {
+    const device = openSync('/dev/full', 'w');
+    const { status, stderr } = spawnSync(
+      process.execPath,
+      [join(built.folder, 'scripts/purelm.mjs'), ...greedy, '--prompt', 'One'],
+      { encoding: 'utf8', stdio: ['ignore', device, 'pipe'] },
+    );
+    closeSync(device);
+    expect(status).toBe(1);
+    expect(withoutDawn(stderr)).toBe('purelm: standard output: ENOSPC: no space left on device, write\n');
   });
 
   it('ends without a complaint when its reader has seen enough', async () => {
