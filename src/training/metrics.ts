@@ -302,14 +302,14 @@ export type MetricLike = MetricName | (string & {}) | Metric | ((yTrue: Tensor, 
  * @see keras.metrics.get
  */
 export const getMetric = (metric: MetricLike): Metric => {
-  if (typeof metric === 'function') return meanMetric(metric.name || 'metric', metric) as Metric;
+  if (typeof metric === 'function') return meanMetric(metric.name || 'metric', metric);
   if (typeof metric === 'string') {
     const losses = Object.fromEntries(
       Object.entries(namedLosses).map(([key, loss]) => [key, () => lossMetric(loss())] as const),
     );
     const found: Metric = named<() => Metric>('metric', metric, {
-      ...(namedMetrics as unknown as Readonly<Record<string, () => Metric>>),
-      ...(losses as unknown as Readonly<Record<string, () => Metric>>),
+      ...namedMetrics,
+      ...losses,
     })();
     return Object.freeze({ ...found, name: metric });
   }

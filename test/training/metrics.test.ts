@@ -36,11 +36,11 @@ interface Recorded {
 const { inputs, cases } = fixture<Recorded>('training/metrics');
 
 const factories: Readonly<Record<string, (options: object) => Metric>> = {
-  SparseCategoricalAccuracy: (options) => SparseCategoricalAccuracy(options) as Metric,
-  SparseTopKCategoricalAccuracy: (options) => SparseTopKCategoricalAccuracy(options) as Metric,
-  CategoricalAccuracy: (options) => CategoricalAccuracy(options) as Metric,
-  BinaryAccuracy: (options) => BinaryAccuracy(options) as Metric,
-  Perplexity: (options) => Perplexity(options) as Metric,
+  SparseCategoricalAccuracy: (options) => SparseCategoricalAccuracy(options),
+  SparseTopKCategoricalAccuracy: (options) => SparseTopKCategoricalAccuracy(options),
+  CategoricalAccuracy: (options) => CategoricalAccuracy(options),
+  BinaryAccuracy: (options) => BinaryAccuracy(options),
+  Perplexity: (options) => Perplexity(options),
 };
 
 const numbers = async (device: Device, tree: Tree): Promise<number[]> =>
@@ -111,7 +111,7 @@ describe('metrics', () => {
           const logits = tokens.map((_, i) => Array.from({ length: columns }, (_, j) => Math.sin(7 * i + 3 * j)));
           const targets = tokens.map(([target]) => target);
           const pick = <T>(all: readonly T[]): T[] => all.filter((_, i) => tokens[i]![1]);
-          const metric = SparseCategoricalAccuracy() as Metric;
+          const metric = SparseCategoricalAccuracy();
           const all = await result(
             metric,
             tensor(targets, { dtype: 'int32', shape: [1, tokens.length] }),
@@ -163,15 +163,15 @@ describe('metrics', () => {
       [1, 2, 3],
       [0, 5, 9],
     ]);
-    const accuracy = await result(SparseCategoricalAccuracy() as Metric, yTrue, yPred);
-    expect(await result(SparseTopKCategoricalAccuracy({ k: 1 }) as Metric, yTrue, yPred)).toBe(accuracy);
-    expect(await result(SparseTopKCategoricalAccuracy({ k: 3 }) as Metric, yTrue, yPred)).toBe(1);
+    const accuracy = await result(SparseCategoricalAccuracy(), yTrue, yPred);
+    expect(await result(SparseTopKCategoricalAccuracy({ k: 1 }), yTrue, yPred)).toBe(accuracy);
+    expect(await result(SparseTopKCategoricalAccuracy({ k: 3 }), yTrue, yPred)).toBe(1);
   });
 
   it('S37 S38 are got by name, by the shapes, as functions, or as they are', async () => {
     expect(getMetric('sparse_categorical_accuracy').name).toBe('sparse_categorical_accuracy');
     expect(getMetric('mse').name).toBe('mse');
-    const own = SparseCategoricalAccuracy({ name: 'mine' }) as Metric;
+    const own = SparseCategoricalAccuracy({ name: 'mine' });
     expect(getMetric(own)).toBe(own);
     const accuracy = getMetric('accuracy');
     expect(accuracy.name).toBe('accuracy');
