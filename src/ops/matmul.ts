@@ -51,6 +51,12 @@ const transposed = (x: Tensor): Tensor => {
   );
 };
 
+/** Whether a matrix is a view of one whose columns, not rows, are the last axis. */
+const liesTransposed = (x: Tensor): boolean => {
+  const axes = 'axes' in x.attributes && x.op.name === 'transpose' ? (x.attributes.axes as readonly number[]) : [];
+  return axes.length >= 2 && axes.at(-1)! < axes.at(-2)!;
+};
+
 const matmulOp = defineOp<object>({
   name: 'matmul',
 
@@ -87,14 +93,15 @@ const matmulOp = defineOp<object>({
     return y;
   },
 
-  // da = dy bT and db = aT dy, summed over what was broadcast; a weight shared by the whole batch takes one product.
+  // da = dy bT and db = aT dy, summed over what was broadcast; a weight shared by the whole batch takes one product. For an
+  // operand that lies in memory the other way round, as a tied embedding does, the product is taken that way round too.
   vjp: ({ inputs }, dy) => {
     const [a, b] = inputs as readonly [Tensor, Tensor];
     const rows = (x: Tensor): Tensor => reshape(x, [count(x.shape.slice(0, -1)), x.shape.at(-1)!]);
-    return [
-      sumTo(matmul(dy, transposed(b)), a.shape),
-      b.shape.length === 2 ? matmul(transposed(rows(a)), rows(dy)) : sumTo(matmul(transposed(a), dy), b.shape),
-    ];
+    const [x, dz] = b.shape.length === 2 ? [rows(a), rows(dy)] : [a, dy];
+    const da = liesTransposed(a) ? transposed(matmul(b, transposed(dy))) : matmul(dy, transposed(b));
+    const db = liesTransposed(b) ? transposed(matmul(transposed(dz), x)) : matmul(transposed(x), dz);
+    return [sumTo(da, a.shape), sumTo(db, b.shape)];
   },
 
   kernel: { kind: 'shader', strided: [true, true], epilogue: true, launches: matmulLaunches },

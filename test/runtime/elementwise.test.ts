@@ -17,6 +17,7 @@ import { tanh } from '../../src/ops/tanh.ts';
 import { threefry } from '../../src/ops/threefry.ts';
 import { transpose } from '../../src/ops/transpose.ts';
 import { where } from '../../src/ops/where.ts';
+import { createWebGPU } from '../../src/runtime/webgpu/device.ts';
 import { evaluate } from '../../src/runtime/webgpu/execute.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
 import { expectAgrees } from '../support/agree.ts';
@@ -106,4 +107,20 @@ describe('elementwise chains on WebGPU', () => {
       ),
       { numRuns: 60 },
     ));
+  it.each([512, 1024, 4096])('turned tensors that are larger than one binding of %i bytes', async (maxBindingBytes) => {
+    const device = await testDevice();
+    const small = createWebGPU(device.device, { ...device.traits, maxBindingBytes });
+    // Each row of the turned tensor reaches through all of it, so that both axes have to be cut.
+    await expectAgrees(
+      [
+        add(transpose(ramp(37, 41)), 1),
+        add(transpose(ramp(7, 13, 11), [2, 0, 1]), ramp(13)),
+        less(transpose(ramp(29, 31)), 0.5),
+        multiply(transpose(ramp(37, 41)), ramp(41, 37)),
+      ],
+      // The ramp itself rounds.
+      { rtol: 1e-6, atol: 1e-6 },
+      small,
+    );
+  });
 });

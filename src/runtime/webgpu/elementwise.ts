@@ -139,19 +139,27 @@ export const generate = (chain: Chain, traits: KernelTraits): readonly Generated
   const pending: Box[] = [{ start: shape.map(() => 0), size: shape }];
   while (pending.length > 0) {
     const box = pending.pop()!;
-    const fits = [
+    // The value whose binding is too large by most says which axis to cut: the one that spreads its elements furthest.
+    const widest = [
       { dtype: chain.dtype, layout: layouts[0]! },
-      ...placed.map((value, i) => ({ ...value, layout: layouts[i + 1]! })),
-    ].every((value) => {
-      if ('kind' in value && value.kind === 'index') return true;
-      const [first, last] = span(value.layout, box);
-      return bindingRange(first, last, value.dtype, traits.offsetAlignment).size <= traits.maxBindingBytes;
-    });
-    if (fits) {
+      ...placed.flatMap((value, i) =>
+        value.kind === 'index' ? [] : [{ dtype: value.dtype, layout: layouts[i + 1]! }],
+      ),
+    ]
+      .map(({ dtype, layout }) => {
+        const [first, last] = span(layout, box);
+        return { layout, bytes: bindingRange(first, last, dtype, traits.offsetAlignment).size };
+      })
+      .reduce((most, next) => (next.bytes > most.bytes ? next : most));
+    if (widest.bytes <= traits.maxBindingBytes) {
       launches.push(generateBox(chain, placed, layouts, box, traits));
       continue;
     }
-    const axis = box.size.findIndex((size) => size > 1);
+    const spread = (axis: number): number => (box.size[axis]! - 1) * Math.abs(widest.layout.strides[axis]!);
+    // Two halves share a word of a packed result, so that only its outermost axis is cut.
+    const axis = isPacked(chain.dtype)
+      ? box.size.findIndex((size) => size > 1)
+      : box.size.reduce((most, _, at) => (spread(at) > spread(most) ? at : most), 0);
     const size = box.size[axis] ?? 1;
     // Halves of a word must not be written by two launches: parts start at even elements.
     const grain = isPacked(chain.dtype) && layouts[0]!.strides[axis]! % 2 === 1 ? 2 : 1;
@@ -256,8 +264,11 @@ const generateBox = (
   );
   buffers.result = { buffer: 'result', start: range.start, size: range.size };
   const outcome = names.at(-1)!;
-  // Boxes are cut along their outermost axis, so that the result lies in one piece.
+  const beforeTarget = needsIndex;
+  needsIndex = false;
   const target = addressOf(resultLayout, first, range.firstElement, 'result');
+  const isScattered = needsIndex;
+  needsIndex ||= beforeTarget;
   if (needsIndex)
     box.size.forEach((size, axis) => {
       if (axis > 0) uniforms[`size${axis}`] = size;
@@ -288,7 +299,7 @@ const generateBox = (
     result[(u.resultOffset + i) / 2u] = packHalves(low, high);`
     : `    let i = w;
     if (i >= u.total) { return; }
-    result[${target}] = ${chain.dtype === 'bool' ? 'select(0u, 1u, element(i))' : 'element(i)'};`;
+    result[${isScattered ? 'placeOf(i)' : target}] = ${chain.dtype === 'bool' ? 'select(0u, 1u, element(i))' : 'element(i)'};`;
   const source = `struct Uniforms { ${fields.join(', ')} }
 @group(0) @binding(0) var<uniform> u: Uniforms;
 ${declarations.join('\n')}
@@ -297,7 +308,15 @@ fn element(i: u32) -> ${valueType} {
 ${lines('  ', [...index, ...body])}
   return ${outcome};
 }
-@compute @workgroup_size(${WORKGROUP})
+${
+  isScattered
+    ? `fn placeOf(i: u32) -> u32 {
+${lines('  ', index)}
+  return ${target};
+}
+`
+    : ''
+}@compute @workgroup_size(${WORKGROUP})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lane: u32) {
   let first = (group.y * grid.x + group.x) * ${WORKGROUP * each}u + lane;
   for (var k = 0u; k < ${each}u; k++) {
