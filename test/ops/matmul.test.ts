@@ -9,14 +9,19 @@ import { matmulLaunches } from '../../src/ops/matmulLaunches.ts';
 import { relu } from '../../src/ops/relu.ts';
 import { silu } from '../../src/ops/silu.ts';
 import { slice } from '../../src/ops/slice.ts';
+import { sum } from '../../src/ops/sum.ts';
 import { tanh } from '../../src/ops/tanh.ts';
 import { transpose } from '../../src/ops/transpose.ts';
 import { contiguous } from '../../src/ops/view.ts';
+import { plan } from '../../src/runtime/webgpu/plan.ts';
 import type { DType } from '../../src/tensor/dtype.ts';
 import type { KernelTraits } from '../../src/tensor/kernel.ts';
 import type { Shape } from '../../src/tensor/shape.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
+import { gradients } from '../../src/transforms/gradients.ts';
+import { testDevice } from '../support/device.ts';
 import { drawn, referenceValues } from '../support/draw.ts';
+import { expectGradients } from '../support/gradient.ts';
 import { expectAgreesInParts, expectAllAgree } from '../support/variants.ts';
 
 /** Float32 sums of terms below 1: errors grow with the square root of their number, and are far below 1e-6 each. */
@@ -278,4 +283,14 @@ describe('matmul', () => {
         },
       ),
     ));
+
+  it('has the gradient of an operand in the order in which that lies in memory', async () => {
+    const [x, table] = [drawn([2, 3, 5]), drawn([7, 5], { seed: 2 })];
+    await expectGradients((a, b) => matmul(a!, transpose(b!)), [x, table]);
+    await expectGradients((a, b) => matmul(transpose(a!, [0, 2, 1]), b!), [x, drawn([2, 3, 4], { seed: 2 })]);
+    const { traits } = await testDevice();
+    const [dtable] = gradients(sum(matmul(x, transpose(table))), [table]);
+    const made = plan([dtable!], { traits });
+    expect(made.steps.map(({ label }) => label)).toEqual(['matmul [7, 5]']);
+  });
 });
