@@ -76,3 +76,4 @@ export { topK } from './topK.ts';
 export { topPMask } from './topPMask.ts';
 export { transpose } from './transpose.ts';
 export { where } from './where.ts';
+export { zeros } from './zeros.ts';

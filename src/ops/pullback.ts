@@ -2,8 +2,8 @@ import { isFloat } from '../tensor/dtype.ts';
 import { ArgumentError } from '../tensor/errors.ts';
 import { formatShape } from '../tensor/shape.ts';
 import { type Tensor, topological } from '../tensor/tensor.ts';
-import { add } from './add.ts';
 import { identity } from './identity.ts';
+import { addScattered } from './scatterAdd.ts';
 import { sumTo } from './sumTo.ts';
 
 /** A value, and what multiplies its change: a cotangent of its shape, or of one it broadcasts to. */
@@ -35,7 +35,7 @@ export const pullback = (op: string, ys: readonly Pulled[], xs: readonly Tensor[
     if (!between.has(node)) return;
     const own = sumTo(dy, node.shape);
     const known = cotangents.get(node);
-    cotangents.set(node, known === undefined ? own : add(known, own));
+    cotangents.set(node, known === undefined ? own : addScattered(known, own));
   };
   for (const { y, dy } of ys) contribute(y, dy);
   for (let i = order.length - 1; i >= 0; i--) {

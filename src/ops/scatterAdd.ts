@@ -3,11 +3,13 @@ import { ShapeError } from '../tensor/errors.ts';
 import type { KernelTraits, Launch } from '../tensor/kernel.ts';
 import { count, formatShape, type Shape, sameShape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
+import { add } from './add.ts';
 import { floats, hostArray } from './elementwise.ts';
 import { input, output, type Rows, rowRange, rowRuns, scratch } from './launch.ts';
 import { apply, defineOp } from './op.ts';
 import { asFloat32, expectIntegers, tiling } from './rows.ts';
 import { take } from './take.ts';
+import { isZeros } from './zeros.ts';
 
 const WORKGROUP = 64;
 
@@ -109,3 +111,15 @@ const scatterAddOp = defineOp<object>({
  */
 export const scatterAdd = (x: Tensor, indices: Tensor, updates: Tensor): Tensor =>
   apply(scatterAddOp, [asFloat32(x), indices, asFloat32(updates)], {});
+
+const isIntoZeros = ({ op, inputs }: Tensor): boolean => op === (scatterAddOp as object) && isZeros(inputs[0]!);
+
+/**
+ * `a + b` of one shape, where one that was scattered into zeros is scattered into the other instead: a table that embeds and
+ * unembeds is filled with zeros and added to for each of its gradients otherwise.
+ */
+export const addScattered = (a: Tensor, b: Tensor): Tensor => {
+  const [into, scattered] = isIntoZeros(b) ? [a, b] : [b, a];
+  const [, indices, updates] = scattered.inputs;
+  return isIntoZeros(scattered) && sameShape(a.shape, b.shape) ? scatterAdd(into, indices!, updates!) : add(a, b);
+};

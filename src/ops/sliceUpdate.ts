@@ -5,14 +5,13 @@ import type { Kernel, Launch, Layout, Operand } from '../tensor/kernel.ts';
 import { count, formatShape, rowMajorStrides, type Shape } from '../tensor/shape.ts';
 import type { Op, Tensor } from '../tensor/tensor.ts';
 import { type BoxPlace, type BoxStart, placeBox, takeBox } from './box.ts';
-import { broadcastTo } from './broadcastTo.ts';
 import { cast } from './cast.ts';
-import { constant } from './constant.ts';
 import { hostArray } from './elementwise.ts';
 import { input, output } from './launch.ts';
 import { apply, defineOp } from './op.ts';
 import { cover, outerRuns, reach } from './ranges.ts';
 import { contiguous } from './view.ts';
+import { zeros } from './zeros.ts';
 
 /** An axis of the box: its size, and the steps from one index to the next in x and in the update. */
 interface BoxAxis {
@@ -171,11 +170,7 @@ const declare = (strided: boolean): Op<BoxPlace> =>
     },
     // What was replaced counts no more, and the update counts where it went.
     vjp: ({ inputs: [, update, start], attributes }, dy) => [
-      apply(
-        sliceUpdateOp,
-        [dy, broadcastTo(constant(0), update!.shape), ...(start === undefined ? [] : [start])],
-        attributes,
-      ),
+      apply(sliceUpdateOp, [dy, zeros(update!.shape), ...(start === undefined ? [] : [start])], attributes),
       takeBox(dy, update!.shape, attributes, start),
     ],
     kernel: kernel(strided),

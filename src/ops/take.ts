@@ -3,13 +3,12 @@ import { deviceBytes, isFloat } from '../tensor/dtype.ts';
 import { ShapeError } from '../tensor/errors.ts';
 import { count, formatShape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { broadcastTo } from './broadcastTo.ts';
-import { constant } from './constant.ts';
 import { hostArray } from './elementwise.ts';
 import { input, output, rowRange, rowRuns, storageFormat } from './launch.ts';
 import { apply, defineOp } from './op.ts';
 import { expectIntegers, tiling } from './rows.ts';
 import { scatterAdd } from './scatterAdd.ts';
+import { zeros } from './zeros.ts';
 
 const takeOp = defineOp<object>({
   name: 'take',
@@ -29,7 +28,7 @@ const takeOp = defineOp<object>({
     }
     return y;
   },
-  vjp: ({ inputs: [table, indices] }, dy) => [scatterAdd(broadcastTo(constant(0), table!.shape), indices!, dy)],
+  vjp: ({ inputs: [table, indices] }, dy) => [scatterAdd(zeros(table!.shape), indices!, dy)],
   kernel: {
     kind: 'shader',
     launches: ({ inputs: [table, indices], traits }) => {

@@ -6,7 +6,6 @@ import { add } from './add.ts';
 import { arange } from './arange.ts';
 import { broadcastTo } from './broadcastTo.ts';
 import { clip } from './clip.ts';
-import { constant } from './constant.ts';
 import { hostArray } from './elementwise.ts';
 import { input, output, rowRange, rowRuns } from './launch.ts';
 import { multiply } from './multiply.ts';
@@ -14,6 +13,7 @@ import { apply, defineOp } from './op.ts';
 import { reshape } from './reshape.ts';
 import { asFloat32, expectColumns, expectIntegers, rowsOf, tiling } from './rows.ts';
 import { scatterAdd } from './scatterAdd.ts';
+import { zeros } from './zeros.ts';
 
 const takeAlongAxisOp = defineOp<object>({
   name: 'takeAlongAxis',
@@ -35,8 +35,7 @@ const takeAlongAxisOp = defineOp<object>({
     const k = indices!.shape.at(-1)!;
     const starts = reshape(multiply(arange(rows), columns), [rows, 1]);
     const places = add(starts, clip(reshape(indices!, [rows, k]), 0, columns - 1));
-    const zeros = broadcastTo(constant(0), [rows * columns]);
-    return [reshape(scatterAdd(zeros, places, reshape(dy, [rows, k])), x!.shape)];
+    return [reshape(scatterAdd(zeros([rows * columns]), places, reshape(dy, [rows, k])), x!.shape)];
   },
   kernel: {
     kind: 'shader',

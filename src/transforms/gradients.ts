@@ -1,6 +1,7 @@
 import { broadcastTo } from '../ops/broadcastTo.ts';
 import { constant } from '../ops/constant.ts';
 import { pullback } from '../ops/pullback.ts';
+import { zeros } from '../ops/zeros.ts';
 import { isFloat } from '../tensor/dtype.ts';
 import { ArgumentError, DTypeError, ShapeError } from '../tensor/errors.ts';
 import { formatShape, sameShape } from '../tensor/shape.ts';
@@ -47,7 +48,7 @@ export const gradients = (
   return xs.map((x, i) => {
     const dx = cotangents[i];
     if (dx !== undefined) return sameShape(dx.shape, x.shape) ? dx : broadcastTo(dx, x.shape);
-    if (unconnected === 'zeros') return broadcastTo(constant(0), x.shape);
+    if (unconnected === 'zeros') return zeros(x.shape);
     throw new ArgumentError(
       `gradients: expected y to depend on every x, got ${describe(x)} at ${i}, which it does not depend on (or only through stopGradient); pass unconnected: 'zeros' for zeros`,
     );

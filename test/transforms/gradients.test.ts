@@ -200,6 +200,16 @@ describe('gradients: cases', () => {
     expect(referenceValues(db!)).toEqual([6, 6]);
   });
 
+  it('of a table that embeds and unembeds scatter into what the product gives, without a table of zeros', async () => {
+    const table = drawn([7, 4]);
+    const ids = drawnIntegers([5], 0, 7);
+    const h = tanh(take(table, ids));
+    const y = sum(square(matmul(h, transpose(table))));
+    const [dx] = gradients(y, [table]);
+    expect(topological([dx!]).filter(({ op }) => op.name === 'scatterAdd')).toEqual([dx]);
+    await expectGradients((t) => sum(square(matmul(tanh(take(t!, ids)), transpose(t!)))), [table]);
+  });
+
   it('walk a chain of 50,000 nodes', () => {
     let y = x;
     for (let i = 0; i < 25_000; i++) y = add(multiply(y, 1), i % 2);

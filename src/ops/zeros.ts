@@ -1,0 +1,17 @@
+import type { Shape } from '../tensor/shape.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import { broadcastTo } from './broadcastTo.ts';
+import { constant, leafStorage } from './constant.ts';
+
+/**
+ * A tensor of zeros, float32. It costs no memory on a device until something writes to it.
+ *
+ * @see keras.ops.zeros
+ */
+export const zeros = (shape: Shape): Tensor => broadcastTo(constant(0), shape);
+
+/** Whether a tensor is known to be made by `zeros`. */
+export const isZeros = ({ op, inputs }: Tensor): boolean => {
+  const storage = op.name === 'broadcastTo' ? leafStorage(inputs[0]!) : undefined;
+  return storage?.kind === 'host' && storage.array.data.length === 1 && storage.array.data[0] === 0;
+};
