@@ -2,7 +2,7 @@ import type { Monoid } from 'fp-ts/lib/Monoid.js';
 import { ArgumentError, DTypeError, ShapeError } from '../tensor/errors.ts';
 import { formatShape, sameShape } from '../tensor/shape.ts';
 import { isTensor, type Tensor } from '../tensor/tensor.ts';
-import type { LayerSite, ModelSite, Site, SiteInfo } from './sites.ts';
+import type { LayerSite, Site, SiteInfo } from './sites.ts';
 import { isLayerSite, siteInfo, siteNames } from './sites.ts';
 
 /** Where an activation stands, as an intercept is told: its site, its layer (undefined outside the layers), its axes. */
@@ -14,7 +14,7 @@ export type Place = SiteInfo & {
 /** Which activations an intercept is for; one site or several, in one layer, several, or (left out) all. */
 export type Selector =
   | { readonly site: LayerSite | readonly LayerSite[]; readonly layer?: number | readonly number[] | undefined }
-  | { readonly site: ModelSite | readonly ModelSite[]; readonly layer?: undefined };
+  | { readonly site: Site | readonly Site[]; readonly layer?: undefined };
 
 /**
  * A function from an activation to the one that takes its place, of the same shape and dtype: called once for each site

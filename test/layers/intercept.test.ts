@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, expectTypeOf, it } from 'vitest';
 import {
   at,
   checkIntercept,
@@ -147,6 +147,16 @@ describe('intercepts', () => {
     // A part that is wrong is caught before the next part gets its value.
     const broken = compose((() => undefined) as unknown as Intercept, (x) => add(x, x));
     expect(() => tapOf(broken, undefined, undefined)!('logits')(constant([1]))).toThrow('for logits, got undefined');
+  });
+});
+
+describe('selectors', () => {
+  it('type-check with layers for sites of layers only', () => {
+    expectTypeOf<{ site: 'pattern'; layer: number }>().toExtend<Selector>();
+    expectTypeOf<{ site: ['query', 'mlpOut']; layer: number[] }>().toExtend<Selector>();
+    expectTypeOf<{ site: ['embeddings', 'residualPost'] }>().toExtend<Selector>();
+    expectTypeOf<{ site: 'embeddings'; layer: number }>().not.toExtend<Selector>();
+    expectTypeOf<{ site: 'patern' }>().not.toExtend<Selector>();
   });
 });
 
