@@ -1,3 +1,5 @@
+import { checkIntercept } from '../layers/intercept.ts';
+import type { SiteInfo } from '../layers/sites.ts';
 import type { CausalContext, CausalInputs, CausalModel } from '../models/causalModel.ts';
 import {
   addLora,
@@ -35,6 +37,8 @@ export interface CausalBackbone<Config = unknown, Params extends Tree = Tree> {
   readonly model: CausalModel<Params>;
   /** The device that holds the parameters; undefined for parameters that were not loaded to one. */
   readonly device: Device | undefined;
+  /** Where an intercept of `apply` is called, in order: all sites but the logits. */
+  readonly sites: readonly SiteInfo[];
   /** Hidden states after the final norm, `[batch, length, hiddenDim]`, as an expression. */
   readonly apply: (inputs: BackboneInputs, context?: CausalContext) => Tensor;
   /** The same backbone with other parameters of the same shapes. */
@@ -91,6 +95,7 @@ export const backboneOf = <Config, Params extends Tree>(
 ): CausalBackbone<Config, Params> => {
   const { config, device, lora } = parts;
   const model = lora === undefined ? parts.model : loraModel(parts.model, lora);
+  const sites = model.sites.filter(({ site }) => site !== 'logits');
   const trainable = parts.trainable ?? new Set(paths(params).map(([path]) => path));
 
   const enable = (plan: Lora, seed?: number): CausalBackbone<Config, Params> => {
@@ -106,7 +111,11 @@ export const backboneOf = <Config, Params extends Tree>(
     device,
     trainable,
     lora,
-    apply: (inputs, context) => model.apply(params, causalInputs(inputs), context).hidden,
+    sites,
+    apply: (inputs, context) => {
+      if (context?.intercept !== undefined) checkIntercept(model.name, context.intercept, sites);
+      return model.apply(params, causalInputs(inputs), context).hidden;
+    },
     withParams: (other) => {
       const own = new Map(paths(params));
       const given = new Map(paths(other));

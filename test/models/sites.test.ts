@@ -135,6 +135,11 @@ describe('the sites of a model', () => {
     expect(() => lm.apply({ tokenIds }, { intercept: wrong })).toThrow(message);
     expect(() => backbone.apply({ tokenIds }, { intercept: wrong })).toThrow(message);
     expect(() => lm.score({ tokenIds, intercept: wrong })).toThrow(message);
+    // A backbone gives hidden states: nobody would call an intercept for logits.
+    expect(backbone.sites).toEqual(lm.sites.filter(({ site }) => site !== 'logits'));
+    expect(() => backbone.apply({ tokenIds }, { intercept: at({ site: 'logits' }, (x) => x) })).toThrow(
+      /^intercept: expected a site of GPT2Backbone, got \{ site: 'logits' \}; the nearest are /,
+    );
   });
 });
 
