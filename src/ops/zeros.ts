@@ -4,8 +4,10 @@ import { broadcastTo } from './broadcastTo.ts';
 import { constant, leafStorage } from './constant.ts';
 
 /**
- * A tensor of zeros, float32. It costs no memory on a device until something writes to it.
+ * A tensor of zeros. It costs no memory on a device until something writes to it.
  *
+ * @param shape - Sizes of its axes; `[]` gives a scalar.
+ * @returns float32, of that shape.
  * @see keras.ops.zeros
  */
 export const zeros = (shape: Shape): Tensor => broadcastTo(constant(0), shape);

@@ -3,7 +3,9 @@ import { describe, expect, it } from 'vitest';
 import * as ops from '../../src/ops/index.ts';
 import { count, type Shape } from '../../src/tensor/shape.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
-import { drawn, drawnIntegers, type Spread, uniformNumbers } from '../support/draw.ts';
+import { gradients } from '../../src/transforms/gradients.ts';
+import { expectAgrees } from '../support/agree.ts';
+import { drawn, drawnIntegers, referenceValues, type Spread, uniformNumbers } from '../support/draw.ts';
 import { expectGradients } from '../support/gradient.ts';
 
 /** A function, and float leaves to differentiate it by. */
@@ -312,5 +314,53 @@ describe('gradients of ops', () => {
   it.each(Object.entries(cases))('%s: on WebGPU', async (_, arbitrary) => {
     for (const { f, inputs } of fc.sample(arbitrary, { numRuns: 2, seed: 11 }))
       await expectGradients(f, inputs, { most: 1 });
+  });
+});
+
+describe('gradients where there is a choice', () => {
+  const of = (f: (x: Tensor) => Tensor, x: Tensor): readonly number[] =>
+    referenceValues(gradients(ops.sum(f(x)), [x], { unconnected: 'zeros' })[0]!);
+  const x = ops.tensor([-1, 0, 2, 2]);
+
+  it('are 0 at the kinks of absolute and relu', () => {
+    expect(of(ops.absolute, x)).toEqual([-1, 0, 1, 1]);
+    expect(of(ops.relu, x)).toEqual([0, 0, 1, 1]);
+  });
+
+  it('go in equal shares to operands and elements that are equal', () => {
+    expect(of((y) => ops.maximum(y, 0), x)).toEqual([0, 0.5, 1, 1]);
+    expect(of((y) => ops.minimum(y, 2), x)).toEqual([1, 1, 0.5, 0.5]);
+    expect(of((y) => ops.max(y), x)).toEqual([0, 0, 0.5, 0.5]);
+    expect(of((y) => ops.min(y), x)).toEqual([1, 0, 0, 0]);
+  });
+
+  it('do not flow through steps: floor, sign, casts to whole numbers', () => {
+    for (const step of [ops.floor, ops.sign, (y: Tensor) => ops.cast(ops.cast(y, 'int32'), 'float32')])
+      expect(of(step, x)).toEqual([0, 0, 0, 0]);
+  });
+
+  it('flow through rounding as if there were none', () => {
+    const y = (z: Tensor) => ops.multiply(ops.cast(ops.multiply(z, 1.001), 'bfloat16'), 2);
+    expect(of(y, x)).toEqual([2.002, 2.002, 2.002, 2.002].map((value) => expect.closeTo(value, 6)));
+  });
+
+  it('have no NaN at the edge of power', () => {
+    const exponent = ops.tensor([2, 1, 0, 3]);
+    const base = ops.tensor([0, 0, 0, -2]);
+    const all = gradients(ops.sum(ops.power(base, exponent)), [base, exponent]);
+    expect(all.map(referenceValues)).toEqual([
+      [0, 1, 0, 12],
+      [0, 0, 0, expect.closeTo(0, 9)],
+    ]);
+  });
+
+  it('of activations are finite far out, and agree on WebGPU', async () => {
+    const far = ops.tensor([-3000, -100, -30, -10, 10, 30, 100, 3000]);
+    const activations = [ops.gelu, ops.geluApproximate, ops.silu, ops.sigmoid, ops.tanh, ops.relu, ops.erf];
+    const all = await expectAgrees(
+      activations.map((f) => gradients(ops.sum(f(far)), [far])[0]!),
+      { atol: 1e-6, rtol: 1e-5 },
+    );
+    for (const { data } of all) expect([...data].every(Number.isFinite)).toBe(true);
   });
 });
