@@ -9,6 +9,7 @@ import {
   loraTrainable,
   mergedLora,
   planLora,
+  replaceLora,
 } from '../models/lora.ts';
 import { type TensorValues, tensor } from '../ops/constant.ts';
 import type { Device } from '../runtime/device.ts';
@@ -16,6 +17,7 @@ import { ArgumentError } from '../tensor/errors.ts';
 import { count, formatShape, sameShape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { leaves, paths, type Tree } from '../tensor/tree.ts';
+import { loadLora, saveLora } from './lora.ts';
 
 /** What a backbone reads, in any form that becomes tensors. */
 export interface BackboneInputs {
@@ -65,6 +67,22 @@ export interface CausalBackbone<Config = unknown, Params extends Tree = Tree> {
    * @throws {ArgumentError} If there is no LoRA.
    */
   readonly mergeLora: () => CausalBackbone<Config, Params>;
+  /**
+   * Writes the factors: `.lora.h5` as KerasHub does, which holds them alone, or `.safetensors`, which holds the biases
+   * that train with them too. Whole or not at all.
+   *
+   * @throws {ArgumentError} By rejection, if there is no LoRA or the name ends otherwise.
+   * @throws {PresetError} By rejection, if the file cannot be written.
+   * @see keras_hub.models.Backbone.save_lora_weights
+   */
+  readonly saveLoraWeights: (path: string) => Promise<void>;
+  /**
+   * The same backbone with the factors of a file, enabled as the file has them if there is no LoRA yet.
+   *
+   * @throws {PresetError} By rejection, if the file cannot be read, or has another rank or other layers.
+   * @see keras_hub.models.Backbone.load_lora_weights
+   */
+  readonly loadLoraWeights: (path: string) => Promise<CausalBackbone<Config, Params>>;
 }
 
 /** What a backbone is besides its parameters. */
@@ -154,6 +172,12 @@ export const backboneOf = <Config, Params extends Tree>(
     mergeLora: () => {
       const plan = lora ?? withoutLora();
       return backboneOf({ config, device, model: parts.model }, mergedLora(params, plan));
+    },
+    saveLoraWeights: (path) => saveLora(path, { params, lora, device }),
+    loadLoraWeights: async (path) => {
+      const loaded = await loadLora(path, { model, lora });
+      const target = lora === undefined ? enable(loaded.lora) : backboneOf(parts, params);
+      return target.withParams(replaceLora(target.params, loaded.lora, loaded.values));
     },
   });
 };

@@ -16,13 +16,17 @@ export type H5Attributes = Readonly<Record<string, string>>;
 export interface H5Dataset {
   readonly dtype: StoredDType;
   readonly shape: Shape;
+  /** As many bytes as dtype and shape say; a function is called when its turn comes. */
   readonly data: Uint8Array | (() => AsyncIterable<Uint8Array>);
+  /** Default: none; bfloat16 has its mark besides. */
   readonly attributes?: H5Attributes | undefined;
 }
 
 /** Groups and datasets by name, in any order. */
 export interface H5Group {
+  /** By name, without slashes. */
   readonly members: ReadonlyMap<string, H5Group | H5Dataset>;
+  /** Default: none. */
   readonly attributes?: H5Attributes | undefined;
 }
 

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { at } from '../../src/layers/intercept.ts';
 import { multiply } from '../../src/ops/multiply.ts';
 import { key, normal } from '../../src/ops/random.ts';
 import { type Device, referenceDevice } from '../../src/runtime/device.ts';
@@ -181,6 +182,17 @@ describe.each(devices)('a model with LoRA on %s', (_name, open) => {
       { numRuns: 12 },
     ));
 
+  it('offers an intercept each head’s output with LoRA in it', async () => {
+    const own = GPT2CausalLM({
+      backbone: perturbed(backbone.enableLora({ rank: 2, targetLayerNames: ['attention_output'] })),
+    });
+    const seen = at({ site: 'perHead' }, (x) => multiply(x, 1));
+    const [plain, composed] = await evaluate([own.apply(inputs), own.apply(inputs, { intercept: seen })]);
+    expectClose(composed!, plain!, { atol: 1e-5, rtol: 1e-5 });
+  });
+});
+
+describe('generate with LoRA', () => {
   it('writes the same text as its merged form, from a cache too', async () => {
     const own = GPT2CausalLM({
       backbone: perturbed(backbone.enableLora({ rank: 2 })),
