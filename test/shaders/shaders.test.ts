@@ -1,0 +1,56 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { parseShader } from '../../src/runtime/webgpu/shader.ts';
+import { type ShaderName, shaderSources } from '../../src/shaders/sources.ts';
+import { testDevice } from '../support/device.ts';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const shaders = Object.entries(shaderSources) as readonly (readonly [ShaderName, string])[];
+
+const needsSubgroups = (source: string): boolean => /^\s*enable\s+subgroups\s*;/m.test(source);
+
+describe('shaders', () => {
+  it('are all in the record that the runtime reads', () => {
+    const files = readdirSync(`${root}src/shaders`).filter((name) => name.endsWith('.wgsl'));
+    expect(shaders.map(([name]) => `${name}.wgsl`)).toEqual(files.sort());
+  });
+
+  it('compile without a message, as they stand', async () => {
+    const { device } = await testDevice();
+    const able = device.features.has('subgroups');
+    const messages: string[] = [];
+    for (const [name, code] of shaders) {
+      if (needsSubgroups(code) && !able) continue;
+      const module = device.createShaderModule({ code, label: name });
+      const info = await module.getCompilationInfo();
+      messages.push(...info.messages.map(({ type, message, lineNum }) => `${name}:${lineNum} ${type}: ${message}`));
+    }
+    expect(messages).toEqual([]);
+  });
+
+  it('say at their head what they compute, on which grid, and which file judges them', () => {
+    const wrong = shaders.flatMap(([name, code]) => {
+      const head = /^(?:\/\/.*\n|enable .*;\n|\n)*/.exec(code)![0];
+      const reference = /src\/ops\/\w+\.ts/.exec(head)?.[0];
+      return [
+        ...(head.startsWith('//') || head.startsWith('enable') ? [] : [`${name}: no head`]),
+        ...(/\bgrid\b/i.test(head) ? [] : [`${name}: no grid`]),
+        ...(reference !== undefined && existsSync(`${root}${reference}`) ? [] : [`${name}: reference ${reference}`]),
+      ];
+    });
+    expect(wrong).toEqual([]);
+  });
+
+  it('bind storage and scalars only, inputs before what is written', () => {
+    for (const [name, code] of shaders) {
+      const { storage, uniformBinding } = parseShader(name, code);
+      expect(storage.some(({ writable }) => writable)).toBe(true);
+      const bindings = [
+        ...storage.map(({ binding }) => binding),
+        ...(uniformBinding === undefined ? [] : [uniformBinding]),
+      ];
+      expect(new Set(bindings).size).toBe(bindings.length);
+    }
+  });
+});
