@@ -52,6 +52,7 @@ export { bitsToUniform, foldIn, key, normal, randomBits, split, uniform } from '
 export { relu } from './relu.ts';
 export { expandDims, reshape, squeeze } from './reshape.ts';
 export { rmsNorm } from './rmsNorm.ts';
+export { roll } from './roll.ts';
 export { rsqrt } from './rsqrt.ts';
 export { scatterAdd } from './scatterAdd.ts';
 export { sigmoid } from './sigmoid.ts';

@@ -201,6 +201,22 @@ describe.each(devices)('the sites of a model on %s', (_name, open) => {
     for (const logits of one) expectClose(logits, plain!, tolerance);
   });
 
+  it("hold each head's share with LoRA on the output projection too", async () => {
+    const device = await open();
+    const enabled = backbone.enableLora({ rank: 2, targetLayerNames: ['attention_output'] });
+    // Factors that do something: B starts at 0.
+    const own = enabled.withParams(
+      mapTree(enabled.params, (x) => (x.shape[0] === 2 && x.shape.length === 2 ? drawn(x.shape) : x)) as typeof params,
+    );
+    const [plain, split, without] = await device.evaluate([
+      own.apply({ tokenIds }),
+      own.apply({ tokenIds }, { intercept: at({ site: 'perHead' }, identity) }),
+      backbone.apply({ tokenIds }),
+    ]);
+    expectClose(split!, plain!, tolerance);
+    expect(plain!.data).not.toEqual(without!.data);
+  });
+
   it('are all used: what takes their place changes the logits', async () => {
     const device = await open();
     const changed = lm.sites.map((info) =>

@@ -2,6 +2,7 @@ import { describe, expect, expectTypeOf, it } from 'vitest';
 import { at, compose, type LayerIntercept } from '../../src/layers/intercept.ts';
 import { constant, tensor } from '../../src/ops/constant.ts';
 import { multiply } from '../../src/ops/multiply.ts';
+import { roll } from '../../src/ops/roll.ts';
 import { slice } from '../../src/ops/slice.ts';
 import { sum } from '../../src/ops/sum.ts';
 import { type Device, read, referenceDevice } from '../../src/runtime/device.ts';
@@ -131,8 +132,7 @@ describe.each(devices)('score on %s', (_name, open) => {
     const lm = await GPT2CausalLM.fromPreset(presetPath('keras/c_float32'), { device });
     const generations = await lm.compile({ sampler: 'greedy' }).generate(['The old', 'a'], { maxLength: 12 });
     const { tokenIds, paddingMask } = lm.preprocessor!.generatePreprocess(generations, { sequenceLength: 12 });
-    const rows = [0, 1].map((row) => [...tokenIds.data].slice(row * 12, (row + 1) * 12));
-    const targetIds = rows.map((row) => [...row.slice(1), row[0]!]);
+    const targetIds = roll(tensor(tokenIds), -1, { axis: 1 });
     let embeddings: Tensor | undefined;
     const losses = lm.score({
       tokenIds,
