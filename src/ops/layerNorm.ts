@@ -3,15 +3,12 @@ import { ShapeError } from '../tensor/errors.ts';
 import type { Operand } from '../tensor/kernel.ts';
 import { count, formatShape, type Shape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { add } from './add.ts';
 import { floats } from './elementwise.ts';
 import { input, output, rowRange, rowRuns, storageFormat } from './launch.ts';
-import { mean } from './mean.ts';
 import { multiply } from './multiply.ts';
+import { normGradient } from './normGradient.ts';
 import { apply, defineOp } from './op.ts';
 import { asFloat32, expectColumns, rowKernel, rowsOf } from './rows.ts';
-import { rsqrt } from './rsqrt.ts';
-import { subtract } from './subtract.ts';
 import { sum } from './sum.ts';
 
 /** Which of gamma and beta are there; they follow `x` in that order. */
@@ -72,24 +69,15 @@ const layerNormOp = defineOp<LayerNorm>({
     }
     return y;
   },
-  // With n the normalized row and g = dy * gamma: dx = (g - mean(g) - n * mean(g * n)) / sqrt(variance + epsilon).
+  // The normalized row is what the op gives without weights.
   vjp: ({ inputs, attributes }, dy) => {
     const { gammaAt, betaAt } = places(attributes);
+    const { epsilon } = attributes;
     const x = inputs[0]!;
-    const gamma = inputs[gammaAt];
-    const last = { axis: -1, keepDims: true };
     const leading = { axis: x.shape.slice(0, -1).map((_, axis) => axis) };
-    const centred = subtract(x, mean(x, last));
-    const scale = rsqrt(add(mean(multiply(centred, centred), last), attributes.epsilon));
-    const normalized = multiply(centred, scale);
-    const g = gamma === undefined ? dy : multiply(dy, gamma);
-    const dx = multiply(
-      subtract(subtract(g, mean(g, last)), multiply(normalized, mean(multiply(g, normalized), last))),
-      scale,
-    );
     return [
-      dx,
-      ...(gammaAt === -1 ? [] : [sum(multiply(dy, normalized), leading)]),
+      normGradient(x, gammaAt === -1 ? undefined : inputs[gammaAt], dy, { isCentred: true, epsilon }),
+      ...(gammaAt === -1 ? [] : [sum(multiply(dy, layerNorm(x, undefined, undefined, { epsilon })), leading)]),
       ...(betaAt === -1 ? [] : [sum(dy, leading)]),
     ];
   },

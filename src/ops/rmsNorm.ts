@@ -1,15 +1,12 @@
 import { count } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { add } from './add.ts';
 import { floats } from './elementwise.ts';
 import { input, output, rowRange, rowRuns } from './launch.ts';
 import { expectWeights, type NormOptions, weightFormat } from './layerNorm.ts';
-import { mean } from './mean.ts';
 import { multiply } from './multiply.ts';
+import { normGradient } from './normGradient.ts';
 import { apply, defineOp } from './op.ts';
 import { asFloat32, rowKernel, rowsOf } from './rows.ts';
-import { rsqrt } from './rsqrt.ts';
-import { subtract } from './subtract.ts';
 import { sum } from './sum.ts';
 
 interface RmsNorm {
@@ -31,16 +28,11 @@ const rmsNormOp = defineOp<RmsNorm>({
     }
     return y;
   },
-  // With n the normalized row and g = dy * scale: dx = (g - n * mean(g * n)) / sqrt(mean(x^2) + epsilon).
+  // The normalized row is what the op gives without a scale.
   vjp: ({ inputs: [x, scale], attributes: { epsilon } }, dy) => {
-    const last = { axis: -1, keepDims: true };
-    const factor = rsqrt(add(mean(multiply(x!, x!), last), epsilon));
-    const normalized = multiply(x!, factor);
-    const g = scale === undefined ? dy : multiply(dy, scale);
-    const dx = multiply(subtract(g, multiply(normalized, mean(multiply(g, normalized), last))), factor);
-    return scale === undefined
-      ? [dx]
-      : [dx, sum(multiply(dy, normalized), { axis: x!.shape.slice(0, -1).map((_, axis) => axis) })];
+    const dx = normGradient(x!, scale, dy, { isCentred: false, epsilon });
+    const leading = { axis: x!.shape.slice(0, -1).map((_, axis) => axis) };
+    return scale === undefined ? [dx] : [dx, sum(multiply(dy, rmsNorm(x!, undefined, { epsilon })), leading)];
   },
   kernel: {
     kind: 'shader',

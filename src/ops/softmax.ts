@@ -6,6 +6,7 @@ import { exp } from './exp.ts';
 import { input, output, rowRange, rowRuns } from './launch.ts';
 import { multiply } from './multiply.ts';
 import { apply, defineOp } from './op.ts';
+import { formulaVjp } from './pullback.ts';
 import { asFloat32, expectRows, rowKernel, rowsOf } from './rows.ts';
 import { subtract } from './subtract.ts';
 import { sum } from './sum.ts';
@@ -38,6 +39,57 @@ const softmaxKernel = (name: string, logarithm: 0 | 1): ShaderKernel<object> => 
   },
 });
 
+interface Gradient {
+  readonly logarithm: boolean;
+}
+
+// For softmax, dx = y * (dy - sum(dy * y)): the row's Jacobian, diag(y) - y yT, applied to dy.
+// For its logarithm, dx = dy - softmax(x) * sum(dy), and softmax(x) = exp(y).
+const composedGradient = ([y, dy]: readonly Tensor[], { logarithm }: Gradient): Tensor => {
+  const last = { axis: -1, keepDims: true };
+  return logarithm
+    ? subtract(dy!, multiply(exp(y!), sum(dy!, last)))
+    : multiply(y!, subtract(dy!, sum(multiply(dy!, y!), last)));
+};
+
+/** The gradient in terms of the output and its cotangent. */
+const gradientOp = defineOp<Gradient>({
+  name: 'softmaxGradient',
+  shape: ([y = []]) => expectRows('softmaxGradient', y),
+  dtype: (inputs) => floats('softmaxGradient', inputs),
+  reference: ([y, dy], { logarithm }, shape) => {
+    const { columns } = rowsOf(shape);
+    const dx = new Float64Array(count(shape));
+    for (let start = 0; start < dx.length; start += columns) {
+      let total = 0;
+      for (let j = start; j < start + columns; j++) total += dy!.data[j]! * (logarithm ? 1 : y!.data[j]!);
+      for (let j = start; j < start + columns; j++)
+        dx[j] = logarithm ? dy!.data[j]! - Math.exp(y!.data[j]!) * total : y!.data[j]! * (dy!.data[j]! - total);
+    }
+    return dx;
+  },
+  vjp: ({ inputs, attributes }, ddx) =>
+    formulaVjp('softmax', (own) => [composedGradient(own, attributes)], inputs, [ddx]),
+  kernel: {
+    kind: 'shader',
+    launches: ({ inputs: [y], attributes: { logarithm }, traits }) => {
+      const { rows, columns } = rowsOf(y!.shape);
+      if (rows * columns === 0) return [];
+      const { shader, lanes } = rowKernel('softmaxGradient', columns, traits);
+      return rowRuns('softmaxGradient', rows, [columns * 4], traits).map((run) => {
+        const range = rowRange(run, columns * 4);
+        return {
+          shader,
+          constants: { WORKGROUP: lanes, LOGARITHM: Number(logarithm) },
+          uniforms: { rows: run.end - run.start, columns },
+          buffers: { y: input(0, range), dy: input(1, range), dx: output(range) },
+          workgroups: run.end - run.start,
+        };
+      });
+    },
+  },
+});
+
 const softmaxOp = defineOp<object>({
   name: 'softmax',
   shape: ([x = []]) => expectRows('softmax', x),
@@ -50,8 +102,7 @@ const softmaxOp = defineOp<object>({
     });
     return y;
   },
-  // dx = y * (dy - sum(dy * y)): the row's Jacobian, diag(y) - y yT, applied to dy.
-  vjp: ({ output: y }, dy) => [multiply(y, subtract(dy, sum(multiply(dy, y), { axis: -1, keepDims: true })))],
+  vjp: ({ output: y }, dy) => [apply(gradientOp, [y, dy], { logarithm: false })],
   kernel: softmaxKernel('softmax', 0),
 });
 
@@ -66,8 +117,7 @@ const logSoftmaxOp = defineOp<object>({
     });
     return y;
   },
-  // dx = dy - softmax(x) * sum(dy), and softmax(x) = exp(y).
-  vjp: ({ output: y }, dy) => [subtract(dy, multiply(exp(y), sum(dy, { axis: -1, keepDims: true })))],
+  vjp: ({ output: y }, dy) => [apply(gradientOp, [y, dy], { logarithm: true })],
   kernel: softmaxKernel('logSoftmax', 1),
 });
 

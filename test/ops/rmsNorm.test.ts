@@ -1,12 +1,19 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { concatenate } from '../../src/ops/concatenate.ts';
 import { tensor } from '../../src/ops/constant.ts';
 import { multiply } from '../../src/ops/multiply.ts';
+import { pullback } from '../../src/ops/pullback.ts';
+import { reshape } from '../../src/ops/reshape.ts';
 import { rmsNorm } from '../../src/ops/rmsNorm.ts';
+import { square } from '../../src/ops/square.ts';
+import { sum } from '../../src/ops/sum.ts';
 import { evaluateReference } from '../../src/runtime/reference/evaluate.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
+import { gradients } from '../../src/transforms/gradients.ts';
 import { expectClose } from '../support/agree.ts';
 import { drawn, logits, matrices, referenceValues } from '../support/draw.ts';
+import { expectGradients } from '../support/gradient.ts';
 import { expectAgreesInParts, expectAllAgree } from '../support/variants.ts';
 
 const reference = (x: Tensor) => evaluateReference([x])[0]!;
@@ -55,4 +62,43 @@ describe('rmsNorm', () => {
 
   it('agrees where rows do not fit one binding', () =>
     expectAgreesInParts(rmsNorm(drawn([301, 13]), drawn([13])), 4096, { atol: 1e-5 }));
+});
+
+describe('the gradient of rmsNorm', () => {
+  const options = { epsilon: 1e-3 };
+
+  it('is that of central differences', async () => {
+    const x = drawn([2, 3, 5], { low: -2, high: 2 });
+    const check = { agrees: expectAllAgree };
+    await expectGradients((x, gamma) => rmsNorm(x!, gamma!, options), [x, drawn([5], { seed: 2 })], check);
+    await expectGradients((own) => rmsNorm(own!, undefined, options), [x], check);
+  });
+
+  it('has a gradient itself', async () => {
+    const first = (x: Tensor, gamma: Tensor) =>
+      concatenate(gradients(sum(square(rmsNorm(x, gamma, options))), [x, gamma]).map((dx) => reshape(dx, [-1])));
+    await expectGradients((x, gamma) => first(x!, gamma!), [drawn([2, 5]), drawn([5], { low: 0.5, seed: 2 })], {
+      tolerance: { atol: 5e-6, rtol: 1e-5 },
+    });
+  });
+
+  it.each([[[3, 1]], [[2, 7]], [[3, 65]], [[5, 257]], [[70001, 3]]])('agrees on WebGPU for %j', async (shape) => {
+    const [x, gamma] = [drawn(shape), drawn([shape.at(-1)!], { seed: 2 })];
+    const y = rmsNorm(x, gamma, options);
+    const all = pullback('test', [{ y, dy: drawn(shape, { seed: 3 }) }], [x, gamma]).map((dx) => dx!);
+    // Sums of up to 70,001 rows.
+    await expectAllAgree(all, { atol: 1e-4, rtol: 1e-4 });
+  });
+
+  it.each(['float16', 'bfloat16'] as const)('reads a gain stored as %s', async (dtype) => {
+    const [x, gamma] = [drawn([3, 77]), drawn([77], { seed: 2, dtype })];
+    const y = rmsNorm(x, gamma);
+    await expectAllAgree(pullback('test', [{ y, dy: drawn([3, 77], { seed: 3 }) }], [x])[0]!, { atol: 1e-5 });
+  });
+
+  it('agrees where rows do not fit one binding', async () => {
+    const [x, gamma] = [drawn([301, 13]), drawn([13], { seed: 2 })];
+    const [dx] = pullback('test', [{ y: rmsNorm(x, gamma), dy: drawn([301, 13], { seed: 3 }) }], [x]);
+    await expectAgreesInParts(dx!, 4096, { atol: 1e-5 });
+  });
 });

@@ -2,11 +2,16 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { add } from '../../src/ops/add.ts';
 import { constant, tensor } from '../../src/ops/constant.ts';
+import { multiply } from '../../src/ops/multiply.ts';
+import { pullback } from '../../src/ops/pullback.ts';
 import { logSoftmax, softmax } from '../../src/ops/softmax.ts';
 import { sum } from '../../src/ops/sum.ts';
 import { evaluateReference } from '../../src/runtime/reference/evaluate.ts';
+import type { Tensor } from '../../src/tensor/tensor.ts';
+import { gradients } from '../../src/transforms/gradients.ts';
 import { expectClose } from '../support/agree.ts';
 import { drawn, logits, matrices, referenceValues } from '../support/draw.ts';
+import { expectGradients } from '../support/gradient.ts';
 import { expectAgreesInParts, expectAllAgree } from '../support/variants.ts';
 
 const reference = (x: Parameters<typeof softmax>[0]) => evaluateReference([x])[0]!;
@@ -73,5 +78,27 @@ describe('logSoftmax', () => {
   it.each([[[1, 1]], [[3, 7]], [[3, 257]], [[1, 50257]]])('agrees on WebGPU for %j', async (shape) => {
     // Two float32 roundings of numbers up to 30.
     await expectAllAgree(logSoftmax(drawn(shape, { low: -20, high: 20 })), { atol: 1e-5 });
+  });
+});
+
+describe.each([
+  ['softmax', softmax],
+  ['logSoftmax', logSoftmax],
+] as const)('the gradient of %s', (_, f) => {
+  it('is that of central differences, and has a gradient itself', async () => {
+    await expectGradients((x) => f(x!), [drawn([2, 3, 5], { low: -2, high: 2 })], { agrees: expectAllAgree });
+    const first = (x: Tensor) => gradients(sum(multiply(f(x), drawn(x.shape, { seed: 5 }))), [x])[0]!;
+    await expectGradients((x) => first(x!), [drawn([2, 5])]);
+  });
+
+  it.each([[[1, 1]], [[3, 7]], [[2, 65]], [[3, 257]], [[70001, 3]]])('agrees on WebGPU for %j', async (shape) => {
+    const x = drawn(shape, { low: -9, high: 9 });
+    await expectAllAgree(pullback('test', [{ y: f(x), dy: drawn(shape, { seed: 2 }) }], [x])[0]!, { atol: 2e-5 });
+  });
+
+  it('agrees where rows do not fit one binding', async () => {
+    const x = drawn([301, 13], { high: 5 });
+    const [dx] = pullback('test', [{ y: f(x), dy: drawn([301, 13], { seed: 2 }) }], [x]);
+    await expectAgreesInParts(dx!, 4096, { atol: 1e-5 });
   });
 });

@@ -1,0 +1,74 @@
+// dx[row, j] = (g[j] - mean(g) - n[j] * mean(g * n)) * scale, with g = dy[row] * gamma, n = (x[row] - mean(x[row])) * scale and
+// scale = 1 / sqrt(mean((x[row] - mean(x[row]))^2) + epsilon); where CENTRED is 0, no mean is taken out of x and of g.
+// One subgroup a row, for adapters where barriers are dear.
+// Grid: x = min(rows, 65535), y = ceil(rows / x). Reference: src/ops/normGradient.ts.
+
+enable subgroups;
+
+override WORKGROUP: u32 = 8; // The size of a subgroup.
+override CENTRED: u32 = 1;
+override GAMMA_FORMAT: u32 = 0; // Storage of gamma: 0 float32, 1 float16, 2 bfloat16 (two to a word), 3 absent.
+
+struct Uniforms { rows: u32, columns: u32, epsilon: f32 }
+
+@group(0) @binding(0) var<uniform> uniforms: Uniforms;
+@group(0) @binding(1) var<storage, read> x: array<f32>;        // [rows, columns]
+@group(0) @binding(2) var<storage, read> gamma: array<u32>;    // [columns]
+@group(0) @binding(3) var<storage, read> dy: array<f32>;       // [rows, columns]
+@group(0) @binding(4) var<storage, read_write> dx: array<f32>; // [rows, columns]
+
+fn gammaAt(j: u32) -> f32 {
+  if (GAMMA_FORMAT == 0) { return bitcast<f32>(gamma[j]); }
+  if (GAMMA_FORMAT == 1) {
+    let pair = unpack2x16float(gamma[j / 2]);
+    return select(pair.x, pair.y, j % 2 == 1);
+  }
+  return bitcast<f32>(select(gamma[j / 2] << 16, gamma[j / 2] & 0xffff0000, j % 2 == 1));
+}
+
+// The sum of every lane's value, in every lane.
+fn total(value: f32) -> f32 { return subgroupAdd(value); }
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3u,
+        @builtin(local_invocation_index) lane: u32) {
+  let row = group.y * grid.x + group.x;
+  if (row >= uniforms.rows) { return; }
+  let start = row * uniforms.columns;
+  let size = f32(uniforms.columns);
+
+  // Distances from the row's first element keep the digits that sums of large numbers lose.
+  var origin = 0.0;
+  var average = 0.0; // Less origin.
+  if (CENTRED == 1) {
+    origin = x[start];
+    var sum = 0.0;
+    for (var j = lane; j < uniforms.columns; j += WORKGROUP) { sum += x[start + j] - origin; }
+    average = total(sum) / size;
+  }
+
+  var squares = 0.0;
+  for (var j = lane; j < uniforms.columns; j += WORKGROUP) {
+    let distance = x[start + j] - origin - average;
+    squares += distance * distance;
+  }
+  let scale = inverseSqrt(total(squares) / size + uniforms.epsilon);
+
+  var plain = 0.0;
+  var weighted = 0.0;
+  for (var j = lane; j < uniforms.columns; j += WORKGROUP) {
+    var g = dy[start + j];
+    if (GAMMA_FORMAT != 3) { g *= gammaAt(j); }
+    plain += g;
+    weighted += g * (x[start + j] - origin - average);
+  }
+  var mean = 0.0;
+  if (CENTRED == 1) { mean = total(plain) / size; }
+  let slope = total(weighted) * scale * scale / size;
+
+  for (var j = lane; j < uniforms.columns; j += WORKGROUP) {
+    var g = dy[start + j];
+    if (GAMMA_FORMAT != 3) { g *= gammaAt(j); }
+    dx[start + j] = (g - mean - slope * (x[start + j] - origin - average)) * scale;
+  }
+}
