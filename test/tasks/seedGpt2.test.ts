@@ -9,8 +9,11 @@ import {
   GPT2CausalLM,
   GPT2CausalLMPreprocessor,
   GPT2Tokenizer,
+  RandomSampler,
   read,
+  referenceDevice,
   TopKSampler,
+  TopPSampler,
 } from '../../src/index.ts';
 import type { CausalModel } from '../../src/models/causalModel.ts';
 import type { GPT2Params } from '../../src/models/gpt2/params.ts';
@@ -154,6 +157,31 @@ describe('generate', () => {
     );
     expect(await lm.generate('The old')).toBe(
       await lm.generate('The old', { stopTokenIds: [lm.tokenizer!.endTokenId] }),
+    );
+  });
+
+  it('S75 writes one text for one seed on both interpreters', async () => {
+    const [webgpu, reference] = await Promise.all(
+      [await webgpuTestDevice(), referenceDevice].map((device) =>
+        GPT2CausalLM.fromPreset(presetPath('keras/c_float32'), { device }),
+      ),
+    );
+    for (const sampler of [TopKSampler({ k: 20 }), TopPSampler({ p: 0.9 }), RandomSampler({ temperature: 1.3 })])
+      for (const seed of [1, 2, 3]) {
+        const options = { maxLength: 32, seed, stopTokenIds: null };
+        expect(await webgpu!.compile({ sampler }).generate('The old', options)).toBe(
+          await reference!.compile({ sampler }).generate('The old', options),
+        );
+      }
+  });
+
+  it('S51 S53 cuts a long text to the length asked for, and refuses ids beyond the position table', async () => {
+    const lm = await load();
+    const long = 'The old '.repeat(60);
+    const text = await lm.generate(long, { maxLength: 20 });
+    expect(long.startsWith(text)).toBe(true);
+    await expect(lm.generate({ tokenIds: [new Array<number>(49).fill(1)] })).rejects.toThrow(
+      "expected token ids of at most 48 (the model's maxSequenceLength), got 49",
     );
   });
 
