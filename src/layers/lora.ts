@@ -52,8 +52,9 @@ export const effectiveKernel = (kernel: Tensor, { loraKernelA: a, loraKernelB: b
 };
 
 /**
- * What LoRA adds to `x kernel`: `(x a) b`. So the product `a b`, as large as the kernel, is never formed, and neither is
- * its gradient: for GPT-2's query at rank 4 that is a fifteenth of the multiplications of the kernel's gradient.
+ * What LoRA adds to `x kernel`: `(x a) b`. The product `a b`, as large as the kernel, is never formed, and neither is its
+ * gradient. For GPT-2's query at rank 4 and 256 tokens that halves the time of a training step's products, and a cached
+ * step of generation need not read and write the kernel again.
  *
  * @param x - `[..., inputs]`.
  * @param a - `[inputs, ...heads, rank]`; `heads` may be no axis or some.

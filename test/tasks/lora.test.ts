@@ -9,6 +9,7 @@ import type { Tensor } from '../../src/tensor/tensor.ts';
 import { leaves, paths, withLeaves } from '../../src/tensor/tree.ts';
 import { expectClose } from '../support/agree.ts';
 import { webgpuTestDevice } from '../support/device.ts';
+import { presetPath } from '../support/fixtures.ts';
 
 const backbone = GPT2Backbone({
   vocabularySize: 31,
@@ -181,6 +182,18 @@ describe.each(devices)('a model with LoRA on %s', (_name, open) => {
       ),
       { numRuns: 12 },
     ));
+
+  it.each(['a_float16', 'a_bfloat16'])('works over weights stored in halves: %s', async (name) => {
+    const loaded = await GPT2CausalLM.fromPreset(presetPath(`keras/${name}`), { device: await open() });
+    const plain = loaded.enableLora({ rank: 2 });
+    const factors = paths(plain.params).map(([path, own], i) =>
+      path.endsWith('loraKernelB') ? multiply(normal(key(i), own.shape), 0.3) : own,
+    );
+    const own = plain.withParams(withLeaves(plain.params, factors));
+    const [before, after, merged] = await evaluate([loaded, own, own.mergeLora()].map((each) => each.apply(inputs)));
+    expectClose(after!, merged!, { atol: 1e-5, rtol: 1e-5 });
+    expect(after!.data).not.toEqual(before!.data);
+  });
 
   it('offers an intercept each head’s output with LoRA in it', async () => {
     const own = GPT2CausalLM({

@@ -53,6 +53,25 @@ describe('writeAtomically', () => {
     expect(await readdir(join(path, '..'))).toEqual(['out']);
   });
 
+  it('leaves the old file in its place until the last byte of the new one is there', async () => {
+    const path = await fresh();
+    right(await writeAtomically(path, [bytes('old')])());
+    const seen: string[] = [];
+    right(
+      await writeAtomically(
+        path,
+        (async function* () {
+          yield bytes('ne');
+          seen.push(await text(path));
+          yield bytes('w');
+          seen.push(await text(path));
+        })(),
+      )(),
+    );
+    expect(seen).toEqual(['old', 'old']);
+    expect(await text(path)).toBe('new');
+  });
+
   it('says what the system refused', async () => {
     const path = join(await fresh(), 'below');
     expect(left(await writeAtomically(path, [])())).toMatchObject({ _tag: 'InputOutput', path });
