@@ -189,6 +189,7 @@ const cases: Readonly<Record<string, fc.Arbitrary<Case>>> = {
     f: (x, gamma) => ops.rmsNorm(x!, gamma, { epsilon: 1e-2 }),
     inputs: [plain([2, 3, columns], n), plain([columns], n + 1)],
   })),
+  roll: rows((x, n) => ops.roll(x, 1 + (n % 3), { axis: n % x.shape.length })),
   rsqrt: unary(ops.rsqrt, { low: 0.3, high: 3 }),
   scatterAdd: fc
     .record({ rest: shapeOf(0, 2), size, indices: shapeOf(0, 2), seed })
@@ -234,10 +235,16 @@ const cases: Readonly<Record<string, fc.Arbitrary<Case>>> = {
     })),
   ),
   take: fc
-    .record({ rest: shapeOf(0, 2), size, indices: shapeOf(0, 2), seed })
-    .map(({ rest, size: length, indices, seed: n }) => ({
+    .record({
+      rest: shapeOf(0, 2),
+      size,
+      indices: shapeOf(0, 2),
+      seed,
+      dtype: fc.constantFrom('float32', 'float16', 'bfloat16'),
+    })
+    .map(({ rest, size: length, indices, seed: n, dtype }) => ({
       f: (table) => ops.take(table!, drawnIntegers(indices, -1, length + 1, n)),
-      inputs: [plain([length, ...rest], n)],
+      inputs: [drawn([length, ...rest], { seed: n, dtype })],
     })),
   takeAlongAxis: fc
     .record({ shape: shapeOf(1, 3), k: size, seed, whole: fc.boolean() })
