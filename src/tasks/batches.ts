@@ -107,7 +107,7 @@ export const streamedSource = (name: string, data: Dataset, prepare: Prepare): S
       throw new ArgumentError(
         epoch === 0
           ? `${name}: expected at least one batch, got an empty dataset`
-          : `${name}: expected batches in epoch ${epoch + 1}, got none; a generator can be read only once: pass a list, or a function that makes a new one`,
+          : `${name}: expected batches in pass ${epoch + 1} through the dataset, got none; a generator can be read only once: pass a list, or a function that makes a new one`,
       );
   },
 });

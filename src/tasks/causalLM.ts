@@ -414,6 +414,10 @@ export const causalLM = <Config, Params extends Tree, T extends Tokenizer>(
     if (typeof x === 'string' || (Array.isArray(x) && typeof x[0] === 'string')) {
       if (typeof x === 'string')
         throw new ArgumentError('fit: expected x to have a batch axis (a list of texts), got one text');
+      if (y !== undefined || sampleWeight !== undefined)
+        throw new ArgumentError(
+          `fit: expected no ${y === undefined ? 'sampleWeight' : 'y'} with texts, whose targets are their own next tokens, got one; pass { tokenIds, paddingMask } to choose targets and weights`,
+        );
       const { x: packed, y: next, sampleWeight: counted } = texts()(x as readonly string[]);
       return { x: { ...packed }, y: next, sampleWeight: asWeights(counted) };
     }

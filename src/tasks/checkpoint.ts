@@ -23,6 +23,8 @@ export interface RunRecord {
   readonly epoch: number;
   readonly step: number;
   readonly steps: number;
+  /** Whether a callback has ended the run. */
+  readonly stopped: boolean;
   readonly seed: number;
   readonly optimizer: string;
   readonly history: Readonly<Record<string, readonly number[]>>;
@@ -81,16 +83,19 @@ const broken = (folder: string, problem: string): PresetError =>
 /** Whether a value read from JSON is a record of a run. */
 const isRecord = (value: unknown): value is RunRecord & { readonly format: string } => {
   if (typeof value !== 'object' || value === null) return false;
-  const { format, epoch, step, steps, seed, history, memories, callbacks, optimizer } = value as Record<
+  const { format, epoch, step, steps, stopped, seed, history, memories, callbacks, optimizer } = value as Record<
     string,
     unknown
   >;
   return (
     format === FORMAT &&
-    [epoch, step, steps, seed].every((number) => Number.isSafeInteger(number)) &&
+    [epoch, step, steps].every((number) => Number.isSafeInteger(number) && (number as number) >= 0) &&
+    Number.isSafeInteger(seed) &&
+    typeof stopped === 'boolean' &&
     typeof optimizer === 'string' &&
     typeof history === 'object' &&
     history !== null &&
+    Object.values(history).every((values) => Array.isArray(values)) &&
     Array.isArray(memories) &&
     Array.isArray(callbacks) &&
     callbacks.length === memories.length

@@ -15,21 +15,19 @@ import {
 import type { OptimizerState } from '../training/index.ts';
 import type { Batch, Source } from './batches.ts';
 import { readCheckpoint, writeCheckpoint } from './checkpoint.ts';
-import { evaluator, type Trained, type TrainerParts, type TrainState, trainer } from './trainer.ts';
+import { evaluator, logNames, type Trained, type TrainerParts, type TrainState, trainer } from './trainer.ts';
 
 /** A loss that is no finite number: training it further is of no use. */
 export class NonFiniteLossError extends Error {
   override readonly name = 'NonFiniteLossError';
   /** The step, from 1. */
   readonly step: number;
-  /** The first parameter that is not finite, or whose gradient is not. */
-  readonly parameter: string | undefined;
+  /** The first parameter that is not finite, else the first whose gradient is not, else the largest. */
+  readonly parameter: string;
 
-  constructor(step: number, loss: number, parameter: string | undefined) {
+  constructor(step: number, loss: number, parameter: string) {
     super(
-      `fit: expected a finite loss, got ${loss} in step ${step}${
-        parameter === undefined ? '' : `; the first parameter concerned is ${parameter}`
-      }; lower the learning rate, clip the gradients (clipnorm), or look at the data`,
+      `fit: expected a finite loss, got ${loss} in step ${step}; the first parameter concerned is ${parameter}; lower the learning rate, clip the gradients (clipnorm), or look at the data`,
     );
     this.step = step;
     this.parameter = parameter;
@@ -109,6 +107,9 @@ export const runTraining = async (
   let steps = 0;
   let logs: Record<string, number> = {};
   let stopped = false;
+  let isGood = true;
+  const names = logNames(setup);
+  const monitors = [...names, ...(options.validation === undefined ? [] : names.map((name) => `val_${name}`))];
   signal?.throwIfAborted();
   let state: TrainState = await train.begin(optimizerState);
 
@@ -157,24 +158,35 @@ export const runTraining = async (
     }
   };
 
+  const recordEpoch = (): void => {
+    for (const [name, value] of Object.entries(logs)) history[name] = [...(history[name] ?? []), value];
+  };
+
   const tell = async (event: TrainingEvent): Promise<void> => {
-    if (callbacks.length === 0) return;
-    const run: TrainingRun = { epoch, epochs, step, steps, logs, history, learningRate: await rate() };
+    if (callbacks.length === 0) {
+      if (event === 'epochEnd') recordEpoch();
+      return;
+    }
+    const learningRate = await rate();
     const actions: TrainingAction[] = [];
     const remembered = [...memories];
     for (const [i, callback] of callbacks.entries()) {
+      const run: TrainingRun = { epoch, epochs, step, steps, logs, monitors, history, learningRate };
       const reaction = await callback.react(event, run, memories[i]!);
       if (reaction?.memory !== undefined) remembered[i] = reaction.memory;
+      if (reaction?.logs !== undefined) logs = { ...logs, ...reaction.logs };
       actions.push(...(reaction?.actions ?? []));
     }
     memories = remembered;
+    if (event === 'epochEnd') recordEpoch();
     for (const action of actions) await act(action);
-    // Checkpoints come last, and hold what the others did.
+    // Checkpoints come last, and hold what the others did. The last good one stays when the loss is no number.
     for (const action of actions)
-      if (action.do === 'checkpoint')
+      if (action.do === 'checkpoint' && isGood)
         await writeCheckpoint(device, action.folder, kept === undefined ? state : { ...state, kept }, {
           ...(event === 'epochEnd' ? { epoch: epoch + 1, step: 0 } : { epoch, step }),
           steps,
+          stopped,
           seed,
           optimizer: setup.optimizer.name,
           history,
@@ -200,10 +212,12 @@ export const runTraining = async (
       memories = [...record.memories];
       history = Object.fromEntries(Object.entries(record.history).map(([name, values]) => [name, [...values]]));
       kept = Object.keys(old).length === 0 ? undefined : old;
-      ({ epoch, step, steps } = record);
+      ({ epoch, step, steps, stopped } = record);
+      if (step > 0) logs = (await train.logs(state)).logs;
     } else await tell('trainBegin');
 
-    while (epoch < epochs && !stopped) {
+    // A run that was stopped within an epoch, and then interrupted, still ends that epoch.
+    while (epoch < epochs && !(stopped && step === 0)) {
       const skip = step;
       if (skip === 0) await tell('epochBegin');
       let before = performance.now();
@@ -216,12 +230,14 @@ export const runTraining = async (
         const now = performance.now();
         onProgress?.({ epoch, epochs, step, steps: source.steps, logs, seconds: (now - before) / 1000 });
         before = now;
-        const isGood = Number.isFinite(loss);
-        if (!isGood) logs = { ...logs, loss };
+        // The mean tells of the steps since the last look.
+        isGood = Number.isFinite(loss) && Number.isFinite(logs.loss);
+        if (!isGood) logs = { ...logs, loss: Number.isFinite(loss) ? logs.loss! : loss };
         await tell('batchEnd');
-        if (!isGood && !stopped) throw new NonFiniteLossError(steps, loss, await train.findNonFinite(state, batch!));
+        if (!isGood && !stopped)
+          throw new NonFiniteLossError(steps, logs.loss!, await train.findSuspect(state, batch!));
       };
-      for await (const next of source.batches(epoch, skip)) {
+      for await (const next of stopped ? [] : source.batches(epoch, skip)) {
         signal?.throwIfAborted();
         batch = next;
         state = await train.step(state, next, step === 0);
@@ -237,7 +253,6 @@ export const runTraining = async (
         const found = await judge.run(state.params, options.validation(), { steps: options.validationSteps, signal });
         logs = { ...logs, ...Object.fromEntries(Object.entries(found).map(([name, value]) => [`val_${name}`, value])) };
       }
-      for (const [name, value] of Object.entries(logs)) history[name] = [...(history[name] ?? []), value];
       await tell('epochEnd');
       epoch++;
       step = 0;

@@ -1,3 +1,4 @@
+import { absolute } from '../ops/absolute.ts';
 import { add } from '../ops/add.ts';
 import { cast } from '../ops/cast.ts';
 import { concatenate } from '../ops/concatenate.ts';
@@ -47,8 +48,6 @@ export type TrainState = {
   readonly params: Trained;
   readonly optimizer: OptimizerState;
   readonly totals: Tree;
-  /** Steps done, int32: what the random keys are made of. */
-  readonly steps: Tensor;
   /** The last loss, then the means so far in the epoch, in the order of `names`. */
   readonly logs: Tensor;
 };
@@ -154,8 +153,8 @@ export interface Trainer {
   readonly step: (state: TrainState, batch: Batch, isFirst: boolean) => Promise<TrainState>;
   /** The last loss, and the means so far in the epoch by name. */
   readonly logs: (state: TrainState) => Promise<{ readonly loss: number; readonly logs: Record<string, number> }>;
-  /** The first parameter that is not finite, or whose gradient for a batch is not; undefined if there is none. */
-  readonly findNonFinite: (state: TrainState, batch: Batch) => Promise<string | undefined>;
+  /** The first parameter that is not finite, else the first whose gradient for a batch is not, else the largest. */
+  readonly findSuspect: (state: TrainState, batch: Batch) => Promise<string>;
   readonly release: () => void;
 }
 
@@ -183,7 +182,8 @@ export const trainer = (parts: TrainerParts): Trainer => {
 
   const step: Compiled<readonly [TrainState, BatchTensors], TrainState> = device.compile(
     (state: TrainState, batch: BatchTensors): TrainState => {
-      const dropoutKey = foldIn(randomKey(seed), state.steps);
+      // The optimizer counts the steps over all runs: each step of a task's life has a dropout of its own.
+      const dropoutKey = foldIn(randomKey(seed), state.optimizer.iterations);
       const { predicted, loss } = learnt(parts, state.params, batch, dropoutKey);
       const trainedPaths = Object.keys(state.params);
       const slopes = gradients(setup.optimizer.scaleLoss(loss), Object.values(state.params), {
@@ -191,17 +191,20 @@ export const trainer = (parts: TrainerParts): Trainer => {
       });
       const grads = Object.fromEntries(trainedPaths.map((path, i) => [path, slopes[i]!]));
       const next = setup.optimizer.step(state.params, grads, state.optimizer);
-      // A loss that is no number leaves the parameters as they were, so that one can see what led to it.
+      // A loss that is no number leaves the state as it was, so that one can see what led to it, and go on from it.
       const isGood = isFiniteNumber(loss);
-      const updated = next.params as Trained;
+      const learning = { params: state.params, optimizer: state.optimizer };
+      const after = new Map(paths({ params: next.params, optimizer: next.state }));
       const { totals, logs } = judge(setup, state.totals as Totals, batch, predicted, loss);
       return {
-        params: Object.fromEntries(
-          trainedPaths.map((path) => [path, where(isGood, updated[path]!, state.params[path]!)]),
+        ...withLeaves(
+          learning,
+          paths(learning).map(([path, before]) => {
+            const value = after.get(path)!;
+            return value === before ? value : where(isGood, value, before);
+          }),
         ),
-        optimizer: next.state,
         totals,
-        steps: add(state.steps, 1),
         logs,
       };
     },
@@ -215,7 +218,6 @@ export const trainer = (parts: TrainerParts): Trainer => {
       const rest = {
         optimizer: slots,
         totals: noTotals(setup),
-        steps: tensor(Int32Array.of(0), { shape: [] }),
         logs: tensor(new Float32Array(1 + names.length)),
       };
       return { params: trained, ...withLeaves(rest, await copies(device, leaves(rest))) };
@@ -225,18 +227,18 @@ export const trainer = (parts: TrainerParts): Trainer => {
       const [{ data } = { data: new Float32Array(0) }] = await device.evaluate([logs]);
       return { loss: data[0]!, logs: Object.fromEntries(names.map((name, i) => [name, data[1 + i]!])) };
     },
-    findNonFinite: async (state, batch) => {
+    findSuspect: async (state, batch) => {
       const trainedPaths = Object.keys(state.params);
       const values = Object.values(state.params);
       const { loss } = learnt(parts, state.params, batchTensors(batch, false), undefined);
-      const sums = async (tensors: readonly Tensor[]): Promise<number> => {
-        const found = await device.evaluate(tensors.map((each) => sum(each)));
-        return found.findIndex(({ data }) => !Number.isFinite(data[0]));
-      };
-      const ofParams = await sums(values);
-      if (ofParams !== -1) return trainedPaths[ofParams];
-      const ofGradients = await sums(gradients(loss, values, { unconnected: 'zeros' }));
-      return ofGradients === -1 ? undefined : trainedPaths[ofGradients];
+      // A sum of sizes, since a maximum may pass over what is no number.
+      const sizes = async (tensors: readonly Tensor[]): Promise<readonly number[]> =>
+        (await device.evaluate(tensors.map((each) => sum(absolute(each))))).map(({ data }) => data[0]!);
+      const ofParams = await sizes(values);
+      const ofGradients = await sizes(gradients(loss, values, { unconnected: 'zeros' }));
+      const isBad = (size: number): boolean => !Number.isFinite(size);
+      const bad = [ofParams.findIndex(isBad), ofGradients.findIndex(isBad)].find((at) => at !== -1);
+      return trainedPaths[bad ?? ofParams.indexOf(Math.max(...ofParams))]!;
     },
     release: () => step.release(),
   };
@@ -278,10 +280,9 @@ export const evaluator = ({
       try {
         let count = 0;
         for await (const batch of batches) {
-          if (count >= steps) break;
           signal?.throwIfAborted();
           state = await step.run(state, trained, batchTensors(batch, count === 0));
-          count++;
+          if (++count >= steps) break;
         }
         if (count === 0) throw new ArgumentError('evaluate: expected at least one batch, got none');
         const [{ data } = { data: new Float32Array(0) }] = await device.evaluate([state.logs]);

@@ -248,30 +248,35 @@ const labelled = (data: unknown): LabelledData => {
   return { x: data };
 };
 
-/** A source cut to so many steps an epoch; a stream goes on where it was. */
+/** The first batches of each epoch. */
+const cut = (source: Source, most: number): Source => ({
+  steps: source.steps === undefined ? undefined : Math.min(source.steps, most),
+  batches: async function* (epoch, skip = 0) {
+    let count = skip;
+    if (count >= most) return;
+    for await (const batch of source.batches(epoch, skip)) {
+      yield batch;
+      if (++count >= most) return;
+    }
+  },
+});
+
+/** A source with so many steps an epoch. A stream goes on where it was, and begins anew when it ends. */
 const limited = (source: Source, stepsPerEpoch: number): Source => {
-  if (source.steps !== undefined)
-    return {
-      steps: Math.min(source.steps, stepsPerEpoch),
-      batches: async function* (epoch, skip = 0) {
-        let count = skip;
-        for await (const batch of source.batches(epoch, skip)) {
-          if (count++ >= stepsPerEpoch) return;
-          yield batch;
-        }
-      },
-    };
-  let running: AsyncIterator<Batch> | undefined;
+  if (source.steps !== undefined) return cut(source, stepsPerEpoch);
+  const endless = async function* (): AsyncGenerator<Batch> {
+    for (let pass = 0; ; pass++) yield* source.batches(pass);
+  };
+  let running: AsyncGenerator<Batch> | undefined;
   return {
     steps: stepsPerEpoch,
     batches: async function* (epoch, skip = 0) {
-      running ??= source.batches(0, epoch * stepsPerEpoch + skip)[Symbol.asyncIterator]();
+      if (running === undefined) {
+        running = endless();
+        for (let passed = 0; passed < epoch * stepsPerEpoch + skip; passed++) await running.next();
+      }
       for (let count = skip; count < stepsPerEpoch; count++) {
-        let next = await running.next();
-        if (next.done === true) {
-          running = source.batches(epoch)[Symbol.asyncIterator]();
-          next = await running.next();
-        }
+        const next = await running.next();
         if (next.done === true) return;
         yield next.value;
       }
@@ -332,6 +337,7 @@ export const fitTask = async <Params extends Tree>(
   wholeNumber('fit: epochs', epochs, 0);
   wholeNumber('fit: initialEpoch', initialEpoch, 0);
   wholeNumber('fit: validationFreq', validationFreq, 1);
+  if (validationSteps !== undefined) wholeNumber('fit: validationSteps', validationSteps, 1);
   if (!Number.isSafeInteger(seed)) throw new ArgumentError(`fit: expected seed to be a whole number, got ${seed}`);
   if (!(validationSplit >= 0 && validationSplit < 1))
     throw new ArgumentError(`fit: expected validationSplit from 0 to below 1, got ${validationSplit}`);
@@ -398,6 +404,7 @@ export const evaluateTask = async (
 ): Promise<Readonly<Record<string, number>>> => {
   checkOptions('evaluate', options, knownOptions.evaluate);
   const { y, sampleWeight, batchSize, steps, signal } = options;
+  if (steps !== undefined) wholeNumber('evaluate: steps', steps, 1);
   const source = sourceOf('evaluate', { x, y, sampleWeight }, { batchSize }, withTargets('evaluate', task.prepare));
   const judge = evaluator({ ...task, device: await task.device() });
   try {
@@ -412,8 +419,8 @@ export const predictTask = async (task: TrainableTask, x: unknown, options: Pred
   checkOptions('predict', options, knownOptions.predict);
   const { batchSize, steps, signal } = options;
   const source = sourceOf('predict', { x }, { batchSize }, task.prepare);
-  const cut = steps === undefined ? source : limited(source, wholeNumber('predict: steps', steps, 1));
-  return predictBatches({ ...task, device: await task.device() }, cut.batches(0), { signal });
+  const asked = steps === undefined ? source : cut(source, wholeNumber('predict: steps', steps, 1));
+  return predictBatches({ ...task, device: await task.device() }, asked.batches(0), { signal });
 };
 
 /** How many numbers of a tree train, and how many do not. */

@@ -17,7 +17,9 @@ export interface TrainingRun {
   readonly steps: number;
   /** Mean loss and metrics of the epoch so far; at `epochEnd` those of the validation data too, as `val_…`. */
   readonly logs: Readonly<Record<string, number>>;
-  /** One number an epoch of each of the logs. */
+  /** Names that the logs of an epoch have, `val_…` only where it is validated. */
+  readonly monitors: readonly string[];
+  /** One number an epoch of each of the logs, for the epochs before this one. */
   readonly history: Readonly<Record<string, readonly number[]>>;
   /** The optimizer's learning rate now. */
   readonly learningRate: number;
@@ -38,9 +40,11 @@ export type TrainingAction =
   /** Write a text file anew, or add to it; the header goes into a file that is empty. */
   | { readonly do: 'write' | 'append'; readonly path: string; readonly header: string; readonly text: string };
 
-/** A callback's answer: what to remember (if it changed) and what to do. */
+/** A callback's answer: what to remember (if it changed), what to add to the epoch's logs, and what to do. */
 export interface Reaction<Memory> {
   readonly memory?: Memory;
+  /** Seen by the callbacks after this one, and in the history. */
+  readonly logs?: Readonly<Record<string, number>>;
   readonly actions?: readonly TrainingAction[];
 }
 
@@ -56,10 +60,14 @@ export interface Callback<Memory extends Json = Json> {
   ) => Reaction<Memory> | undefined | Promise<Reaction<Memory> | undefined>;
 }
 
-/** A callback, or a function that is told of every event and may answer with actions. */
+/** A callback, or a function that is told of every event and may answer with a list of actions. */
 export type CallbackLike =
   | Callback
-  | ((event: TrainingEvent, run: TrainingRun) => readonly TrainingAction[] | undefined | void);
+  | ((
+      event: TrainingEvent,
+      run: TrainingRun,
+    ) => readonly TrainingAction[] | undefined | Promise<readonly TrainingAction[] | undefined>)
+  | ((event: TrainingEvent, run: TrainingRun) => void);
 
 /** A callback of whatever memory, as `fit` takes it. */
 const callback = <Memory extends Json>(own: Callback<Memory>): Callback => Object.freeze(own) as unknown as Callback;
@@ -70,9 +78,9 @@ export const getCallback = (given: CallbackLike): Callback =>
     ? {
         name: given.name === '' ? 'function' : given.name,
         memory: null,
-        react: (event, run) => {
-          const actions = given(event, run);
-          return actions === undefined ? undefined : { actions: actions as readonly TrainingAction[] };
+        react: async (event, run) => {
+          const actions: unknown = await given(event, run);
+          return Array.isArray(actions) ? { actions: actions as readonly TrainingAction[] } : undefined;
         },
       }
     : given;
@@ -106,9 +114,10 @@ const improvement = (
   return (value, best) => best === null || (isDown ? value + delta < best : value - delta > best);
 };
 
-const watched = (name: string, monitor: string, { logs }: TrainingRun): number => {
+/** The number that is watched; undefined in an epoch without validation. */
+const watched = (name: string, monitor: string, { logs, monitors }: TrainingRun): number | undefined => {
   const value = logs[monitor];
-  if (value === undefined)
+  if (value === undefined && !monitors.includes(monitor))
     throw new ArgumentError(
       `${name}: expected ${monitor} among the logs, got ${Object.keys(logs).join(', ')}; pass validationData, or another monitor`,
     );
@@ -143,7 +152,7 @@ export const EarlyStopping = (options: EarlyStoppingOptions = {}): Callback => {
       if (event === 'trainEnd' && kept) return { actions: [{ do: 'restore' }] };
       if (event !== 'epochEnd') return undefined;
       const value = watched('EarlyStopping', monitor, run);
-      if (run.epoch < startFromEpoch) return undefined;
+      if (value === undefined || run.epoch < startFromEpoch) return undefined;
       const isImproved = isBetter(value, best);
       const keep = restoreBestWeights && (isImproved || !kept);
       const resets = isImproved && (baseline === undefined || isBetter(value, baseline));
@@ -169,7 +178,8 @@ export interface ReduceLROnPlateauOptions extends MonitorOptions {
 }
 
 /**
- * Lowers the learning rate when a logged number has stopped getting better; `minDelta` is 1e-4 here.
+ * Lowers the learning rate when a logged number has stopped getting better, and adds `learning_rate` to the logs;
+ * `minDelta` is 1e-4 here.
  *
  * @throws {ArgumentError} If `factor` is not below 1, the direction of `monitor` is not known, or the logs lack it.
  * @see keras.callbacks.ReduceLROnPlateau
@@ -183,14 +193,17 @@ export const ReduceLROnPlateau = (options: ReduceLROnPlateauOptions = {}): Callb
     memory: { best: null, wait: 0, cooling: 0 },
     react: (event, run, memory) => {
       if (event !== 'epochEnd') return undefined;
-      const value = watched('ReduceLROnPlateau', monitor, run);
+      const logs = { learning_rate: run.learningRate };
+      const value = watched('ReduceLROnPlateau', monitor, { ...run, logs: { ...run.logs, ...logs } });
+      if (value === undefined) return { logs };
       const cooling = Math.max(0, memory.cooling - 1);
       const wait = memory.cooling > 0 ? 0 : memory.wait;
-      if (isBetter(value, memory.best)) return { memory: { best: value, wait: 0, cooling } };
-      if (cooling > 0) return { memory: { ...memory, wait, cooling } };
+      if (isBetter(value, memory.best)) return { logs, memory: { best: value, wait: 0, cooling } };
+      if (cooling > 0) return { logs, memory: { ...memory, wait, cooling } };
       if (wait + 1 < patience || run.learningRate <= Math.fround(minLR))
-        return { memory: { ...memory, wait: wait + 1, cooling } };
+        return { logs, memory: { ...memory, wait: wait + 1, cooling } };
       return {
+        logs,
         memory: { ...memory, wait: 0, cooling: cooldown },
         actions: [{ do: 'setLearningRate', learningRate: Math.max(run.learningRate * factor, minLR) }],
       };
@@ -199,7 +212,7 @@ export const ReduceLROnPlateau = (options: ReduceLROnPlateauOptions = {}): Callb
 };
 
 /**
- * Sets the learning rate at the beginning of each epoch.
+ * Sets the learning rate at the beginning of each epoch, and adds `learning_rate` to the logs.
  *
  * @param schedule - From the epoch (from 0) and the learning rate so far to the next.
  * @see keras.callbacks.LearningRateScheduler
@@ -211,11 +224,14 @@ export const LearningRateScheduler = (schedule: (epoch: number, learningRate: nu
     react: (event, { epoch, learningRate }) =>
       event === 'epochBegin'
         ? { actions: [{ do: 'setLearningRate', learningRate: schedule(epoch, learningRate) }] }
-        : undefined,
+        : event === 'epochEnd'
+          ? { logs: { learning_rate: learningRate } }
+          : undefined,
   });
 
 /**
- * Writes the logs of each epoch as a line of a CSV file.
+ * Writes the logs of each epoch as a line of a CSV file; `NA` stands where an epoch lacks one. A run that is resumed
+ * writes each epoch once, unless it appends.
  *
  * @param path - The file.
  * @param options - `separator` (default a comma); `append` to keep what the file holds (default false).
@@ -225,15 +241,19 @@ export const CSVLogger = (
   path: string,
   { separator = ',', append = false }: { readonly separator?: string; readonly append?: boolean } = {},
 ): Callback =>
-  callback<readonly string[] | null>({
+  callback<{ readonly names: readonly string[]; readonly lines: string }>({
     name: 'CSVLogger',
-    memory: null,
-    react: (event, { epoch, logs }, known) => {
+    memory: { names: [], lines: '' },
+    react: (event, { epoch, logs, monitors }, { names: known, lines }) => {
       if (event !== 'epochEnd') return undefined;
-      const names = known ?? Object.keys(logs).sort();
+      const names = known.length > 0 ? known : [...new Set([...monitors, ...Object.keys(logs)])].sort();
       const header = `${['epoch', ...names].join(separator)}\n`;
-      const text = `${[epoch, ...names.map((name) => logs[name] ?? 'NA')].join(separator)}\n`;
-      return { memory: names, actions: [{ do: known === null && !append ? 'write' : 'append', path, header, text }] };
+      const line = `${[epoch, ...names.map((name) => logs[name] ?? 'NA')].join(separator)}\n`;
+      const text = append ? line : lines + line;
+      return {
+        memory: { names, lines: append ? '' : text },
+        actions: [{ do: append ? 'append' : 'write', path, header, text }],
+      };
     },
   });
 
@@ -251,7 +271,8 @@ export interface ModelCheckpointOptions extends MonitorOptions {
  * Writes a checkpoint, from which `fit` can go on to the same numbers (`resumeFrom`). A checkpoint is written beside the
  * old one and takes its place when it is whole.
  *
- * @throws {ArgumentError} If `saveFreq` is no whole number from 1, or `saveBestOnly` has no direction.
+ * @throws {ArgumentError} If `saveFreq` is no whole number from 1, or `saveBestOnly` has no direction, or is asked between
+ *   epochs of what is known after one.
  * @see keras.callbacks.ModelCheckpoint, keras.callbacks.BackupAndRestore
  */
 export const ModelCheckpoint = (options: ModelCheckpointOptions): Callback => {
@@ -259,6 +280,10 @@ export const ModelCheckpoint = (options: ModelCheckpointOptions): Callback => {
   if (saveFreq !== 'epoch' && !(Number.isInteger(saveFreq) && saveFreq >= 1))
     throw new ArgumentError(
       `ModelCheckpoint: expected saveFreq to be 'epoch' or a whole number from 1, got ${saveFreq}`,
+    );
+  if (saveFreq !== 'epoch' && saveBestOnly && monitor.startsWith('val_'))
+    throw new ArgumentError(
+      `ModelCheckpoint: expected saveFreq 'epoch' for saveBestOnly by ${monitor}, which is known after an epoch, got ${saveFreq}`,
     );
   const isBetter = saveBestOnly ? improvement('ModelCheckpoint', options) : () => true;
   return callback<number | null>({
@@ -268,7 +293,7 @@ export const ModelCheckpoint = (options: ModelCheckpointOptions): Callback => {
       if (saveFreq === 'epoch' ? event !== 'epochEnd' : event !== 'batchEnd' || run.steps % saveFreq !== 0)
         return undefined;
       const value = saveBestOnly ? watched('ModelCheckpoint', monitor, run) : null;
-      if (value !== null && !isBetter(value, best)) return undefined;
+      if (value === undefined || (value !== null && !isBetter(value, best))) return undefined;
       return {
         memory: value,
         actions: [{ do: 'checkpoint', folder: folder.replaceAll('{epoch}', String(run.epoch + 1)) }],
@@ -287,7 +312,7 @@ export const TerminateOnNaN = (): Callback =>
     name: 'TerminateOnNaN',
     memory: null,
     react: (event, { logs, steps }) =>
-      event === 'batchEnd' && !Number.isFinite(logs['loss'] ?? 0)
+      event === 'batchEnd' && !Number.isFinite(logs.loss ?? 0)
         ? { actions: [{ do: 'stop', reason: `the loss of step ${steps} is not finite` }] }
         : undefined,
   });
