@@ -27,15 +27,22 @@ export interface Chain {
   readonly shape: Shape;
   readonly dtype: DType;
   readonly values: readonly ChainValue[];
+  /** Values on the way that are stored too, by their place: outputs 1, 2, …; the result is output 0. None is a half. */
+  readonly extras?: readonly number[];
+  /** Buffers that an output takes over: the chain's buffer to the output that is written over it, element for element. */
+  readonly inPlace?: ReadonlyMap<number, number>;
 }
 
 /** A generated kernel for (part of) a chain: WGSL text that depends on the chain's form alone, and its numbers. */
 export interface GeneratedLaunch {
   readonly source: string;
   readonly uniforms: Readonly<Record<string, number>>;
-  /** By name of the storage variable: which of the chain's buffers, and the bytes of it; `result` is the output. */
+  /** By name of the storage variable: which of the chain's buffers or outputs, and the bytes of it. */
   readonly buffers: Readonly<
-    Record<string, { readonly buffer: number | 'result'; readonly start: number; readonly size: number }>
+    Record<
+      string,
+      { readonly of: 'buffer' | 'output'; readonly index: number; readonly start: number; readonly size: number }
+    >
   >;
   readonly workgroups: number;
 }
@@ -142,6 +149,7 @@ export const generate = (chain: Chain, traits: KernelTraits): readonly Generated
     // The value whose binding is too large by most says which axis to cut: the one that spreads its elements furthest.
     const widest = [
       { dtype: chain.dtype, layout: layouts[0]! },
+      ...(chain.extras ?? []).map((at) => ({ dtype: chain.values[at]!.dtype, layout: layouts[0]! })),
       ...placed.flatMap((value, i) =>
         value.kind === 'index' ? [] : [{ dtype: value.dtype, layout: layouts[i + 1]! }],
       ),
@@ -196,17 +204,41 @@ const generateBox = (
   const names: string[] = [];
   let needsIndex = false;
 
+  // What is the same for all elements is read once an invocation: on a software adapter each read is dear.
+  const once: { readonly name: string; readonly type: string; readonly value: string }[] = [];
+  const hoisted = (type: string, value: string): string => {
+    const known = once.find((each) => each.value === value);
+    if (known !== undefined) return known.name;
+    const name = `once${once.length}`;
+    once.push({ name, type, value });
+    return name;
+  };
+  const number = (name: string, value: number): string => {
+    uniforms[name] = value;
+    return hoisted('u32', `u.${name}`);
+  };
+  const isConstant = ({ strides }: Layout): boolean =>
+    strides.every((stride, axis) => stride === 0 || box.size[axis] === 1);
+
   const addressOf = (layout: Layout, at: number, base: number, label: string): string => {
     const flat = isFlat(box.size, layout);
-    uniforms[`${label}Offset`] = at - base;
-    if (flat) return `(u.${label}Offset + i)`;
-    if (layout.strides.every((stride) => stride === 0)) return `u.${label}Offset`;
+    if (flat && at === base) return 'i';
+    const offset = number(`${label}Offset`, at - base);
+    if (flat) return `(${offset} + i)`;
+    if (isConstant(layout)) return offset;
     needsIndex = true;
-    layout.strides.forEach((stride, axis) => {
-      uniforms[`${label}Stride${axis}`] = stride;
-    });
-    return `(u.${label}Offset + ${layout.strides.map((_, axis) => `i${axis} * u.${label}Stride${axis}`).join(' + ')})`;
+    const terms = layout.strides.map((stride, axis) =>
+      stride === 0 ? [] : [`i${axis} * ${number(`${label}Stride${axis}`, stride)}`],
+    );
+    return `(${[offset, ...terms.flat()].join(' + ')})`;
   };
+
+  const resultLayout = layouts[0]!;
+  const [firstResult, lastResult] = span(resultLayout, box);
+  const rangeOf = (dtype: DType) => bindingRange(firstResult, lastResult, dtype, traits.offsetAlignment);
+  const extras = chain.extras ?? [];
+  const outputs = [chain.dtype, ...extras.map((at) => chain.values[at]!.dtype)];
+  const resultAddress = (): string => addressOf(resultLayout, firstResult, rangeOf(chain.dtype).firstElement, 'result');
 
   let binding = 1;
   const variables = new Map<string, string>();
@@ -216,14 +248,9 @@ const generateBox = (
     switch (value.kind) {
       case 'scalar': {
         const type = registerOf(value.dtype);
-        uniforms[`scalar${v}${type === 'f32' ? 'F' : 'I'}`] = value.value;
-        body.push(
-          type === 'f32'
-            ? `let ${name} = u.scalar${v}F;`
-            : type === 'i32'
-              ? `let ${name} = u.scalar${v}I;`
-              : `let ${name} = u.scalar${v}I != 0;`,
-        );
+        const field = `scalar${v}${type === 'f32' ? 'F' : 'I'}`;
+        uniforms[field] = value.value;
+        body.push(`let ${name} = ${hoisted(type, type === 'bool' ? `u.${field} != 0` : `u.${field}`)};`);
         break;
       }
       case 'index': {
@@ -233,6 +260,11 @@ const generateBox = (
       }
       case 'load': {
         const layout = layouts[placed.indexOf(value) + 1]!;
+        const taken = chain.inPlace?.get(value.buffer);
+        if (taken !== undefined) {
+          body.push(`let ${name} = ${loadExpression(`result${taken}`, value.dtype, resultAddress())};`);
+          break;
+        }
         const [first, last] = span(layout, box);
         const range = bindingRange(first, last, value.dtype, traits.offsetAlignment);
         const key = `${value.buffer}:${range.start}:${range.size}:${storageType(value.dtype)}`;
@@ -243,10 +275,11 @@ const generateBox = (
           declarations.push(
             `@group(0) @binding(${binding++}) var<storage, read> ${variable}: array<${storageType(value.dtype)}>;`,
           );
-          buffers[variable] = { buffer: value.buffer, start: range.start, size: range.size };
+          buffers[variable] = { of: 'buffer', index: value.buffer, start: range.start, size: range.size };
         }
+        const loaded = loadExpression(variable, value.dtype, addressOf(layout, first, range.firstElement, name));
         body.push(
-          `let ${name} = ${loadExpression(variable, value.dtype, addressOf(layout, first, range.firstElement, name))};`,
+          `let ${name} = ${isConstant(layout) && total > 1 ? hoisted(registerOf(value.dtype), loaded) : loaded};`,
         );
         break;
       }
@@ -256,29 +289,29 @@ const generateBox = (
         break;
     }
   }
-  const resultLayout = layouts[0]!;
-  const [first, last] = span(resultLayout, box);
-  const range = bindingRange(first, last, chain.dtype, traits.offsetAlignment);
-  declarations.push(
-    `@group(0) @binding(${binding}) var<storage, read_write> result: array<${storageType(chain.dtype)}>;`,
-  );
-  buffers.result = { buffer: 'result', start: range.start, size: range.size };
+  for (const [output, dtype] of outputs.entries()) {
+    const range = rangeOf(dtype);
+    declarations.push(
+      `@group(0) @binding(${binding++}) var<storage, read_write> result${output}: array<${storageType(dtype)}>;`,
+    );
+    buffers[`result${output}`] = { of: 'output', index: output, start: range.start, size: range.size };
+  }
   const outcome = names.at(-1)!;
   const beforeTarget = needsIndex;
   needsIndex = false;
-  const target = addressOf(resultLayout, first, range.firstElement, 'result');
+  const target = resultAddress();
   const isScattered = needsIndex;
   needsIndex ||= beforeTarget;
   if (needsIndex)
     box.size.forEach((size, axis) => {
-      if (axis > 0) uniforms[`size${axis}`] = size;
+      if (axis > 0) number(`size${axis}`, size);
     });
   const index = needsIndex
     ? [
         'var rest = i;',
         ...Array.from({ length: rank - 1 }, (_, k) => rank - 1 - k).flatMap((axis) => [
-          `let i${axis} = rest % u.size${axis};`,
-          `rest /= u.size${axis};`,
+          `let i${axis} = rest % ${number(`size${axis}`, box.size[axis]!)};`,
+          `rest /= ${number(`size${axis}`, box.size[axis]!)};`,
         ]),
         'let i0 = rest;',
       ]
@@ -289,26 +322,29 @@ const generateBox = (
   );
   const valueType = registerOf(chain.dtype);
   const lines = (indent: string, all: readonly string[]) => all.map((line) => indent + line).join('\n');
-  // One function gives the value of element i; the loop stores it, two at a time where two share a word.
+  // One function computes element i and stores it; where two share a word, the loop stores them together.
   const store = packed
     ? `    let i = 2u * w;
-    if (i >= u.total) { return; }
+    if (i >= total) { return; }
     let low = element(i);
     var high = 0.0;
-    if (i + 1u < u.total) { high = element(i + 1u); }
-    result[(u.resultOffset + i) / 2u] = packHalves(low, high);`
+    if (i + 1u < total) { high = element(i + 1u); }
+    result0[${target} / 2u] = packHalves(low, high);`
     : `    let i = w;
-    if (i >= u.total) { return; }
-    result[${isScattered ? 'placeOf(i)' : target}] = ${chain.dtype === 'bool' ? 'select(0u, 1u, element(i))' : 'element(i)'};`;
+    if (i >= total) { return; }
+    element(i);`;
+  const stored = (dtype: DType, value: string): string => (dtype === 'bool' ? `select(0u, 1u, ${value})` : value);
+  const stores = packed
+    ? [`return ${outcome};`]
+    : [outcome, ...extras.map((at) => names[at]!)].map(
+        (value, output) =>
+          `result${output}[${isScattered ? 'placeOf(i)' : target}] = ${stored(outputs[output]!, value)};`,
+      );
   const source = `struct Uniforms { ${fields.join(', ')} }
 @group(0) @binding(0) var<uniform> u: Uniforms;
 ${declarations.join('\n')}
 ${[...functions].join('')}
-fn element(i: u32) -> ${valueType} {
-${lines('  ', [...index, ...body])}
-  return ${outcome};
-}
-${
+${once.map(({ name, type }) => `var<private> ${name}: ${type};\n`).join('')}${
   isScattered
     ? `fn placeOf(i: u32) -> u32 {
 ${lines('  ', index)}
@@ -316,8 +352,12 @@ ${lines('  ', index)}
 }
 `
     : ''
-}@compute @workgroup_size(${WORKGROUP})
+}fn element(i: u32)${packed ? ` -> ${valueType}` : ''} {
+${lines('  ', [...(beforeTarget ? index : []), ...body, ...stores])}
+}
+@compute @workgroup_size(${WORKGROUP})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lane: u32) {
+${once.map(({ name, value }) => `  ${name} = ${value};\n`).join('')}  let total = u.total;
   let first = (group.y * grid.x + group.x) * ${WORKGROUP * each}u + lane;
   for (var k = 0u; k < ${each}u; k++) {
     let w = first + k * ${WORKGROUP}u;

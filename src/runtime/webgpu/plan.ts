@@ -70,6 +70,9 @@ export interface PlanOptions {
 /** Ops in one generated kernel, at most: it bounds the text that a driver has to compile. */
 const CHAIN_LIMIT = 48;
 
+/** Elements from which on it is worth while to compute several chains in one pass over what they read. */
+const MERGED_ELEMENTS = 1024;
+
 /** A value that lies in a buffer, seen through a layout. */
 interface Seen {
   readonly root: Tensor;
@@ -78,6 +81,8 @@ interface Seen {
 
 const wholeBytes = (shape: Shape, dtype: DType): number =>
   Math.max(16, Math.ceil((count(shape) * deviceBytes(dtype)) / 16) * 16);
+
+const isHalfWidth = (dtype: DType): boolean => dtype === 'float16' || dtype === 'bfloat16';
 
 const isScalarConstant = (tensor: Tensor): number | undefined => {
   const storage = leafStorage(tensor);
@@ -227,6 +232,8 @@ export const plan = (outputs: readonly Tensor[], { traits, inputs = [], donated 
   const rootOf = new Map<Tensor, Tensor>();
   const chainSize = new Map<Tensor, number>();
   const chainBuffers = new Map<Tensor, Set<Tensor>>();
+  // Values of a chain that others need too are stored by the way: outputs, and what is read only later.
+  const extras = new Map<Tensor, Tensor[]>();
   const isElementwise = (tensor: Tensor): boolean =>
     tensor.op.kernel.kind === 'elementwise' && !fused.has(tensor) && !absorbed.has(tensor);
   const external = (input: Tensor): readonly Tensor[] => {
@@ -238,23 +245,87 @@ export const plan = (outputs: readonly Tensor[], { traits, inputs = [], donated 
     if (!isElementwise(tensor)) continue;
     const own = inputsOf(tensor).flatMap(external);
     const users = consumers.get(tensor) ?? [];
-    const roots = new Set(users.map((user) => (isElementwise(user) ? rootOf.get(user) : undefined)));
-    const [root] = roots;
-    if (roots.size === 1 && root !== undefined && !isOutput.has(tensor) && sameShape(tensor.shape, root.shape)) {
+    // The chain that needs the value first; who else needs it must come after that chain.
+    const runsAt = (user: Tensor): number => position.get(rootOf.get(user) ?? user)!;
+    const first = users.reduce<Tensor | undefined>(
+      (least, user) => (least === undefined || runsAt(user) < runsAt(least) ? user : least),
+      undefined,
+    );
+    const root = first !== undefined && isElementwise(first) ? rootOf.get(first) : undefined;
+    if (root !== undefined && sameShape(tensor.shape, root.shape) && !isHalfWidth(tensor.dtype)) {
+      const isOnly = !isOutput.has(tensor) && users.every((user) => rootOf.get(user) === root);
+      const stored = extras.get(root) ?? [];
       const buffers = new Set(chainBuffers.get(root)!);
       buffers.delete(tensor);
       for (const buffer of own) buffers.add(buffer);
-      const halves = tensor.dtype === 'float16' || tensor.dtype === 'bfloat16';
-      if (!halves && chainSize.get(root)! < CHAIN_LIMIT && buffers.size < traits.maxStorageBuffers) {
+      const bound = buffers.size + stored.length + (isOnly ? 0 : 1);
+      if (
+        chainSize.get(root)! < CHAIN_LIMIT &&
+        bound < traits.maxStorageBuffers &&
+        (isOnly || !isHalfWidth(root.dtype))
+      ) {
         rootOf.set(tensor, root);
         chainSize.set(root, chainSize.get(root)! + 1);
         chainBuffers.set(root, buffers);
+        if (!isOnly) extras.set(root, [...stored, tensor]);
         continue;
       }
     }
     rootOf.set(tensor, tensor);
     chainSize.set(tensor, 1);
     chainBuffers.set(tensor, new Set(own));
+  }
+
+  // Chains over the same large values become one: what only later chains need is computed with the first of those.
+  const rootsOver = new Map<Tensor, Tensor[]>();
+  const isLarge = (root: Tensor): boolean => count(root.shape) >= MERGED_ELEMENTS && !isHalfWidth(root.dtype);
+  const roots = order.filter((tensor) => rootOf.get(tensor) === tensor && isLarge(tensor));
+  for (const root of roots)
+    for (const buffer of chainBuffers.get(root)!)
+      if (sameShape(buffer.shape, root.shape)) {
+        const list = rootsOver.get(buffer);
+        if (list === undefined) rootsOver.set(buffer, [root]);
+        else list.push(root);
+      }
+  const chainMembers = new Map<Tensor, Tensor[]>();
+  for (const [tensor, root] of rootOf) {
+    const list = chainMembers.get(root);
+    if (list === undefined) chainMembers.set(root, [tensor]);
+    else list.push(tensor);
+  }
+  for (const root of roots) {
+    const stored = [root, ...(extras.get(root) ?? [])];
+    const shared = [...stored, ...[...chainBuffers.get(root)!].filter(({ shape }) => sameShape(shape, root.shape))];
+    const at = position.get(root)!;
+    const next = shared
+      .flatMap((buffer) => rootsOver.get(buffer) ?? [])
+      .map((candidate) => rootOf.get(candidate)!)
+      .filter((candidate) => position.get(candidate)! > at && sameShape(candidate.shape, root.shape))
+      .reduce<Tensor | undefined>(
+        (least, candidate) =>
+          least === undefined || position.get(candidate)! < position.get(least)! ? candidate : least,
+        undefined,
+      );
+    if (next === undefined) continue;
+    const isInside = (user: Tensor): boolean => rootOf.get(user) === root || rootOf.get(user) === next;
+    const outside = (tensor: Tensor): readonly Tensor[] =>
+      (consumers.get(tensor) ?? []).filter((user) => !isInside(user));
+    const runsAfter = (user: Tensor): boolean => position.get(rootOf.get(user) ?? user)! > position.get(next)!;
+    if (!stored.every((tensor) => outside(tensor).every(runsAfter))) continue;
+    const kept = stored.filter((tensor) => isOutput.has(tensor) || outside(tensor).length > 0);
+    const others = (extras.get(next) ?? []).filter((tensor) => isOutput.has(tensor) || outside(tensor).length > 0);
+    const buffers = new Set([...chainBuffers.get(root)!, ...chainBuffers.get(next)!]);
+    for (const tensor of stored) buffers.delete(tensor);
+    const size = chainSize.get(root)! + chainSize.get(next)!;
+    if (size > CHAIN_LIMIT || buffers.size + kept.length + others.length >= traits.maxStorageBuffers) continue;
+    const members = chainMembers.get(root)!;
+    for (const tensor of members) rootOf.set(tensor, next);
+    chainMembers.set(next, [...chainMembers.get(next)!, ...members]);
+    chainMembers.delete(root);
+    chainSize.set(next, size);
+    chainBuffers.set(next, buffers);
+    extras.delete(root);
+    extras.set(next, [...others, ...kept]);
   }
 
   // Emission: virtual buffers, one for each value that has to lie somewhere.
@@ -282,15 +353,15 @@ export const plan = (outputs: readonly Tensor[], { traits, inputs = [], donated 
     return bufferOf.get(root)!;
   };
 
-  const emitChain = (label: string, chain: Chain, chainInputs: readonly number[], target: number): void => {
+  const emitChain = (label: string, chain: Chain, chainInputs: readonly number[], targets: readonly number[]): void => {
     for (const launch of generate(chain, traits)) {
       steps.push({
         label,
         kernel: { kind: 'text', source: launch.source },
         uniforms: launch.uniforms,
-        bindings: Object.entries(launch.buffers).map(([name, { buffer, start, size }]) => ({
+        bindings: Object.entries(launch.buffers).map(([name, { of, index, start, size }]) => ({
           name,
-          buffer: buffer === 'result' ? target : chainInputs[buffer]!,
+          buffer: of === 'output' ? targets[index]! : chainInputs[index]!,
           start,
           size,
         })),
@@ -320,7 +391,7 @@ export const plan = (outputs: readonly Tensor[], { traits, inputs = [], donated 
 
   const copy = (from: Seen, shape: Shape, dtype: DType, target: number, label: string): void => {
     const list: number[] = [];
-    emitChain(label, { shape, dtype, values: [read(from, shape, list)] }, list, target);
+    emitChain(label, { shape, dtype, values: [read(from, shape, list)] }, list, [target]);
   };
 
   const contiguousCopies = new Map<Tensor, number>();
@@ -366,6 +437,49 @@ export const plan = (outputs: readonly Tensor[], { traits, inputs = [], donated 
     const buffer = buffers[bufferOf.get(root) ?? -1];
     if (buffer?.kind === 'temporary') return true;
     return buffer?.kind === 'input' && donatedInputs.has(buffer.index);
+  };
+
+  /** Donated inputs that an output is to end in, by output. */
+  const donatedTo = new Map([...donated].map(([output, input]) => [wanted[output]!, inputs[input]!]));
+  /**
+   * Buffers for what a chain stores: the donated input that an output is to end in, where nothing reads it later and this
+   * chain reads it element for element; else a new one.
+   */
+  const placeOutputs = (
+    stored: readonly Tensor[],
+    values: readonly ChainValue[],
+    list: readonly number[],
+    at: number,
+  ): { readonly targets: readonly number[]; readonly inPlace: ReadonlyMap<number, number> } => {
+    const inPlace = new Map<number, number>();
+    const taken = new Set<number>();
+    const targets = stored.map((output, i) => {
+      const input = donatedTo.get(output);
+      if (input !== undefined && (lastRead.get(input) ?? -1) <= at) {
+        const buffer = bufferFor(input);
+        const place = list.indexOf(buffer);
+        const loads = values.filter((value) => value.kind === 'load' && value.buffer === place);
+        const isPlain = loads.every(
+          (value) =>
+            value.kind === 'load' &&
+            value.dtype === output.dtype &&
+            value.layout.offset === 0 &&
+            sameShape(value.layout.shape, output.shape) &&
+            isContiguous(value.layout),
+        );
+        if (isPlain && !taken.has(buffer) && !isHalfWidth(output.dtype)) {
+          taken.add(buffer);
+          if (place !== -1) inPlace.set(place, i);
+          return buffer;
+        }
+      }
+      return newBuffer({
+        kind: 'temporary',
+        bytes: wholeBytes(output.shape, output.dtype),
+        label: describe(output),
+      });
+    });
+    return { targets, inPlace };
   };
 
   const operandOf = (tensor: Tensor, strided: boolean): { operand: Operand; buffer: number } => {
@@ -506,13 +620,21 @@ export const plan = (outputs: readonly Tensor[], { traits, inputs = [], donated 
           }) - 1,
         );
       }
-      const target = newBuffer({
-        kind: 'temporary',
-        bytes: wholeBytes(tensor.shape, tensor.dtype),
-        label: describe(tensor),
-      });
-      bufferOf.set(tensor, target);
-      emitChain(describe(tensor), { shape: tensor.shape, dtype: tensor.dtype, values }, list, target);
+      const stored = [tensor, ...(extras.get(tensor) ?? [])];
+      const { targets, inPlace } = placeOutputs(stored, values, list, at);
+      for (const [i, output] of stored.entries()) bufferOf.set(output, targets[i]!);
+      emitChain(
+        describe(tensor),
+        {
+          shape: tensor.shape,
+          dtype: tensor.dtype,
+          values,
+          extras: stored.slice(1).map((output) => places.get(output)!),
+          inPlace,
+        },
+        list,
+        targets,
+      );
     }
   }
 
@@ -557,7 +679,7 @@ export const plan = (outputs: readonly Tensor[], { traits, inputs = [], donated 
         values: [{ kind: 'load', buffer: 0, dtype: tensor.dtype, layout: contiguous(tensor.shape) }],
       },
       [from],
-      to,
+      [to],
     );
 
   return {
