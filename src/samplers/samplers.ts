@@ -2,7 +2,7 @@ import { flow } from 'fp-ts/lib/function.js';
 import { add } from '../ops/add.ts';
 import { argmax } from '../ops/argmax.ts';
 import { cast } from '../ops/cast.ts';
-import { ArgumentError } from '../tensor/errors.ts';
+import { ArgumentError, refuseUnknown } from '../tensor/errors.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { type Candidates, draw, keepTopK, keepTopP, type Narrowing, type RandomState } from './candidates.ts';
 import { checkTemperature, type Sampler, type TemperatureOptions, temper } from './sampler.ts';
@@ -25,11 +25,9 @@ const checkSeed = (name: string, seed: number | undefined): number | undefined =
  * @param name - What errors say.
  * @param narrow - Any composition of `keepTopK`, `keepTopP` and functions of your own.
  */
-export const drawingSampler = (
-  name: string,
-  { temperature = 1, seed }: RandomOptions,
-  narrow: Narrowing,
-): Sampler<RandomState> => {
+export const drawingSampler = (name: string, options: RandomOptions, narrow: Narrowing): Sampler<RandomState> => {
+  refuseUnknown(name, options, ['temperature', 'seed']);
+  const { temperature = 1, seed } = options;
   const probabilities = temper(checkTemperature(name, temperature));
   return Object.freeze<Sampler<RandomState>>({
     name,
@@ -48,13 +46,16 @@ export const drawingSampler = (
  *
  * @see keras_hub.samplers.GreedySampler
  */
-export const GreedySampler = ({ temperature = 1 }: TemperatureOptions = {}): Sampler<readonly []> =>
-  Object.freeze<Sampler<readonly []>>({
+export const GreedySampler = (options: TemperatureOptions = {}): Sampler<readonly []> => {
+  refuseUnknown('greedy', options, ['temperature']);
+  const { temperature = 1 } = options;
+  return Object.freeze<Sampler<readonly []>>({
     name: 'greedy',
     init: () => [],
     probabilities: temper(checkTemperature('greedy', temperature)),
     step: (state, logits) => [argmax(cast(logits, 'float32')), state],
   });
+};
 
 /**
  * Draws from all tokens by their probability.
@@ -97,19 +98,20 @@ export const TopPSampler = ({
 };
 
 /**
- * A sampler of one's own from a function that picks a token. Default `name`: `custom`.
+ * A sampler of one's own from a function that picks a token. Its options: `nextToken`, a temperature, and the `name` that
+ * errors say (default `custom`).
  *
- * @param nextToken - From probabilities `[batch, vocabulary]` to tokens `[batch]` int32, as an expression.
+ * @param options - `nextToken` goes from probabilities `[batch, vocabulary]` to tokens `[batch]` int32, as an expression.
  * @see keras_hub.samplers.Sampler, get_next_token
  */
-export const CustomSampler = ({
-  nextToken,
-  temperature = 1,
-  name = 'custom',
-}: TemperatureOptions & {
-  readonly nextToken: (probabilities: Tensor) => Tensor;
-  readonly name?: string;
-}): Sampler<readonly []> => {
+export const CustomSampler = (
+  options: TemperatureOptions & {
+    readonly nextToken: (probabilities: Tensor) => Tensor;
+    readonly name?: string;
+  },
+): Sampler<readonly []> => {
+  refuseUnknown('sampler', options, ['nextToken', 'temperature', 'name']);
+  const { nextToken, temperature = 1, name = 'custom' } = options;
   const probabilities = temper(checkTemperature(name, temperature));
   return Object.freeze<Sampler<readonly []>>({
     name,

@@ -5,7 +5,7 @@ import type { LoraOptions } from '../models/lora.ts';
 import { type Device, getDevice, holderOf } from '../runtime/device.ts';
 import type { Sampler } from '../samplers/sampler.ts';
 import { getSampler, type SamplerLike } from '../samplers/samplers.ts';
-import { ArgumentError } from '../tensor/errors.ts';
+import { ArgumentError, refuseUnknown } from '../tensor/errors.ts';
 import type { NDArray } from '../tensor/ndarray.ts';
 import { type Tensor, topological } from '../tensor/tensor.ts';
 import { leaves, type Tree } from '../tensor/tree.ts';
@@ -22,7 +22,6 @@ import { type ScoreRequest, score } from './score.ts';
 import {
   type CompiledTraining,
   type CompileTrainingOptions,
-  checkOptions,
   compileTraining,
   type EvaluateOptions,
   evaluateTask,
@@ -172,6 +171,9 @@ const compileOptions = [
   'metrics',
   'stepsPerExecution',
 ];
+
+const streamOptions = ['maxLength', 'stopTokenIds', 'seed', 'signal', 'onTokens'];
+const generateOptions = [...streamOptions, 'stripPrompt'];
 
 const isTokenInputs = (inputs: unknown): inputs is TokenInputs =>
   typeof inputs === 'object' && inputs !== null && 'tokenIds' in inputs;
@@ -357,6 +359,7 @@ export const causalLM = <Config, Params extends Tree, T extends Tokenizer>(
   };
 
   const generate = async (inputs: unknown, options: GenerateOptions = {}): Promise<unknown> => {
+    refuseUnknown('generate', options, generateOptions);
     if (typeof inputs === 'string') return (await generateTexts([inputs], options))[0]!;
     if (Array.isArray(inputs)) return generateTexts(inputs as readonly string[], options);
     if (isTokenInputs(inputs)) {
@@ -389,6 +392,7 @@ export const causalLM = <Config, Params extends Tree, T extends Tokenizer>(
   const stream = async function* (prompt: string, options: GenerateOptions = {}): AsyncGenerator<string, void> {
     if (typeof prompt !== 'string')
       throw new ArgumentError(`stream: expected one prompt as a string, got ${describe(prompt)}`);
+    refuseUnknown('stream', options, streamOptions);
     const batch = encode([prompt], options.maxLength);
     const stopTokenIds = stopIds(options.stopTokenIds);
     const own = texts();
@@ -448,7 +452,7 @@ export const causalLM = <Config, Params extends Tree, T extends Tokenizer>(
     params,
     sampler,
     compile: (options: CompileTaskOptions = {}) => {
-      checkOptions('compile', options, compileOptions);
+      refuseUnknown('compile', options, compileOptions);
       const { sampler: other = 'top_k', ...learning } = options;
       return causalLM(name, {
         backbone,

@@ -3,7 +3,7 @@ import { type GPT2Config, type GPT2Options, makeGPT2Config, parseGPT2Config } fr
 import { gpt2 } from '../models/gpt2/gpt2.ts';
 import type { GPT2Params } from '../models/gpt2/params.ts';
 import { gpt2Presets } from '../models/gpt2/presets.ts';
-import { ArgumentError } from '../tensor/errors.ts';
+import { ArgumentError, refuseUnknown } from '../tensor/errors.ts';
 import type { GPT2CausalLMPreprocessor as Preprocessor } from '../tokenizers/gpt2CausalLMPreprocessor.ts';
 import type { GPT2Tokenizer as Tokenizer } from '../tokenizers/gpt2Tokenizer.ts';
 import type { CausalLMPreprocessorOptions } from '../tokenizers/index.ts';
@@ -16,11 +16,13 @@ import { type CausalBackbone, causalBackbone } from './backbone.ts';
 import { type CausalLM, type CausalLMParts, causalLM } from './causalLM.ts';
 import {
   type BackbonePresetOptions,
+  backbonePresetOptions,
   expectFamily,
   loadBackbone,
   openPresetFolder,
   orReject,
   type TaskPresetOptions,
+  taskPresetOptions,
 } from './presets.ts';
 
 /** A GPT-2 backbone: decoder layers over token and position embeddings. */
@@ -120,12 +122,14 @@ export const GPT2Backbone = Object.freeze(
     ({ seed = 0, ...options }: GPT2Options & { readonly seed?: number }): GPT2Backbone => {
       const config = makeGPT2Config(options);
       if (E.isLeft(config)) throw new ArgumentError(config.left.message);
+      refuseUnknown('GPT2Backbone', options, Object.keys(config.right));
       const model = gpt2(config.right);
       return causalBackbone(config.right, model, model.init(seed));
     },
     {
       /** The backbone of a preset folder, KerasHub's or transformers'. */
       fromPreset: async (preset: string, options: BackbonePresetOptions = {}): Promise<GPT2Backbone> => {
+        refuseUnknown('GPT2Backbone.fromPreset', options, backbonePresetOptions);
         const opened = await openPresetFolder(preset);
         expectFamily('GPT2Backbone', opened, family);
         return backboneFrom(opened, options);
@@ -182,6 +186,7 @@ export const GPT2CausalLM = Object.freeze(
        * @throws {PresetError} By rejection: what is wrong with the folder.
        */
       fromPreset: async (preset: string, options: TaskPresetOptions = {}): Promise<GPT2CausalLM> => {
+        refuseUnknown('GPT2CausalLM.fromPreset', options, taskPresetOptions);
         const opened = await openPresetFolder(preset);
         expectFamily('GPT2CausalLM', opened, family);
         return gpt2CausalLMFrom(opened, options);

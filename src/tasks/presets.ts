@@ -33,6 +33,12 @@ export interface TaskPresetOptions extends BackbonePresetOptions {
   readonly sampler?: SamplerLike;
 }
 
+/** The names of the options that a backbone's `fromPreset` takes. */
+export const backbonePresetOptions = ['loadWeights', 'seed', 'dtype', 'device', 'signal', 'onProgress'] as const;
+
+/** The names of the options that a task's `fromPreset` takes. */
+export const taskPresetOptions = [...backbonePresetOptions, 'preprocessor', 'sampler'] as const;
+
 /** A right's value, or a rejection with the tagged error. */
 export const orReject = <A>(result: E.Either<WeightsError, A>): A => {
   if (E.isLeft(result)) throw toPresetError(result.left);

@@ -1,5 +1,5 @@
 import { multiply } from '../ops/multiply.ts';
-import { ArgumentError } from '../tensor/errors.ts';
+import { ArgumentError, refuseUnknown } from '../tensor/errors.ts';
 import type { NDArray } from '../tensor/ndarray.ts';
 import { paths, type Tree } from '../tensor/tree.ts';
 import type { CallbackLike } from '../training/callbacks.ts';
@@ -173,17 +173,6 @@ const knownOptions: Readonly<Record<'fit' | 'evaluate' | 'predict', readonly str
   predict: ['batchSize', 'steps', 'signal'],
 };
 
-/**
- * Refuses options that nobody knows.
- *
- * @throws {ArgumentError} If there is one, with those that are known.
- */
-export const checkOptions = (what: string, options: object, known: readonly string[]): void => {
-  const unknown = Object.keys(options).find((name) => !known.includes(name));
-  if (unknown !== undefined)
-    throw new ArgumentError(`${what}: expected options among ${known.join(', ')}, got ${unknown}`);
-};
-
 const describe = (value: unknown): string =>
   value === null ? 'null' : Array.isArray(value) ? `a list of ${value.length}` : `${typeof value}`;
 
@@ -322,7 +311,7 @@ export const fitTask = async <Params extends Tree>(
   x: unknown,
   options: FitOptions = {},
 ): Promise<Fitted<Params>> => {
-  checkOptions('fit', options, knownOptions.fit);
+  refuseUnknown('fit', options, knownOptions.fit);
   const {
     y,
     sampleWeight,
@@ -402,7 +391,7 @@ export const evaluateTask = async (
   x: unknown,
   options: EvaluateOptions = {},
 ): Promise<Readonly<Record<string, number>>> => {
-  checkOptions('evaluate', options, knownOptions.evaluate);
+  refuseUnknown('evaluate', options, knownOptions.evaluate);
   const { y, sampleWeight, batchSize, steps, signal } = options;
   if (steps !== undefined) wholeNumber('evaluate: steps', steps, 1);
   const source = sourceOf('evaluate', { x, y, sampleWeight }, { batchSize }, withTargets('evaluate', task.prepare));
@@ -416,7 +405,7 @@ export const evaluateTask = async (
 
 /** Predictions of a task for data: one array over all examples. */
 export const predictTask = async (task: TrainableTask, x: unknown, options: PredictOptions = {}): Promise<NDArray> => {
-  checkOptions('predict', options, knownOptions.predict);
+  refuseUnknown('predict', options, knownOptions.predict);
   const { batchSize, steps, signal } = options;
   const source = sourceOf('predict', { x }, { batchSize }, task.prepare);
   const asked = steps === undefined ? source : cut(source, wholeNumber('predict: steps', steps, 1));

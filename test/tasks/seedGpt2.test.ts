@@ -9,6 +9,7 @@ import {
   GPT2CausalLM,
   GPT2CausalLMPreprocessor,
   GPT2Tokenizer,
+  GreedySampler,
   RandomSampler,
   read,
   referenceDevice,
@@ -183,6 +184,27 @@ describe('generate', () => {
     await expect(lm.generate({ tokenIds: [new Array<number>(49).fill(1)] })).rejects.toThrow(
       "expected token ids of at most 48 (the model's maxSequenceLength), got 49",
     );
+  });
+
+  it('S41 refuses options that nobody knows, before anything runs', async () => {
+    const lm = await load();
+    const wrong = { max_length: 10, temprature: 1, loadWeigths: false, hiddenSize: 8 };
+    const attempts: readonly (readonly [keyof typeof wrong, (options: object) => unknown])[] = [
+      ['max_length', (options) => lm.generate('The old', options)],
+      ['max_length', (options) => lm.generate({ tokenIds: [[1, 2]] }, options)],
+      ['max_length', (options) => lm.stream('The old', options).next()],
+      ['max_length', (options) => lm.compile(options)],
+      ['temprature', (options) => TopKSampler(options)],
+      ['temprature', (options) => GreedySampler(options)],
+      ['loadWeigths', (options) => GPT2CausalLM.fromPreset('gpt2_tiny_en', options)],
+      ['loadWeigths', (options) => CausalLM.fromPreset('gpt2_tiny_en', options)],
+      ['loadWeigths', (options) => GPT2Backbone.fromPreset('gpt2_tiny_en', options)],
+      ['hiddenSize', (options) => GPT2Backbone({ ...small, ...options })],
+    ];
+    for (const [name, attempt] of attempts)
+      await expect((async () => attempt({ [name]: wrong[name] }))(), name).rejects.toThrow(
+        new RegExp(`expected options among .*, got ${name}$`),
+      );
   });
 
   it('S59 goes on past places that are empty, where the stop id is the padding id', async () => {
