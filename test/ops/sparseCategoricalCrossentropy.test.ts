@@ -4,9 +4,13 @@ import { tensor } from '../../src/ops/constant.ts';
 import { pullback } from '../../src/ops/pullback.ts';
 import { logSoftmax } from '../../src/ops/softmax.ts';
 import { sparseCategoricalCrossentropy } from '../../src/ops/sparseCategoricalCrossentropy.ts';
+import { square } from '../../src/ops/square.ts';
+import { sum } from '../../src/ops/sum.ts';
 import type { Shape } from '../../src/tensor/shape.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
+import { gradients } from '../../src/transforms/gradients.ts';
 import { drawn, drawnIntegers, logits, matrices, referenceValues } from '../support/draw.ts';
+import { expectGradients } from '../support/gradient.ts';
 import { expectAgreesInParts, expectAllAgree } from '../support/variants.ts';
 
 /** Losses of drawn logits, and their gradient for a drawn cotangent. */
@@ -58,6 +62,14 @@ describe('sparseCategoricalCrossentropy', () => {
     const values = referenceValues(dx!);
     for (let row = 0; row < 4; row++)
       expect(values.slice(row * 7, row * 7 + 7).reduce((a, b) => a + b)).toBeCloseTo(0, 6);
+  });
+
+  it('has the gradient of central differences, and that has one itself', async () => {
+    const targets = drawnIntegers([2, 3], 0, 5);
+    const loss = (x: Tensor) => sparseCategoricalCrossentropy(targets, x);
+    await expectGradients((x) => loss(x!), [drawn([2, 3, 5], { low: -2, high: 2 })], { agrees: expectAllAgree });
+    const first = (x: Tensor) => gradients(sum(square(loss(x))), [x])[0]!;
+    await expectGradients((x) => first(x!), [drawn([2, 3, 5])]);
   });
 
   it('says what does not fit', () => {
