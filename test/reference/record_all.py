@@ -4,7 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-SCRIPTS = ("presets", "logits", "generate", "preprocess", "samplers", "tokenizer", "shipped", "training", "fit", "lora")
+SCRIPTS = (
+    "presets", "logits", "generate", "preprocess", "samplers", "tokenizer", "shipped", "training", "callbacks", "fit", "lora",
+)
 
 for name in SCRIPTS:
     subprocess.run([sys.executable, f"record_{name}.py"], cwd=Path(__file__).parent, check=True)
