@@ -103,8 +103,11 @@ export const generate = async (asked: GenerateArguments, signal: AbortSignal): P
       const text = await lm.generate(prompt, options);
       process.stdout.write(`${JSON.stringify({ prompt, text, seed: asked.seed })}\n`);
     } else {
+      const pieces = lm.stream(prompt, options);
+      // The prompt is shown when its answer begins: a prompt or an option that is refused leaves nothing behind.
+      let next = await pieces.next();
       process.stdout.write(prompt);
-      for await (const piece of lm.stream(prompt, options)) process.stdout.write(piece);
+      for (; next.done !== true; next = await pieces.next()) process.stdout.write(next.value);
       process.stdout.write('\n');
     }
     spent += performance.now() - began;

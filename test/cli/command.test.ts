@@ -71,7 +71,7 @@ describe('purelm generate', () => {
     const { stdout } = await purelm([...greedy, '--prompt', 'Once upon a time'], {
       onText: (_, text) => pieces.push(text),
     });
-    expect(pieces[0]).toBe('Once upon a time');
+    expect(pieces[0]!.startsWith('Once upon a time')).toBe(true);
     expect(pieces.length).toBeGreaterThan(2);
     expect(pieces.join('')).toBe(stdout);
   });
@@ -129,6 +129,12 @@ describe('purelm generate', () => {
     const { status, stdout, stderr } = await purelm(['generate', '--top-k', 'three']);
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
     expect(stderr).toBe('purelm: --top-k: expected a number, got three\nSee purelm help.\n');
+  });
+
+  it('writes nothing to standard output when a length is refused', async () => {
+    const { status, stdout, stderr } = await purelm([...greedy, '--prompt', 'One', '--max-length', '1000']);
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+    expect(withoutDawn(stderr)).toMatch(/^purelm: generate: expected a maxLength of at most 160 .* got 1000.*\n$/);
   });
 
   it('ends with status 130 when it is interrupted', async () => {
