@@ -4,7 +4,8 @@ import type { Tensor } from '../../tensor/tensor.ts';
 import type { WebGPU } from './device.ts';
 import { DeviceError } from './errors.ts';
 import { usage } from './flags.ts';
-import { assignMemory, type Plan, type PlanBuffer, plan } from './plan.ts';
+import { assignMemory } from './memory.ts';
+import { type Plan, type PlanBuffer, plan } from './plan.ts';
 import { packUniforms } from './shader.ts';
 
 /** A plan with memory: its launches can be encoded again and again. */

@@ -1,22 +1,16 @@
 import { broadcastLayout } from '../../ops/broadcastTo.ts';
 import { leafStorage, placeholderOp } from '../../ops/constant.ts';
 import { contiguous, isContiguous } from '../../ops/view.ts';
-import { type DType, deviceBytes } from '../../tensor/dtype.ts';
+import type { DType } from '../../tensor/dtype.ts';
 import { ArgumentError } from '../../tensor/errors.ts';
-import {
-  type Activation,
-  activations,
-  type Binding,
-  type Epilogue,
-  type KernelTraits,
-  type Launch,
-  type Layout,
-  type Operand,
-} from '../../tensor/kernel.ts';
+import type { Binding, Epilogue, KernelTraits, Launch, Operand } from '../../tensor/kernel.ts';
 import { count, formatShape, type Shape, sameShape } from '../../tensor/shape.ts';
 import type { Storage } from '../../tensor/storage.ts';
-import { type Tensor, topological } from '../../tensor/tensor.ts';
+import type { Tensor } from '../../tensor/tensor.ts';
+import { formChains } from './chains.ts';
 import { type Chain, type ChainValue, generate } from './elementwise.ts';
+import { type Fused, fuseEpilogues } from './epilogues.ts';
+import { graphOf, isHalfWidth, type Seen, scalarOf, wholeBytes } from './graph.ts';
 
 /** A buffer of a plan: memory that the plan needs for a while, or values that come from outside. */
 export type PlanBuffer =
@@ -67,266 +61,13 @@ export interface PlanOptions {
   readonly donated?: ReadonlyMap<number, number>;
 }
 
-/** Ops in one generated kernel, at most: it bounds the text that a driver has to compile. */
-const CHAIN_LIMIT = 48;
-
-/** Elements from which on it is worth while to compute several chains in one pass over what they read. */
-const MERGED_ELEMENTS = 1024;
-
-/** A value that lies in a buffer, seen through a layout. */
-interface Seen {
-  readonly root: Tensor;
-  readonly layout: Layout;
-}
-
-const wholeBytes = (shape: Shape, dtype: DType): number =>
-  Math.max(16, Math.ceil((count(shape) * deviceBytes(dtype)) / 16) * 16);
-
-const isHalfWidth = (dtype: DType): boolean => dtype === 'float16' || dtype === 'bfloat16';
-
-const isScalarConstant = (tensor: Tensor): number | undefined => {
-  const storage = leafStorage(tensor);
-  return storage?.kind === 'host' && storage.array.data.length === 1 && !(storage.array.data instanceof Uint16Array)
-    ? storage.array.data[0]
-    : undefined;
-};
-
-/** JSON has no word for infinities, NaN and -0. */
-const exactNumbers = (_key: string, value: unknown): unknown =>
-  typeof value === 'number' && (!Number.isFinite(value) || Object.is(value, -0))
-    ? `number ${Object.is(value, -0) ? '-0' : value}`
-    : value;
-
-/** Equal sub-expressions become one: each node's representative, by op, attributes and representatives of its inputs. */
-const shareEqual = (order: readonly Tensor[]): ReadonlyMap<Tensor, Tensor> => {
-  const representative = new Map<Tensor, Tensor>();
-  const byKey = new Map<string, Tensor>();
-  const opNumbers = new Map<object, number>();
-  for (const tensor of order) {
-    let opNumber = opNumbers.get(tensor.op);
-    if (opNumber === undefined) {
-      opNumber = opNumbers.size;
-      opNumbers.set(tensor.op, opNumber);
-    }
-    const scalar = isScalarConstant(tensor);
-    const key =
-      tensor.op.kernel.kind === 'leaf'
-        ? scalar === undefined
-          ? `${opNumber}#${tensor.id}`
-          : `${opNumber}=${Object.is(scalar, -0) ? '-0' : scalar}:${tensor.dtype}:${tensor.shape.length}`
-        : `${opNumber}(${tensor.inputs.map((input) => representative.get(input)!.id).join()})${JSON.stringify(tensor.attributes, exactNumbers)}`;
-    const known = byKey.get(key);
-    if (known === undefined) byKey.set(key, tensor);
-    representative.set(tensor, known ?? tensor);
-  }
-  return representative;
-};
-
-interface Fused {
-  /** The shader op whose launches write this node's value. */
-  readonly kernel: Tensor;
-  readonly bias?: Tensor;
-  readonly activation?: Activation;
-  readonly residual?: Tensor;
-}
-
 /** Makes a plan for the values of `outputs`. */
 export const plan = (outputs: readonly Tensor[], { traits, inputs = [], donated = new Map() }: PlanOptions): Plan => {
-  const representative = shareEqual(topological(outputs));
-  const same = (tensor: Tensor): Tensor => representative.get(tensor)!;
-  const wanted = outputs.map(same);
-  const order = topological(outputs).filter((tensor) => same(tensor) === tensor);
-  const inputsOf = (tensor: Tensor): readonly Tensor[] => tensor.inputs.map(same);
-
-  const consumers = new Map<Tensor, Tensor[]>();
-  for (const tensor of order)
-    for (const input of inputsOf(tensor)) {
-      const list = consumers.get(input);
-      if (list === undefined) consumers.set(input, [tensor]);
-      else list.push(tensor);
-    }
-  const isOutput = new Set(wanted);
-  const onlyConsumer = (tensor: Tensor): Tensor | undefined => {
-    const list = consumers.get(tensor);
-    return list?.length === 1 && !isOutput.has(tensor) ? list[0] : undefined;
-  };
-
-  // Views: what each node is a view of, as far as strides can say it. A node that must be copied first is its own root.
-  const seen = new Map<Tensor, Seen>();
-  const copied = new Map<Tensor, Seen>();
-  for (const tensor of order) {
-    const { kernel } = tensor.op;
-    if (kernel.kind === 'view') {
-      const from = seen.get(same(tensor.inputs[0]!))!;
-      const layout = kernel.view(from.layout, tensor.attributes, tensor.shape);
-      if (layout !== undefined) {
-        seen.set(tensor, { root: from.root, layout });
-        continue;
-      }
-      // The input is copied into row-major order; the copy belongs to this node, and the view is of the copy.
-      copied.set(tensor, from);
-    }
-    seen.set(tensor, { root: tensor, layout: contiguous(tensor.shape) });
-  }
-  const seenOf = (tensor: Tensor): Seen => seen.get(tensor)!;
-
-  // Epilogues: what follows a kernel and is its value's only use is done as it writes.
-  const fused = new Map<Tensor, Fused>();
-  const absorbed = new Set<Tensor>();
-  const position = new Map(order.map((tensor, i) => [tensor, i]));
-  for (const kernel of order) {
-    if (kernel.op.kernel.kind !== 'shader' || kernel.op.kernel.epilogue !== true || count(kernel.shape) === 0) continue;
-    let state: Fused = { kernel };
-    let end = kernel;
-    for (;;) {
-      const next = onlyConsumer(end);
-      if (next === undefined || !sameShape(next.shape, kernel.shape) || next.dtype !== 'float32') break;
-      if (fused.has(next)) break;
-      const name = next.op.name;
-      if (name === 'add') {
-        const other = inputsOf(next).find((input) => input !== end);
-        if (other === undefined) break;
-        const { root, layout } = seenOf(other);
-        const spread = broadcastLayout(layout, kernel.shape);
-        const columns = kernel.shape.at(-1)!;
-        const isVector =
-          isScalarConstant(root) === undefined &&
-          root.op.kernel.kind !== 'index' &&
-          layout.offset === 0 &&
-          spread.strides.slice(0, -1).every((stride, axis) => stride === 0 || kernel.shape[axis] === 1) &&
-          (spread.strides.at(-1) === 1 || columns === 1) &&
-          count(layout.shape) === columns;
-        const isWhole =
-          sameShape(other.shape, kernel.shape) &&
-          other.dtype === 'float32' &&
-          layout.offset === 0 &&
-          isContiguous(layout) &&
-          count(root.shape) === count(other.shape) &&
-          isScalarConstant(root) === undefined &&
-          root.op.kernel.kind !== 'index';
-        if (
-          isVector &&
-          state.bias === undefined &&
-          state.activation === undefined &&
-          state.residual === undefined &&
-          !isWhole
-        )
-          state = { ...state, bias: other };
-        else if (isWhole && state.residual === undefined) state = { ...state, residual: other };
-        else break;
-      } else if (
-        name in activations &&
-        name !== 'none' &&
-        state.activation === undefined &&
-        state.residual === undefined
-      )
-        state = { ...state, activation: name as Activation };
-      else break;
-      absorbed.add(end);
-      end = next;
-    }
-    if (end !== kernel) fused.set(end, state);
-  }
-
-  // Elementwise chains: a node whose uses all lie in one chain, element for element, is computed there.
-  const rootOf = new Map<Tensor, Tensor>();
-  const chainSize = new Map<Tensor, number>();
-  const chainBuffers = new Map<Tensor, Set<Tensor>>();
-  // Values of a chain that others need too are stored by the way: outputs, and what is read only later.
-  const extras = new Map<Tensor, Tensor[]>();
-  const isElementwise = (tensor: Tensor): boolean =>
-    tensor.op.kernel.kind === 'elementwise' && !fused.has(tensor) && !absorbed.has(tensor);
-  const external = (input: Tensor): readonly Tensor[] => {
-    const { root } = seenOf(input);
-    return isScalarConstant(root) !== undefined || root.op.kernel.kind === 'index' ? [] : [root];
-  };
-  for (let i = order.length - 1; i >= 0; i--) {
-    const tensor = order[i]!;
-    if (!isElementwise(tensor)) continue;
-    const own = inputsOf(tensor).flatMap(external);
-    const users = consumers.get(tensor) ?? [];
-    // The chain that needs the value first; who else needs it must come after that chain.
-    const runsAt = (user: Tensor): number => position.get(rootOf.get(user) ?? user)!;
-    const first = users.reduce<Tensor | undefined>(
-      (least, user) => (least === undefined || runsAt(user) < runsAt(least) ? user : least),
-      undefined,
-    );
-    const root = first !== undefined && isElementwise(first) ? rootOf.get(first) : undefined;
-    if (root !== undefined && sameShape(tensor.shape, root.shape) && !isHalfWidth(tensor.dtype)) {
-      const isOnly = !isOutput.has(tensor) && users.every((user) => rootOf.get(user) === root);
-      const stored = extras.get(root) ?? [];
-      const buffers = new Set(chainBuffers.get(root)!);
-      buffers.delete(tensor);
-      for (const buffer of own) buffers.add(buffer);
-      const bound = buffers.size + stored.length + (isOnly ? 0 : 1);
-      if (
-        chainSize.get(root)! < CHAIN_LIMIT &&
-        bound < traits.maxStorageBuffers &&
-        (isOnly || !isHalfWidth(root.dtype))
-      ) {
-        rootOf.set(tensor, root);
-        chainSize.set(root, chainSize.get(root)! + 1);
-        chainBuffers.set(root, buffers);
-        if (!isOnly) extras.set(root, [...stored, tensor]);
-        continue;
-      }
-    }
-    rootOf.set(tensor, tensor);
-    chainSize.set(tensor, 1);
-    chainBuffers.set(tensor, new Set(own));
-  }
-
-  // Chains over the same large values become one: what only later chains need is computed with the first of those.
-  const rootsOver = new Map<Tensor, Tensor[]>();
-  const isLarge = (root: Tensor): boolean => count(root.shape) >= MERGED_ELEMENTS && !isHalfWidth(root.dtype);
-  const roots = order.filter((tensor) => rootOf.get(tensor) === tensor && isLarge(tensor));
-  for (const root of roots)
-    for (const buffer of chainBuffers.get(root)!)
-      if (sameShape(buffer.shape, root.shape)) {
-        const list = rootsOver.get(buffer);
-        if (list === undefined) rootsOver.set(buffer, [root]);
-        else list.push(root);
-      }
-  const chainMembers = new Map<Tensor, Tensor[]>();
-  for (const [tensor, root] of rootOf) {
-    const list = chainMembers.get(root);
-    if (list === undefined) chainMembers.set(root, [tensor]);
-    else list.push(tensor);
-  }
-  for (const root of roots) {
-    const stored = [root, ...(extras.get(root) ?? [])];
-    const shared = [...stored, ...[...chainBuffers.get(root)!].filter(({ shape }) => sameShape(shape, root.shape))];
-    const at = position.get(root)!;
-    const next = shared
-      .flatMap((buffer) => rootsOver.get(buffer) ?? [])
-      .map((candidate) => rootOf.get(candidate)!)
-      .filter((candidate) => position.get(candidate)! > at && sameShape(candidate.shape, root.shape))
-      .reduce<Tensor | undefined>(
-        (least, candidate) =>
-          least === undefined || position.get(candidate)! < position.get(least)! ? candidate : least,
-        undefined,
-      );
-    if (next === undefined) continue;
-    const isInside = (user: Tensor): boolean => rootOf.get(user) === root || rootOf.get(user) === next;
-    const outside = (tensor: Tensor): readonly Tensor[] =>
-      (consumers.get(tensor) ?? []).filter((user) => !isInside(user));
-    const runsAfter = (user: Tensor): boolean => position.get(rootOf.get(user) ?? user)! > position.get(next)!;
-    if (!stored.every((tensor) => outside(tensor).every(runsAfter))) continue;
-    const kept = stored.filter((tensor) => isOutput.has(tensor) || outside(tensor).length > 0);
-    const others = (extras.get(next) ?? []).filter((tensor) => isOutput.has(tensor) || outside(tensor).length > 0);
-    const buffers = new Set([...chainBuffers.get(root)!, ...chainBuffers.get(next)!]);
-    for (const tensor of stored) buffers.delete(tensor);
-    const size = chainSize.get(root)! + chainSize.get(next)!;
-    if (size > CHAIN_LIMIT || buffers.size + kept.length + others.length >= traits.maxStorageBuffers) continue;
-    const members = chainMembers.get(root)!;
-    for (const tensor of members) rootOf.set(tensor, next);
-    chainMembers.set(next, [...chainMembers.get(next)!, ...members]);
-    chainMembers.delete(root);
-    chainSize.set(next, size);
-    chainBuffers.set(next, buffers);
-    extras.delete(root);
-    extras.set(next, [...others, ...kept]);
-  }
+  const graph = graphOf(outputs);
+  const { order, position, wanted, inputsOf, consumers, seenOf, copied } = graph;
+  const epilogues = fuseEpilogues(graph);
+  const { fused, absorbed } = epilogues;
+  const { rootOf, extras, isElementwise } = formChains(graph, epilogues, traits.maxStorageBuffers);
 
   // Emission: virtual buffers, one for each value that has to lie somewhere.
   const buffers: PlanBuffer[] = [];
@@ -377,7 +118,7 @@ export const plan = (outputs: readonly Tensor[], { traits, inputs = [], donated 
 
   /** A chain value that reads `from` as a tensor of `shape`; buffers it needs are appended to `list`. */
   const read = ({ root, layout }: Seen, shape: Shape, list: number[]): ChainValue => {
-    const scalar = isScalarConstant(root);
+    const scalar = scalarOf(root);
     if (scalar !== undefined) return { kind: 'scalar', dtype: root.dtype, value: scalar };
     const spread = broadcastLayout(layout, shape);
     const { kernel } = root.op;
@@ -646,7 +387,7 @@ export const plan = (outputs: readonly Tensor[], { traits, inputs = [], donated 
   const held = (tensor: Tensor): number | undefined => {
     const { root, layout } = seenOf(tensor);
     const whole = layout.offset === 0 && isContiguous(layout) && count(root.shape) === count(tensor.shape);
-    return whole && isScalarConstant(root) === undefined ? bufferOf.get(root) : undefined;
+    return whole && scalarOf(root) === undefined ? bufferOf.get(root) : undefined;
   };
   for (const [i, tensor] of wanted.entries()) {
     if (donated.has(i)) continue;
@@ -687,53 +428,4 @@ export const plan = (outputs: readonly Tensor[], { traits, inputs = [], donated 
     steps,
     outputs: wanted.map((tensor, i) => ({ buffer: target.get(i)!, shape: tensor.shape, dtype: tensor.dtype })),
   };
-};
-
-/** Memory for a plan's temporaries: which of a few slots each has, where those whose lives do not overlap share one. */
-export interface Memory {
-  /** Bytes of each slot. */
-  readonly slots: readonly number[];
-  /** Slot of each temporary buffer, by buffer. */
-  readonly slotOf: ReadonlyMap<number, number>;
-}
-
-/** Assigns slots to temporaries by their lives. Outputs live to the end and share with nobody after them. */
-export const assignMemory = ({ buffers, steps, outputs }: Plan): Memory => {
-  const first = new Map<number, number>();
-  const last = new Map<number, number>();
-  for (const [i, { bindings }] of steps.entries())
-    for (const { buffer } of bindings) {
-      if (!first.has(buffer)) first.set(buffer, i);
-      last.set(buffer, i);
-    }
-  const kept = new Set(outputs.map(({ buffer }) => buffer));
-  const slots: number[] = [];
-  const slotOf = new Map<number, number>();
-  const free: number[] = [];
-  const take = (buffer: number): void => {
-    const { bytes } = buffers[buffer]!;
-    // An output's memory outlives the plan, so it is neither shared nor larger than it must be.
-    const fitting = kept.has(buffer)
-      ? []
-      : free.filter((slot) => slots[slot]! >= bytes && slots[slot]! <= 4 * bytes + 65536);
-    const best = fitting.reduce<number | undefined>(
-      (least, slot) => (least === undefined || slots[slot]! < slots[least]! ? slot : least),
-      undefined,
-    );
-    if (best === undefined) slotOf.set(buffer, slots.push(bytes) - 1);
-    else {
-      free.splice(free.indexOf(best), 1);
-      slotOf.set(buffer, best);
-    }
-  };
-  for (const [i, { bindings }] of steps.entries()) {
-    const here = new Set(bindings.map(({ buffer }) => buffer));
-    for (const buffer of here) if (buffers[buffer]!.kind === 'temporary' && first.get(buffer) === i) take(buffer);
-    for (const buffer of here)
-      if (buffers[buffer]!.kind === 'temporary' && last.get(buffer) === i && !kept.has(buffer))
-        free.push(slotOf.get(buffer)!);
-  }
-  // Outputs of no elements are written by no step.
-  for (const buffer of kept) if (buffers[buffer]!.kind === 'temporary' && !slotOf.has(buffer)) take(buffer);
-  return { slots, slotOf };
 };
