@@ -43,6 +43,8 @@ export interface FitProgress {
   readonly step: number;
   /** Steps of an epoch; undefined for a stream in its first epoch. */
   readonly steps: number | undefined;
+  /** Loss of the last step. */
+  readonly loss: number;
   /** Mean loss and metrics of the epoch so far. */
   readonly logs: Readonly<Record<string, number>>;
   /** Seconds that the last step took. */
@@ -117,6 +119,7 @@ export const runTraining = async (
     const [value] = await device.evaluate([setup.optimizer.learningRate(state.optimizer)]);
     return value!.data[0]!;
   };
+  let learningRate = 0;
 
   /** The same state with other tensors in some places, whose buffers are given back. */
   const replace = async (from: readonly Tensor[], tree: Tree): Promise<readonly Tensor[]> => {
@@ -132,11 +135,12 @@ export const runTraining = async (
         break;
       case 'setLearningRate': {
         const own = state.optimizer;
-        const [learningRate] = await replace(
+        const [set] = await replace(
           [own.learningRate],
           setup.optimizer.withLearningRate(own, action.learningRate).learningRate,
         );
-        state = { ...state, optimizer: { ...own, learningRate: learningRate! } };
+        state = { ...state, optimizer: { ...own, learningRate: set! } };
+        learningRate = await rate();
         break;
       }
       case 'keep':
@@ -167,7 +171,6 @@ export const runTraining = async (
       if (event === 'epochEnd') recordEpoch();
       return;
     }
-    const learningRate = await rate();
     const actions: TrainingAction[] = [];
     const remembered = [...memories];
     for (const [i, callback] of callbacks.entries()) {
@@ -214,7 +217,9 @@ export const runTraining = async (
       kept = Object.keys(old).length === 0 ? undefined : old;
       ({ epoch, step, steps, stopped } = record);
       if (step > 0) logs = (await train.logs(state)).logs;
-    } else await tell('trainBegin');
+    }
+    learningRate = await rate();
+    if (options.resumeFrom === undefined) await tell('trainBegin');
 
     // A run that was stopped within an epoch, and then interrupted, still ends that epoch.
     while (epoch < epochs && !(stopped && step === 0)) {
@@ -224,11 +229,12 @@ export const runTraining = async (
       let isRead = true;
       let batch: Batch | undefined;
       const look = async (): Promise<void> => {
-        const { loss, logs: means } = await train.logs(state);
-        logs = means;
+        const found = await train.logs(state);
+        const { loss } = found;
+        ({ logs, learningRate } = found);
         isRead = true;
         const now = performance.now();
-        onProgress?.({ epoch, epochs, step, steps: source.steps, logs, seconds: (now - before) / 1000 });
+        onProgress?.({ epoch, epochs, step, steps: source.steps, loss, logs, seconds: (now - before) / 1000 });
         before = now;
         // The mean tells of the steps since the last look.
         isGood = Number.isFinite(loss) && Number.isFinite(logs.loss);

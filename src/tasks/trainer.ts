@@ -48,7 +48,7 @@ export type TrainState = {
   readonly params: Trained;
   readonly optimizer: OptimizerState;
   readonly totals: Tree;
-  /** The last loss, then the means so far in the epoch, in the order of `names`. */
+  /** The last loss, the means so far in the epoch in the order of `names`, and the next step's learning rate. */
   readonly logs: Tensor;
 };
 
@@ -151,8 +151,12 @@ export interface Trainer {
   readonly begin: (optimizer?: OptimizerState) => Promise<TrainState>;
   /** One step; the state before is used up. */
   readonly step: (state: TrainState, batch: Batch, isFirst: boolean) => Promise<TrainState>;
-  /** The last loss, and the means so far in the epoch by name. */
-  readonly logs: (state: TrainState) => Promise<{ readonly loss: number; readonly logs: Record<string, number> }>;
+  /** The last loss, the means so far in the epoch by name, and the next step's learning rate. */
+  readonly logs: (state: TrainState) => Promise<{
+    readonly loss: number;
+    readonly logs: Record<string, number>;
+    readonly learningRate: number;
+  }>;
   /** The first parameter that is not finite, else the first whose gradient for a batch is not, else the largest. */
   readonly findSuspect: (state: TrainState, batch: Batch) => Promise<string>;
   readonly release: () => void;
@@ -205,7 +209,7 @@ export const trainer = (parts: TrainerParts): Trainer => {
           }),
         ),
         totals,
-        logs,
+        logs: concatenate([logs, reshape(setup.optimizer.learningRate(next.state), [1])]),
       };
     },
     { donate: [0] },
@@ -218,14 +222,18 @@ export const trainer = (parts: TrainerParts): Trainer => {
       const rest = {
         optimizer: slots,
         totals: noTotals(setup),
-        logs: tensor(new Float32Array(1 + names.length)),
+        logs: tensor(new Float32Array(2 + names.length)),
       };
       return { params: trained, ...withLeaves(rest, await copies(device, leaves(rest))) };
     },
     step: (state, batch, isFirst) => step.run(state, batchTensors(batch, isFirst)),
     logs: async ({ logs }) => {
       const [{ data } = { data: new Float32Array(0) }] = await device.evaluate([logs]);
-      return { loss: data[0]!, logs: Object.fromEntries(names.map((name, i) => [name, data[1 + i]!])) };
+      return {
+        loss: data[0]!,
+        logs: Object.fromEntries(names.map((name, i) => [name, data[1 + i]!])),
+        learningRate: data[1 + names.length]!,
+      };
     },
     findSuspect: async (state, batch) => {
       const trainedPaths = Object.keys(state.params);
