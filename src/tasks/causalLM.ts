@@ -172,7 +172,7 @@ const compileOptions = [
   'stepsPerExecution',
 ];
 
-const streamOptions = ['maxLength', 'stopTokenIds', 'seed', 'signal', 'onTokens'];
+const streamOptions = ['maxLength', 'stopTokenIds', 'seed', 'signal', 'intercept', 'when', 'onTokens'];
 const generateOptions = [...streamOptions, 'stripPrompt'];
 
 const isTokenInputs = (inputs: unknown): inputs is TokenInputs =>
