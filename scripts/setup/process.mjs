@@ -51,7 +51,8 @@ export const runScript = async (script) => {
     const status = await script();
     if (status !== undefined) process.exitCode = status;
   } catch (error) {
-    if (/** @type {NodeJS.ErrnoException} */ (error ?? {}).code === undefined) throw error;
+    const { code } = /** @type {NodeJS.ErrnoException} */ (error ?? {});
+    if (code === undefined) throw error;
     say(problemOf(error));
     process.exitCode = 1;
   }

@@ -18,7 +18,7 @@ export const buildPackage = (): BuiltPackage => {
   const folder = mkdtempSync(join(cache, 'purelm-package-'));
   const config = {
     extends: join(root, 'tsconfig.json'),
-    compilerOptions: { outDir: join(folder, 'dist'), rootDir: join(root, 'src'), noCheck: true, declaration: false },
+    compilerOptions: { outDir: join(folder, 'dist'), rootDir: join(root, 'src'), noCheck: true, sourceMap: false },
     include: [join(root, 'src')],
   };
   writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config));

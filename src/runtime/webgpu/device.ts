@@ -1,6 +1,3 @@
-// For those who use our declarations: names such as GPUBuffer are globals that these types declare.
-/// <reference types="@webgpu/types" preserve="true" />
-
 import { leaf, leafStorage } from '../../ops/constant.ts';
 import { type DType, deviceBytes, fileBytes } from '../../tensor/dtype.ts';
 import type { KernelTraits } from '../../tensor/kernel.ts';

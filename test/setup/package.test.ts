@@ -1,0 +1,95 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type BuiltPackage, buildPackage } from '../support/package.ts';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+
+interface Manifest {
+  readonly exports: Readonly<Record<string, string | { readonly types: string; readonly import: string }>>;
+  readonly dependencies: Readonly<Record<string, string>>;
+}
+
+/** Somebody's program that uses the package by its name. */
+const program = `
+import { CausalLM, read, tensor, type GenerateOptions, type Tensor } from 'purelm';
+import { softmax } from 'purelm/ops';
+import { TopKSampler } from 'purelm/samplers';
+
+const options: GenerateOptions = { maxLength: 20, seed: 1 };
+const lm = await CausalLM.fromPreset('gpt2_tiny_en', { sampler: TopKSampler({ k: 3 }), device: 'reference' });
+const text: string = await lm.generate('The old fox', options);
+const texts: readonly string[] = await lm.generate(['One day'], options);
+const y: Tensor = softmax(tensor([1, 2, 3]));
+const { data } = await read(y);
+console.log(JSON.stringify({ text, texts, sum: Array.from(data).reduce((a, b) => a + b, 0) }));
+`;
+
+describe('the package', () => {
+  const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Manifest;
+  let built: BuiltPackage;
+  let user: string;
+  beforeAll(() => {
+    built = buildPackage();
+    user = join(built.folder, 'user');
+    mkdirSync(join(user, 'node_modules'), { recursive: true });
+    symlinkSync(built.folder, join(user, 'node_modules/purelm'));
+    writeFileSync(join(user, 'package.json'), '{ "type": "module" }');
+  });
+  afterAll(() => built.remove());
+
+  it('has a module and its types behind every name that it exports', () => {
+    const entries = Object.entries(manifest.exports).flatMap(([name, entry]) =>
+      typeof entry === 'string' ? [] : [{ name, ...entry }],
+    );
+    for (const { types, import: file } of entries)
+      for (const path of [types, file]) expect(existsSync(join(built.folder, path)), path).toBe(true);
+    const names = entries.map(({ name }) => name.replace(/^\./, 'purelm'));
+    const load = `for (const name of ${JSON.stringify(names)}) if (Object.keys(await import(name)).length === 0) throw name;`;
+    writeFileSync(join(user, 'load.js'), load);
+    const { status, stderr } = spawnSync(process.execPath, [join(user, 'load.js')], { encoding: 'utf8' });
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  });
+
+  // Our declarations name WebGPU's types, which are TypeScript's own since it has them in its library for browsers.
+  it.each([
+    ['that checks all declarations', { lib: ['es2023', 'dom'], skipLibCheck: false }],
+    ['for Node alone', { lib: ['es2023'], skipLibCheck: true }],
+  ])('is typed for a strict program %s, and runs in it', (_name, options) => {
+    writeFileSync(join(user, 'program.ts'), program);
+    const strict = { strict: true, exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true };
+    const compilerOptions = { module: 'nodenext', target: 'es2022', types: ['node'], ...strict, ...options };
+    writeFileSync(join(user, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['program.ts'] }));
+    const tsc = join(root, 'node_modules/typescript/bin/tsc');
+    const checked = spawnSync(process.execPath, [tsc, '-p', user], { encoding: 'utf8' });
+    expect(checked.stdout).toBe('');
+    const { status, stdout, stderr } = spawnSync(process.execPath, [join(user, 'program.js')], { encoding: 'utf8' });
+    expect({ status, stderr: status === 0 ? '' : stderr }).toEqual({ status: 0, stderr: '' });
+    const { text, texts, sum } = JSON.parse(stdout);
+    expect(text).toMatch(/^The old fox/);
+    expect(texts.length).toBe(1);
+    expect(sum).toBeCloseTo(1, 5);
+  });
+
+  it('asks for the packages that its modules import', () => {
+    const found = spawnSync('grep', ['-rhoE', "from '[^./][^']*'", join(built.folder, 'dist'), '--include=*.js'], {
+      encoding: 'utf8',
+    });
+    const imported = new Set(
+      found.stdout
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => line.slice("from '".length, -1))
+        .filter((name) => !name.startsWith('node:'))
+        .map((name) =>
+          name
+            .split('/')
+            .slice(0, name.startsWith('@') ? 2 : 1)
+            .join('/'),
+        ),
+    );
+    for (const name of imported) expect(Object.keys(manifest.dependencies)).toContain(name);
+  });
+});
