@@ -7,9 +7,11 @@ export type { CausalContext, CausalInputs, CausalModel, CausalOutputs } from './
 export { type GPT2Config, type GPT2Options, makeGPT2Config, parseGPT2Config } from './gpt2/config.ts';
 export { decoderLayer } from './gpt2/decoderLayer.ts';
 export { applyGPT2, gpt2, gpt2Logits } from './gpt2/gpt2.ts';
+export { gpt2KerasLayout } from './gpt2/kerasLayout.ts';
 export type { GPT2LayerParams, GPT2Params } from './gpt2/params.ts';
 export { gpt2Presets, type PresetInfo } from './gpt2/presets.ts';
 export { gpt2Weights } from './gpt2/weightNames.ts';
+export type { KerasClass, KerasLayout } from './kerasLayout.ts';
 export {
   addLora,
   defaultLoraLayerNames,

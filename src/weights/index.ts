@@ -10,3 +10,10 @@ export { type MatchedWeight, matchWeights } from './matchWeights.ts';
 export { openPreset, type Preset } from './preset.ts';
 export { openSafetensors, safetensorsContent, type TensorToWrite, writeSafetensors } from './safetensors.ts';
 export { openShardedH5, openShardedSafetensors } from './sharded.ts';
+export {
+  type KerasPreprocessor,
+  type KerasPreset,
+  type KerasTokenizer,
+  kerasPresetFiles,
+  writeKerasPreset,
+} from './writeKerasPreset.ts';

@@ -1,0 +1,144 @@
+import * as E from 'fp-ts/lib/Either.js';
+import type * as TE from 'fp-ts/lib/TaskEither.js';
+import type { JsonObject } from '../models/configReader.ts';
+import type { KerasClass, KerasLayout } from '../models/kerasLayout.ts';
+import { count } from '../tensor/shape.ts';
+import type { StoredDType } from './checkpoint.ts';
+import { type WeightsError, weightsError } from './errors.ts';
+import { type FileToWrite, writeFolderAtomically } from './files.ts';
+import { type H5Dataset, h5Tree, writeHdf5 } from './hdf5Writer.ts';
+
+/** A tokenizer as KerasHub writes it down: its options, and the files that stand in `assets/tokenizer`. */
+export interface KerasTokenizer {
+  readonly config: JsonObject;
+  readonly assets: readonly FileToWrite[];
+}
+
+/** A preprocessor as KerasHub writes it down. */
+export interface KerasPreprocessor {
+  readonly sequenceLength: number;
+  readonly addStartToken: boolean;
+  readonly addEndToken: boolean;
+  readonly tokenizer: KerasTokenizer;
+}
+
+/** What goes into a preset folder in KerasHub's layout. */
+export interface KerasPreset<Config> {
+  readonly layout: KerasLayout<Config>;
+  readonly config: Config;
+  /** Of all weights. */
+  readonly dtype: StoredDType;
+  /** Weights by their paths in the file, such as `layers/layer_normalization/vars/0`. */
+  readonly weights: readonly (readonly [path: string, dataset: H5Dataset])[];
+  /** Null: the task reads and writes token ids. */
+  readonly preprocessor: KerasPreprocessor | null;
+  /** What metadata.json says. */
+  readonly savedAt: Date;
+}
+
+/** The versions whose layout this is. */
+const versions = { keras_version: '3.15.1', keras_hub_version: '0.32.0' };
+
+const encoder = new TextEncoder();
+
+/** A file of JSON, laid out as Python's `json.dumps(…, indent=4)` does. */
+const jsonFile = (name: string, value: JsonObject): FileToWrite => ({
+  name,
+  content: [encoder.encode(JSON.stringify(value, undefined, 4))],
+});
+
+/** An object of one of KerasHub's classes. */
+const serialized = (folder: string, { className, name }: KerasClass, config: JsonObject): JsonObject => ({
+  module: `keras_hub.src.models.${folder}.${name}`,
+  class_name: className,
+  config,
+  registered_name: `keras_hub>${className}`,
+});
+
+/** What every layer's config begins with. */
+const layerConfig = ({ name }: KerasClass, dtype: StoredDType): JsonObject => ({
+  name,
+  trainable: true,
+  dtype: { module: 'keras', class_name: 'DTypePolicy', config: { name: dtype }, registered_name: null },
+});
+
+/**
+ * The files of a preset in KerasHub's layout: config.json, task.json, with a preprocessor preprocessor.json, tokenizer.json
+ * and its assets, metadata.json and model.weights.h5. The same preset gives the same bytes.
+ *
+ * @returns A left if KerasHub's layout cannot say the config.
+ * @see keras_hub.models.Task.save_to_preset
+ */
+export const kerasPresetFiles = <Config>(
+  path: string,
+  { layout, config, dtype, weights, preprocessor, savedAt }: KerasPreset<Config>,
+): E.Either<WeightsError, readonly FileToWrite[]> => {
+  const options = layout.config(config);
+  if (E.isLeft(options)) return E.left(weightsError('WrongConfig', path, options.left.message));
+  const { folder } = layout;
+  const backbone = serialized(folder, layout.backbone, { ...layerConfig(layout.backbone, dtype), ...options.right });
+  const tokenizer =
+    preprocessor === null
+      ? null
+      : serialized(folder, layout.tokenizer, {
+          ...layerConfig(layout.tokenizer, 'int32'),
+          config_file: 'tokenizer.json',
+          ...preprocessor.tokenizer.config,
+        });
+  const preprocessing =
+    preprocessor === null
+      ? null
+      : serialized(folder, layout.causalLMPreprocessor, {
+          ...layerConfig(layout.causalLMPreprocessor, 'float32'),
+          tokenizer,
+          config_file: 'preprocessor.json',
+          sequence_length: preprocessor.sequenceLength,
+          add_start_token: preprocessor.addStartToken,
+          add_end_token: preprocessor.addEndToken,
+        });
+  const task = serialized(folder, layout.causalLM, {
+    backbone,
+    preprocessor: preprocessing,
+    name: layout.causalLM.name,
+  });
+  const [date, time] = savedAt.toISOString().split(/[T.]/);
+  const groups = layout
+    .layers(config)
+    .map(([group, name]) => [group === '' ? 'vars' : `${group}/vars`, { name }] as const);
+  return E.right([
+    jsonFile('config.json', backbone),
+    jsonFile('task.json', task),
+    ...(preprocessing === null ? [] : [jsonFile('preprocessor.json', preprocessing)]),
+    ...(tokenizer === null ? [] : [jsonFile('tokenizer.json', tokenizer)]),
+    ...(preprocessor?.tokenizer.assets ?? []).map(({ name, content }) => ({
+      name: `assets/tokenizer/${name}`,
+      content,
+    })),
+    jsonFile('metadata.json', {
+      ...versions,
+      parameter_count: weights.reduce((total, [, { shape }]) => total + count(shape), 0),
+      date_saved: `${date}@${time}`,
+      tasks: ['CausalLM'],
+    }),
+    { name: 'model.weights.h5', content: writeHdf5(h5Tree(weights, groups)) },
+  ]);
+};
+
+/**
+ * Writes a preset folder in KerasHub's layout, whole or not at all.
+ *
+ * @param path - The folder. A preset that is there is replaced; a folder that holds anything else is left alone.
+ * @param extra - Further files for the folder, such as a README.
+ */
+export const writeKerasPreset = <Config>(
+  path: string,
+  preset: KerasPreset<Config>,
+  extra: readonly FileToWrite[] = [],
+): TE.TaskEither<WeightsError, void> => {
+  const files = kerasPresetFiles(path, preset);
+  return E.isLeft(files)
+    ? async () => files
+    : writeFolderAtomically(path, [...files.right, ...extra], (name) =>
+        /^(model[\w.-]*\.(h5|json)|(config|task|preprocessor|tokenizer|metadata)\.json|assets)$/.test(name),
+      );
+};
