@@ -9,6 +9,8 @@ export interface Batch {
   readonly x: Readonly<Record<string, NDArray>>;
   readonly y?: NDArray;
   readonly sampleWeight?: NDArray;
+  /** What the mean over these arrays is to be multiplied by, where columns without weight were left out. Default 1. */
+  readonly lossScale?: number;
 }
 
 /** What a task makes batches of: texts, token records, or whatever its preprocessor reads. */
@@ -46,6 +48,41 @@ export const select = ({ x, y, sampleWeight }: Batch, order: readonly number[]):
   ...(y === undefined ? {} : { y: rows(y, order) }),
   ...(sampleWeight === undefined ? {} : { sampleWeight: rows(sampleWeight, order) }),
 });
+
+/** Lengths that batches are cut to are multiples of this, so that a few plans serve all. */
+const TRIM_STEP = 32;
+
+/** The first columns of an array `[batch, length]`. */
+const firstColumns = ({ data, shape, dtype }: NDArray, length: number): NDArray => {
+  const [batch = 0, width = 0] = shape;
+  const kept = new (data.constructor as { new (length: number): NDArray['data'] })(batch * length);
+  for (let row = 0; row < batch; row++) kept.set(data.subarray(row * width, row * width + length), row * length);
+  return ndarray(kept, [batch, length], dtype);
+};
+
+/**
+ * A batch for a model that reads from left to right, without the last columns if they weigh nothing: no earlier place
+ * sees them, so all that is lost is the work. The mean loss is taken over all places still.
+ *
+ * @param batch - With inputs, targets and weights of `[batch, length]`; others are given back as they are.
+ */
+export const trimmed = (batch: Batch): Batch => {
+  const { x, y, sampleWeight } = batch;
+  if (y === undefined || sampleWeight === undefined) return batch;
+  const arrays = [...Object.values(x), y, sampleWeight];
+  const [rows = 0, length = 0] = sampleWeight.shape;
+  if (!arrays.every(({ shape }) => shape.length === 2 && shape[0] === rows && shape[1] === length)) return batch;
+  let last = 0;
+  for (const [at, weight] of sampleWeight.data.entries()) if (weight !== 0) last = Math.max(last, (at % length) + 1);
+  const kept = Math.min(length, Math.ceil(Math.max(1, last) / TRIM_STEP) * TRIM_STEP);
+  if (kept === length) return batch;
+  return {
+    x: Object.fromEntries(Object.entries(x).map(([name, array]) => [name, firstColumns(array, kept)])),
+    y: firstColumns(y, kept),
+    sampleWeight: firstColumns(sampleWeight, kept),
+    lossScale: kept / length,
+  };
+};
 
 /** Numbers 0 to `size - 1` in an order that depends on seed and epoch alone. */
 export const shuffled = (size: number, seed: number, epoch: number): readonly number[] => {
@@ -92,7 +129,7 @@ const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
 /** One item of a dataset as examples. */
 const itemBatch = (item: unknown, prepare: Prepare): Batch => {
   if (Array.isArray(item) && item.length > 0 && typeof item[0] !== 'string') return prepare(item[0], item[1], item[2]);
-  if (isRecord(item) && 'x' in item) return prepare(item['x'], item['y'], item['sampleWeight']);
+  if (isRecord(item) && 'x' in item) return prepare(item.x, item.y, item.sampleWeight);
   return prepare(item);
 };
 

@@ -439,6 +439,8 @@ export const causalLM = <Config, Params extends Tree, T extends Tokenizer>(
       return model.logits(held, model.apply(held, { tokenIds: tokenIds!, paddingMask }, { dropout }).hidden);
     },
     setup: training,
+    // What comes later is not seen, so that columns at the end that weigh nothing are only work.
+    trims: training.isWeighted,
     device: () => deviceOf(backbone),
     prepare,
     optimizerState,

@@ -19,7 +19,7 @@ import type { Tensor } from '../tensor/tensor.ts';
 import { leaves, paths, type Tree, withLeaves } from '../tensor/tree.ts';
 import type { Loss, Metric, Optimizer, OptimizerState } from '../training/index.ts';
 import { gradients } from '../transforms/gradients.ts';
-import type { Batch } from './batches.ts';
+import { type Batch, trimmed } from './batches.ts';
 
 /** What a model is trained and judged by. */
 export interface TrainingSetup {
@@ -58,6 +58,8 @@ type BatchTensors = {
   readonly sampleWeight?: Tensor;
   /** 1 for the first batch of an epoch: totals begin anew. */
   readonly isFirst: Tensor;
+  /** What the loss is multiplied by. */
+  readonly lossScale: Tensor;
 };
 
 const asTensor = (array: NDArray): Tensor => tensor(array);
@@ -67,6 +69,7 @@ const batchTensors = (batch: Batch, isFirst: boolean): BatchTensors => ({
   y: asTensor(batch.y!),
   ...(batch.sampleWeight === undefined ? {} : { sampleWeight: asTensor(batch.sampleWeight) }),
   isFirst: tensor(Int32Array.of(isFirst ? 1 : 0), { shape: [] }),
+  lossScale: tensor(Float32Array.of(batch.lossScale ?? 1), { shape: [] }),
 });
 
 /** Names of the logs, in order. */
@@ -142,6 +145,8 @@ export interface TrainerParts {
   readonly isTrainable: (path: string) => boolean;
   readonly forward: Forward;
   readonly setup: TrainingSetup;
+  /** Whether last columns that weigh nothing may be left out of a batch. */
+  readonly trims: boolean;
   /** Seed of dropout. */
   readonly seed: number;
 }
@@ -163,13 +168,13 @@ export interface Trainer {
 }
 
 const learnt = (
-  { forward, params, setup }: TrainerParts,
+  { forward, params, setup }: Pick<TrainerParts, 'forward' | 'params' | 'setup'>,
   trained: Trained,
-  { x, y, sampleWeight }: BatchTensors,
+  { x, y, sampleWeight, lossScale }: BatchTensors,
   dropoutKey: Tensor | undefined,
 ): { readonly predicted: Tensor; readonly loss: Tensor } => {
   const predicted = forward(replaceParams(params, trained), x, { dropoutKey });
-  return { predicted, loss: setup.loss.call(y, predicted, sampleWeight) };
+  return { predicted, loss: multiply(setup.loss.call(y, predicted, sampleWeight), lossScale) };
 };
 
 /** Copies of tensors in float32, of their own. */
@@ -178,7 +183,7 @@ const copies = async (device: Device, tensors: readonly Tensor[]): Promise<reado
 
 /** A trainer: one step is one evaluation, with the state updated in place. */
 export const trainer = (parts: TrainerParts): Trainer => {
-  const { device, params, isTrainable, setup, seed } = parts;
+  const { device, params, isTrainable, setup, trims, seed } = parts;
   const names = logNames(setup);
   const own = trainedParams(params, isTrainable);
   if (Object.keys(own).length === 0)
@@ -226,7 +231,7 @@ export const trainer = (parts: TrainerParts): Trainer => {
       };
       return { params: trained, ...withLeaves(rest, await copies(device, leaves(rest))) };
     },
-    step: (state, batch, isFirst) => step.run(state, batchTensors(batch, isFirst)),
+    step: (state, batch, isFirst) => step.run(state, batchTensors(trims ? trimmed(batch) : batch, isFirst)),
     logs: async ({ logs }) => {
       const [{ data } = { data: new Float32Array(0) }] = await device.evaluate([logs]);
       return {
@@ -266,17 +271,12 @@ export interface Evaluator {
 type EvaluationState = { readonly totals: Tree; readonly logs: Tensor };
 
 /** An evaluator: one batch is one evaluation, with the totals updated in place. */
-export const evaluator = ({
-  device,
-  params,
-  forward,
-  setup,
-}: Omit<TrainerParts, 'seed' | 'isTrainable'>): Evaluator => {
+export const evaluator = (parts: Omit<TrainerParts, 'seed' | 'isTrainable'>): Evaluator => {
+  const { device, setup, trims } = parts;
   const names = logNames(setup);
   const step = device.compile(
     (state: EvaluationState, trained: Trained, batch: BatchTensors): EvaluationState => {
-      const predicted = forward(replaceParams(params, trained), batch.x, {});
-      const loss = setup.loss.call(batch.y, predicted, batch.sampleWeight);
+      const { predicted, loss } = learnt(parts, trained, batch, undefined);
       return judge(setup, state.totals as Totals, batch, predicted, loss);
     },
     { donate: [0] },
@@ -289,7 +289,7 @@ export const evaluator = ({
         let count = 0;
         for await (const batch of batches) {
           signal?.throwIfAborted();
-          state = await step.run(state, trained, batchTensors(batch, count === 0));
+          state = await step.run(state, trained, batchTensors(trims ? trimmed(batch) : batch, count === 0));
           if (++count >= steps) break;
         }
         if (count === 0) throw new ArgumentError('evaluate: expected at least one batch, got none');

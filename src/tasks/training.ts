@@ -54,6 +54,8 @@ export interface CompileTrainingOptions {
 /** What compiling for training gives. */
 export interface CompiledTraining extends TrainingSetup {
   readonly stepsPerExecution: number;
+  /** Whether places without weight change nothing: so with the default loss, if all metrics are weighted. */
+  readonly isWeighted: boolean;
 }
 
 const wholeNumber = (name: string, value: number, least: number): number => {
@@ -91,6 +93,7 @@ export const compileTraining = (
       plain.some(({ name }) => name === metric.name) ? { ...metric, name: `weighted_${metric.name}` } : metric,
     ),
     metrics: plain,
+    isWeighted: loss === 'auto' && metrics.length === 0,
     stepsPerExecution: wholeNumber('compile: stepsPerExecution', stepsPerExecution, 1),
   });
 };

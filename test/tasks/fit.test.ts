@@ -122,6 +122,21 @@ describe.each(devices)('training on %s', (_, open) => {
     expectNumbers(history, histories.twoTextsAsTokens, 1e-4);
   });
 
+  it('S104: leaves out last columns that weigh nothing, and still takes the mean over all places', async () => {
+    const { lm } = await task('keras/c_float32', await open(), 48);
+    const { texts } = histories;
+    const options = { batchSize: 2, epochs: 2, validationSplit: 0.4, shuffle: false } as const;
+    const cut = await lm.fit(texts, options);
+    // An unweighted metric counts all places, so that nothing is left out.
+    const whole = await lm.compile({ metrics: ['sparse_categorical_accuracy'] }).fit(texts, options);
+    expect(Math.abs(cut.history.loss![1]! - whole.history.loss![1]!)).toBeLessThan(1e-5);
+    expect(Math.abs(cut.history.val_loss![1]! - whole.history.val_loss![1]!)).toBeLessThan(1e-5);
+    expect(cut.history.sparse_categorical_accuracy![1]).toBeCloseTo(
+      whole.history.weighted_sparse_categorical_accuracy![1]!,
+      6,
+    );
+  });
+
   it('S27 S39 S40: validates on a split, weighted and not, and evaluates and predicts', async () => {
     const { lm } = await task(histories.preset, await open(), histories.sequenceLength);
     const compiled = lm.compile({
