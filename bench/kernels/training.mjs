@@ -129,7 +129,7 @@ const groups = {
     ),
   products: () => {
     const result = /** @type {Record<string, any[]>} */ ({});
-    for (const [k, n] of [
+    for (const [k = 1, n = 1] of [
       [768, 768],
       [768, 3072],
       [3072, 768],
