@@ -28,6 +28,7 @@ export {
   referenceDevice,
   type Values,
 } from './runtime/device.ts';
+export type { Compiled, CompileOptions } from './runtime/webgpu/compile.ts';
 export { DeviceError, type DeviceProblem } from './runtime/webgpu/errors.ts';
 export {
   CustomSampler,
@@ -40,19 +41,73 @@ export {
   TopPSampler,
 } from './samplers/index.ts';
 export type { BackboneInputs, CausalBackbone } from './tasks/backbone.ts';
-export type { GeneratedTokens, GenerateOptions } from './tasks/causalLM.ts';
+export type { Dataset } from './tasks/batches.ts';
+export type { CompileTaskOptions, GeneratedTokens, GenerateOptions } from './tasks/causalLM.ts';
+export { type FitProgress, type History, NonFiniteLossError } from './tasks/fit.ts';
 export { CausalLM } from './tasks/fromPreset.ts';
 export { GPT2Backbone, GPT2CausalLM, GPT2CausalLMPreprocessor, GPT2Tokenizer } from './tasks/gpt2.ts';
 export type { TokenInputs } from './tasks/inputs.ts';
 export type { LoadProgress } from './tasks/loadWeights.ts';
 export type { BackbonePresetOptions, TaskPresetOptions } from './tasks/presets.ts';
 export type { ScoreInputs, ScoreRequest } from './tasks/score.ts';
+export type { EvaluateOptions, FitOptions, PredictOptions } from './tasks/training.ts';
 export type { DType } from './tensor/dtype.ts';
 export { ArgumentError, DTypeError, ShapeError } from './tensor/errors.ts';
 export type { NDArray } from './tensor/ndarray.ts';
 export { formatTensor } from './tensor/print.ts';
 export type { Shape } from './tensor/shape.ts';
 export type { Tensor } from './tensor/tensor.ts';
-export type { Tree } from './tensor/tree.ts';
+export { leaves, mapTree, paths, type Tree, withLeaves } from './tensor/tree.ts';
+export {
+  type Callback,
+  type CallbackLike,
+  CSVLogger,
+  EarlyStopping,
+  LearningRateScheduler,
+  ModelCheckpoint,
+  ReduceLROnPlateau,
+  TerminateOnNaN,
+  type TrainingAction,
+  type TrainingEvent,
+  type TrainingRun,
+} from './training/callbacks.ts';
+export {
+  Adafactor,
+  Adagrad,
+  Adam,
+  Adamax,
+  AdamW,
+  BinaryAccuracy,
+  BinaryCrossentropy,
+  CategoricalAccuracy,
+  CategoricalCrossentropy,
+  CosineDecay,
+  CosineDecayRestarts,
+  ExponentialDecay,
+  getLoss,
+  getMetric,
+  getOptimizer,
+  getSchedule,
+  InverseTimeDecay,
+  Lion,
+  type Loss,
+  type LossLike,
+  MeanSquaredError,
+  type Metric,
+  type MetricLike,
+  Nadam,
+  type Optimizer,
+  type OptimizerLike,
+  type OptimizerState,
+  Perplexity,
+  PiecewiseConstantDecay,
+  PolynomialDecay,
+  RMSprop,
+  type Schedule,
+  SGD,
+  SparseCategoricalAccuracy,
+  SparseCategoricalCrossentropy,
+  SparseTopKCategoricalAccuracy,
+} from './training/index.ts';
 export { type GradientOptions, gradients } from './transforms/gradients.ts';
 export { PresetError } from './weights/index.ts';

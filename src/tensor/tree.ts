@@ -9,7 +9,7 @@ const isList = (tree: Tree): tree is readonly Tree[] => Array.isArray(tree);
 export const leaves = (tree: Tree): readonly Tensor[] =>
   isTensor(tree) ? [tree] : (isList(tree) ? tree : Object.values(tree)).flatMap(leaves);
 
-/** A tree of the same form with other tensors, or with something else in their place. */
+/** A tree of the same form with what `f` makes of each tensor. */
 export const mapTree = (tree: Tree, f: (tensor: Tensor) => Tensor): Tree =>
   isTensor(tree)
     ? f(tree)
@@ -23,7 +23,11 @@ export const withLeaves = <T extends Tree>(tree: T, tensors: readonly Tensor[]):
   return mapTree(tree, () => tensors[next++]!) as T;
 };
 
-/** The tensors of a tree with their paths, such as `transformerLayers[0].selfAttention.query.kernel`. */
+/**
+ * The tensors of a tree with their paths, such as `transformerLayers[0].selfAttention.query.kernel`.
+ *
+ * @param prefix - The path of the tree itself. Default: none.
+ */
 export const paths = (tree: Tree, prefix = ''): readonly (readonly [string, Tensor])[] =>
   isTensor(tree)
     ? [[prefix, tree]]

@@ -10,6 +10,7 @@ export type TrainingEvent = 'trainBegin' | 'epochBegin' | 'batchEnd' | 'epochEnd
 export interface TrainingRun {
   /** The epoch under way, from 0. */
   readonly epoch: number;
+  /** The epoch that the run ends before. */
   readonly epochs: number;
   /** Steps done so far in this epoch. */
   readonly step: number;
@@ -25,7 +26,7 @@ export interface TrainingRun {
   readonly learningRate: number;
 }
 
-/** What a callback wants done; `fit` does it. */
+/** What a callback wants `fit` to do. */
 export type TrainingAction =
   /** End the run after this event. */
   | { readonly do: 'stop'; readonly reason: string }
@@ -40,19 +41,24 @@ export type TrainingAction =
   /** Write a text file anew, or add to it; the header goes into a file that is empty. */
   | { readonly do: 'write' | 'append'; readonly path: string; readonly header: string; readonly text: string };
 
-/** A callback's answer: what to remember (if it changed), what to add to the epoch's logs, and what to do. */
+/** A callback's answer. */
 export interface Reaction<Memory> {
+  /** What to remember from now on; left out, what it remembered before. */
   readonly memory?: Memory;
+  /** What to add to the epoch's logs. */
   /** Seen by the callbacks after this one, and in the history. */
   readonly logs?: Readonly<Record<string, number>>;
+  /** What to do, in this order. */
   readonly actions?: readonly TrainingAction[];
 }
 
 /** A reducer over the events of a training run. */
 export interface Callback<Memory extends Json = Json> {
+  /** What errors and checkpoints call it. */
   readonly name: string;
   /** What it remembers at first. */
   readonly memory: Memory;
+  /** From an event, where the run stands and what it remembers to its answer; undefined changes nothing. */
   readonly react: (
     event: TrainingEvent,
     run: TrainingRun,

@@ -1,9 +1,10 @@
 /**
- * Training as pure functions: losses, optimizers, learning-rate schedules and metrics, by Keras's names and with its
- * arithmetic.
+ * Training as pure functions: losses, optimizers, learning-rate schedules, metrics and callbacks, by Keras's names and
+ * with its arithmetic.
  *
  * @module
  */
+export * from './callbacks.ts';
 export * from './losses.ts';
 export * from './metrics.ts';
 export {

@@ -48,7 +48,9 @@ export interface ElementLosses {
  * @see keras.losses.Loss
  */
 export interface Loss {
+  /** Its key in the history, where it is a metric. */
   readonly name: string;
+  /** How the losses of elements become one number. */
   readonly reduction: Reduction;
   /** The loss of each element, before weights and reduction. */
   elements(yTrue: Tensor, yPred: Tensor): ElementLosses;
@@ -75,6 +77,7 @@ export type LossFunction = (yTrue: Tensor, yPred: Tensor) => Tensor;
 /**
  * Losses of elements weighted and reduced.
  *
+ * @param name - Whose they are, for the message.
  * @param sampleWeight - Of the losses' shape, or of their leading axes: a weight a row counts for all of the row.
  * @throws {ShapeError} If the weights do not fit.
  * @see keras.losses.loss.reduce_weighted_values
@@ -112,6 +115,7 @@ export const reduceLosses = (
 /**
  * A loss from its losses of elements.
  *
+ * @param ownName - Its name, unless the options say another.
  * @throws {ArgumentError} If the reduction is none of those known.
  */
 export const defineLoss = (
@@ -301,7 +305,12 @@ export const Huber = (options: HuberOptions = {}): Loss => {
   });
 };
 
-/** Losses that `compile` knows by name. */
+/**
+ * Losses that `compile` knows by name: `sparse_categorical_crossentropy`, `categorical_crossentropy`,
+ * `binary_crossentropy` (`bce`), `mean_squared_error` (`mse`), `mean_absolute_error` (`mae`),
+ * `mean_absolute_percentage_error` (`mape`), `mean_squared_logarithmic_error` (`msle`), `kl_divergence` (`kld`),
+ * `poisson`, `log_cosh` and `huber`.
+ */
 export const namedLosses = {
   sparse_categorical_crossentropy: SparseCategoricalCrossentropy,
   categorical_crossentropy: CategoricalCrossentropy,

@@ -45,7 +45,7 @@ export interface Metric<State extends Tree = Tree> {
   result(state: State): Tensor;
 }
 
-/** A weighted sum and the sum of the weights, float32 scalars. */
+/** A weighted sum, `total`, and the sum of the weights, `count`: float32 scalars. */
 export type MeanState = { readonly total: Tensor; readonly count: Tensor };
 
 /** Options of every metric. */
@@ -91,10 +91,17 @@ const meanResult = ({ total, count: weight }: MeanState): Tensor => divideOrZero
 
 /** The mean of numbers that are given one batch after another, such as losses. */
 export interface MeanReducer {
+  /** Its key in the history. */
   readonly name: string;
+  /** The state before the first value. */
   init(): MeanState;
-  /** @param sampleWeight - How much the values count, such as the size of the batch; default 1. */
+  /**
+   * The state after more values.
+   *
+   * @param sampleWeight - How much the values count, such as the size of the batch; default 1.
+   */
   update(state: MeanState, values: Tensor, sampleWeight?: TensorLike): MeanState;
+  /** The mean of all values so far, float32 scalar; 0 before the first. */
   result(state: MeanState): Tensor;
 }
 
@@ -115,6 +122,7 @@ export const Mean = ({ name = 'mean' }: MetricOptions = {}): MeanReducer =>
 /**
  * The weighted mean of a function of targets and predictions: a metric of one's own.
  *
+ * @param name - Its key in the history.
  * @param values - One number for each element.
  * @see keras.metrics.MeanMetricWrapper
  */
@@ -217,7 +225,7 @@ export const SparseTopKCategoricalAccuracy = (options: TopKOptions = {}): Metric
   });
 };
 
-/** A sum of crossentropies and how many they are, by weight; float32 scalars. */
+/** A weighted sum, `aggregateCrossentropy`, and the sum of the weights, `numberOfSamples`: float32 scalars. */
 export type PerplexityState = { readonly aggregateCrossentropy: Tensor; readonly numberOfSamples: Tensor };
 
 /** Options of `Perplexity`. */
@@ -277,7 +285,10 @@ const shapedAccuracy = (name: string): Metric<MeanState> => {
   });
 };
 
-/** Metrics that `compile` knows by name; the losses are known besides. */
+/**
+ * Metrics that `compile` knows by name, besides the losses: `accuracy` (`acc`), `sparse_categorical_accuracy`,
+ * `sparse_top_k_categorical_accuracy`, `categorical_accuracy`, `binary_accuracy` and `perplexity`.
+ */
 export const namedMetrics = {
   sparse_categorical_accuracy: () => SparseCategoricalAccuracy(),
   sparse_top_k_categorical_accuracy: () => SparseTopKCategoricalAccuracy(),

@@ -60,7 +60,7 @@ export type OptimizerState = {
   readonly slots: { readonly [name: string]: Tree };
 };
 
-/** What a step gives. */
+/** What a step gives: the next `params` and the next `state`. */
 export type OptimizerStep<Params extends Tree> = { readonly params: Params; readonly state: OptimizerState };
 
 /**
@@ -71,6 +71,7 @@ export type OptimizerStep<Params extends Tree> = { readonly params: Params; read
  * @see keras.optimizers.Optimizer
  */
 export interface Optimizer {
+  /** Keras's name of it. */
   readonly name: string;
   /** All options, defaults too: `getOptimizer(config)` is the same optimizer. */
   readonly config: OptimizerConfig;
@@ -120,7 +121,9 @@ interface Parameter<Scalars> {
 
 /** What tells one optimizer from another. */
 export interface UpdateRule<Own extends object, Scalars> {
+  /** The optimizer's name. */
   readonly name: string;
+  /** Its own options where nothing else is asked for. */
   readonly defaults: Required<Own> & { readonly learningRate: number; readonly weightDecay?: number };
   /** Refuses options that do not fit. */
   readonly check?: (options: Required<Own>) => void;
@@ -215,7 +218,7 @@ const aligned = (
   });
 };
 
-/** An optimizer's factory from its rule. */
+/** An optimizer's factory from its rule; options that are not `given` have their defaults. */
 export const defineOptimizer =
   <Own extends object, Scalars>(rule: UpdateRule<Own, Scalars>) =>
   (given: CommonOptions & Own = {} as CommonOptions & Own): Optimizer => {

@@ -382,7 +382,10 @@ export const Lion: (options?: LionOptions) => Optimizer = defineOptimizer<
   },
 });
 
-/** Optimizers that `compile` knows by name. */
+/**
+ * Optimizers that `compile` knows by name: `sgd`, `rmsprop`, `adagrad`, `adam`, `adamw`, `adamax`, `nadam`, `adafactor`
+ * and `lion`.
+ */
 export const namedOptimizers = {
   sgd: SGD,
   rmsprop: RMSprop,

@@ -30,6 +30,7 @@ export type ScheduleConfig = { readonly name: string } & Readonly<Record<string,
  */
 export interface Schedule {
   (step: Tensor): Tensor;
+  /** What it is made from, if it can be written down. */
   readonly config?: ScheduleConfig;
 }
 
@@ -63,9 +64,11 @@ const checked = <Options extends object>(
 
 /** Options of `ExponentialDecay` and `InverseTimeDecay`. */
 export interface DecayOptions {
+  /** The rate of the first step. */
   readonly initialLearningRate: number;
   /** Steps in which the rate decays once. Above 0. */
   readonly decaySteps: number;
+  /** What the rate is multiplied by in `decaySteps` steps, or, in `InverseTimeDecay`, what is added to its divisor. */
   readonly decayRate: number;
   /** Whether the rate falls only at multiples of `decaySteps`. Default: false. */
   readonly staircase?: boolean;
@@ -144,6 +147,7 @@ export const PiecewiseConstantDecay = (given: PiecewiseConstantDecayOptions): Sc
 
 /** Options of `PolynomialDecay`. */
 export interface PolynomialDecayOptions {
+  /** The rate of the first step. */
   readonly initialLearningRate: number;
   /** Steps until the end is reached. Above 0. */
   readonly decaySteps: number;
@@ -183,6 +187,7 @@ export const PolynomialDecay = (given: PolynomialDecayOptions): Schedule => {
 
 /** Options of `CosineDecay`. */
 export interface CosineDecayOptions {
+  /** The rate of the first step. */
   readonly initialLearningRate: number;
   /** Steps of the decay. Above 0. */
   readonly decaySteps: number;
@@ -225,6 +230,7 @@ export const CosineDecay = (given: CosineDecayOptions): Schedule => {
 
 /** Options of `CosineDecayRestarts`. */
 export interface CosineDecayRestartsOptions {
+  /** The rate of the first step. */
   readonly initialLearningRate: number;
   /** Steps of the first wave. Above 0. */
   readonly firstDecaySteps: number;
