@@ -1,13 +1,16 @@
 import type * as E from 'fp-ts/lib/Either.js';
 import type { ConfigError, JsonObject } from './configReader.ts';
 
-/** A class of KerasHub, and the name that its instances have: the class's, with underscores. */
+/** A class of KerasHub, by its `className`, and the `name` that its instances have: the class's, with underscores. */
 export interface KerasClass {
   readonly className: string;
   readonly name: string;
 }
 
-/** How KerasHub writes a family of causal models down, but for the weights, which stand in the weight table. */
+/**
+ * How KerasHub writes a family of causal models down, but for the weights, which stand in the weight table: the classes of
+ * its `backbone`, `tokenizer`, `causalLM` and `causalLMPreprocessor`, and their configs.
+ */
 export interface KerasLayout<Config> {
   /** The family's folder in `keras_hub.src.models`. */
   readonly folder: string;

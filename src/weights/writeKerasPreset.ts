@@ -8,13 +8,16 @@ import { type WeightsError, weightsError } from './errors.ts';
 import { type FileToWrite, writeFolderAtomically } from './files.ts';
 import { type H5Dataset, h5Tree, writeHdf5 } from './hdf5Writer.ts';
 
-/** A tokenizer as KerasHub writes it down: its options, and the files that stand in `assets/tokenizer`. */
+/** A tokenizer as KerasHub writes it down: its options (`config`), and the files that stand in `assets/tokenizer`. */
 export interface KerasTokenizer {
   readonly config: JsonObject;
   readonly assets: readonly FileToWrite[];
 }
 
-/** A preprocessor as KerasHub writes it down. */
+/**
+ * A preprocessor as KerasHub writes it down: its `tokenizer`, and how it packs (`sequenceLength`, `addStartToken`,
+ * `addEndToken`).
+ */
 export interface KerasPreprocessor {
   readonly sequenceLength: number;
   readonly addStartToken: boolean;
@@ -25,6 +28,7 @@ export interface KerasPreprocessor {
 /** What goes into a preset folder in KerasHub's layout. */
 export interface KerasPreset<Config> {
   readonly layout: KerasLayout<Config>;
+  /** The backbone's sizes. */
   readonly config: Config;
   /** Of all weights. */
   readonly dtype: StoredDType;
@@ -66,6 +70,7 @@ const layerConfig = ({ name }: KerasClass, dtype: StoredDType): JsonObject => ({
  * The files of a preset in KerasHub's layout: config.json, task.json, with a preprocessor preprocessor.json, tokenizer.json
  * and its assets, metadata.json and model.weights.h5. The same preset gives the same bytes.
  *
+ * @param path - What errors name.
  * @returns A left if KerasHub's layout cannot say the config.
  * @see keras_hub.models.Task.save_to_preset
  */
