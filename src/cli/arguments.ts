@@ -3,6 +3,7 @@ import * as E from 'fp-ts/lib/Either.js';
 import type { DeviceChoice } from '../runtime/device.ts';
 import type { Sampler } from '../samplers/sampler.ts';
 import { GreedySampler, RandomSampler, TopKSampler, TopPSampler } from '../samplers/samplers.ts';
+import { getOptimizer } from '../training/index.ts';
 
 /** What `purelm generate` was asked for. */
 export interface GenerateArguments {
@@ -16,9 +17,51 @@ export interface GenerateArguments {
   readonly json: boolean;
 }
 
+/** What `purelm fit` was asked for. */
+export interface FitArguments {
+  readonly preset: string;
+  /** Files of examples; `-` is standard input. */
+  readonly texts: readonly string[];
+  /** What lies between two examples. */
+  readonly separator: string;
+  readonly epochs: number;
+  readonly batchSize: number;
+  readonly learningRate: number | undefined;
+  readonly optimizer: string | undefined;
+  readonly sequenceLength: number | undefined;
+  readonly validationSplit: number;
+  readonly seed: number;
+  readonly loraRank: number | undefined;
+  /** A folder for checkpoints. */
+  readonly checkpoint: string | undefined;
+  /** A folder with a checkpoint. */
+  readonly resume: string | undefined;
+  /** A CSV file. */
+  readonly log: string | undefined;
+  /** An SVG file. */
+  readonly curve: string | undefined;
+  /** A folder for the trained preset. */
+  readonly output: string | undefined;
+  readonly device: DeviceChoice | undefined;
+  readonly json: boolean;
+}
+
+/** What `purelm score` was asked for. */
+export interface ScoreArguments {
+  readonly preset: string;
+  /** Texts of the command line; none: from standard input. */
+  readonly texts: readonly string[];
+  /** How many of the likeliest tokens are shown at each place. */
+  readonly top: number;
+  readonly device: DeviceChoice | undefined;
+  readonly json: boolean;
+}
+
 /** What the command line says. */
 export type Command =
   | ({ readonly command: 'generate' } & GenerateArguments)
+  | ({ readonly command: 'fit' } & FitArguments)
+  | ({ readonly command: 'score' } & ScoreArguments)
   | { readonly command: 'doctor'; readonly json: boolean }
   | { readonly command: 'help' | 'version' };
 
@@ -26,12 +69,18 @@ export type Command =
 export const usage = `purelm: language models on WebGPU
 
   purelm generate [options]     write on from prompts
+  purelm fit [options]          train on texts
+  purelm score [options]        how likely texts are, token by token
   purelm doctor [--json]        which adapter, its limits and features, and why this one
   purelm setup                  look for an adapter again
   purelm help | version
 
-Options of generate:
+Options of generate, fit and score:
   --preset ID-OR-FOLDER   gpt2_tiny_en, which ships with the package, or a preset folder (default gpt2_tiny_en)
+  --device NAME           webgpu, reference or auto (default auto)
+  --json                  JSON on standard output: a line for each prompt or text; one object for fit
+
+Options of generate:
   --prompt TEXT           may be given more than once; without it, every line of standard input is a prompt
   --max-length N          tokens of prompt and answer together (default: the preset's)
   --sampler NAME          greedy, top_k, top_p or random (default top_k, or what --top-k and --top-p ask for)
@@ -39,8 +88,27 @@ Options of generate:
   --top-k K               draw from the K likeliest (default 5)
   --top-p P               draw from the likeliest that make up P
   --seed N                one seed, one text (default: a new one, which is printed)
-  --device NAME           webgpu, reference or auto (default auto)
-  --json                  one line of JSON for each prompt
+
+Options of fit:
+  --text FILE             examples, one a line; may be given more than once; - is standard input
+  --separator TEXT        what lies between two examples (default \\n; \\n\\n for paragraphs)
+  --epochs N              times through the examples (default 1)
+  --batch-size N          examples of a step (default 32)
+  --optimizer NAME        sgd, rmsprop, adam, adamw, adagrad, adamax, nadam, adafactor or lion (default adam)
+  --learning-rate X       default: 2e-5, or that of the optimizer named
+  --sequence-length N     tokens of an example; more are cut (default: the preset's)
+  --validation-split X    the share of the examples, from the end, to judge by (default 0)
+  --seed N                of the order, of dropout and of LoRA's factors (default 0)
+  --lora-rank R           train factors of rank R beside the kernels of query and value, instead of all weights
+  --checkpoint FOLDER     write what the run can go on from, after each epoch and when it is interrupted
+  --resume FOLDER         go on from a checkpoint, with the same texts and options
+  --log FILE.csv          a line for each epoch
+  --curve FILE.svg        draw the losses
+  --output FOLDER         write the trained preset, with LoRA merged, and lora.safetensors in it
+
+Options of score:
+  --text TEXT             may be given more than once; without it, every line of standard input is a text
+  --top K                 show the K likeliest tokens at each place
 
 Text goes to standard output, everything else to standard error.
 Exit status: 0 done, 1 failed, 2 wrong arguments, 130 interrupted.
@@ -55,17 +123,111 @@ const options = {
   'top-k': { type: 'string' },
   'top-p': { type: 'string' },
   seed: { type: 'string' },
+  text: { type: 'string', multiple: true },
+  separator: { type: 'string' },
+  epochs: { type: 'string' },
+  'batch-size': { type: 'string' },
+  optimizer: { type: 'string' },
+  'learning-rate': { type: 'string' },
+  'sequence-length': { type: 'string' },
+  'validation-split': { type: 'string' },
+  'lora-rank': { type: 'string' },
+  checkpoint: { type: 'string' },
+  resume: { type: 'string' },
+  log: { type: 'string' },
+  curve: { type: 'string' },
+  output: { type: 'string' },
+  top: { type: 'string' },
   device: { type: 'string' },
   json: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean' },
 } as const;
 
+type OptionName = keyof typeof options;
+
+const shared = ['preset', 'device', 'json'] as const satisfies readonly OptionName[];
+
+/** Which options a command has. */
+const optionsOf: Readonly<Record<'generate' | 'fit' | 'score' | 'doctor', readonly OptionName[]>> = {
+  generate: [...shared, 'prompt', 'max-length', 'sampler', 'temperature', 'top-k', 'top-p', 'seed'],
+  fit: [
+    ...shared,
+    ...(['text', 'separator', 'epochs', 'batch-size', 'optimizer', 'learning-rate', 'sequence-length'] as const),
+    ...(['validation-split', 'seed', 'lora-rank', 'checkpoint', 'resume', 'log', 'curve', 'output'] as const),
+  ],
+  score: [...shared, 'text', 'top'],
+  doctor: ['json'],
+};
+
+const isCommand = (name: string): name is keyof typeof optionsOf => Object.hasOwn(optionsOf, name);
+
 const numberOf = (name: string, text: string | undefined): number | undefined => {
   if (text === undefined) return undefined;
   const value = Number(text);
   if (text.trim() === '' || !Number.isFinite(value)) throw new Error(`--${name}: expected a number, got ${text}`);
   return value;
+};
+
+const wholeOf = (name: string, text: string | undefined, least?: number): number | undefined => {
+  const value = numberOf(name, text);
+  if (value !== undefined && !(Number.isSafeInteger(value) && value >= (least ?? value)))
+    throw new Error(`--${name}: expected a whole number${least === undefined ? '' : ` from ${least}`}, got ${text}`);
+  return value;
+};
+
+/** A separator as it is meant: a shell hands over `\\n` as two characters. */
+const unescaped = (text: string): string =>
+  text.replace(/\\([nrt\\])/g, (_, letter: string) => ({ n: '\n', r: '\r', t: '\t' })[letter] ?? letter);
+
+/** A file whose name must say what it is. */
+const fileOf = (name: string, path: string | undefined, suffix: string): string | undefined => {
+  if (path !== undefined && !path.endsWith(suffix))
+    throw new Error(`--${name}: expected a file whose name ends in ${suffix}, got ${path}`);
+  return path;
+};
+
+const optimizerOf = (name: string | undefined): string | undefined => {
+  try {
+    if (name !== undefined) getOptimizer(name);
+    return name;
+  } catch (cause) {
+    throw new Error(`--${cause instanceof Error ? cause.message : String(cause)}`);
+  }
+};
+
+const fitArguments = (
+  values: Readonly<Partial<Record<OptionName, unknown>>>,
+): Omit<FitArguments, 'preset' | 'device' | 'json' | 'seed'> => {
+  const text = (name: OptionName): string | undefined => values[name] as string | undefined;
+  const texts = (values.text ?? []) as readonly string[];
+  if (texts.length === 0) throw new Error('--text: expected a file of examples, got none; - is standard input');
+  const separator = unescaped(text('separator') ?? '\n');
+  if (separator === '') throw new Error('--separator: expected a text, got an empty one');
+  const learningRate = numberOf('learning-rate', text('learning-rate'));
+  if (learningRate !== undefined && !(learningRate > 0))
+    throw new Error(`--learning-rate: expected a number above 0, got ${text('learning-rate')}`);
+  const validationSplit = numberOf('validation-split', text('validation-split')) ?? 0;
+  if (!(validationSplit >= 0 && validationSplit < 1))
+    throw new Error(`--validation-split: expected a number from 0 to below 1, got ${text('validation-split')}`);
+  const resume = text('resume');
+  return {
+    texts,
+    separator,
+    epochs: wholeOf('epochs', text('epochs'), 1) ?? 1,
+    batchSize: wholeOf('batch-size', text('batch-size'), 1) ?? 32,
+    learningRate,
+    optimizer: optimizerOf(text('optimizer')),
+    sequenceLength: wholeOf('sequence-length', text('sequence-length'), 1),
+    validationSplit,
+    loraRank: wholeOf('lora-rank', text('lora-rank'), 1),
+    // A run that goes on is saved where it was.
+    checkpoint: text('checkpoint') ?? resume,
+    resume,
+    log: fileOf('log', text('log'), '.csv'),
+    curve: fileOf('curve', text('curve'), '.svg'),
+    output: text('output'),
+  };
 };
 
 const samplerOf = (
@@ -112,19 +274,30 @@ export const parseCommand = (args: readonly string[], freshSeed: () => number): 
       if (values.help === true || command === 'help') return { command: 'help' };
       if (rest.length > 0)
         throw new Error(
-          `expected options after ${command}, got ${JSON.stringify(rest[0])}; is a prompt meant? use --prompt`,
+          `expected options after ${command}, got ${JSON.stringify(rest[0])}${command === 'generate' ? '; is a prompt meant? use --prompt' : command === 'score' ? '; is a text meant? use --text' : ''}`,
         );
-      if (command === 'doctor') return { command, json: values.json === true };
-      if (command !== 'generate') throw new Error(`expected generate, doctor, setup or help, got ${command}`);
+      if (!isCommand(command)) throw new Error(`expected generate, fit, score, doctor, setup or help, got ${command}`);
+      const foreign = Object.keys(values).find((name) => !optionsOf[command].includes(name as OptionName));
+      if (foreign !== undefined)
+        throw new Error(
+          `--${foreign}: expected an option of ${command} (${optionsOf[command].map((name) => `--${name}`).join(', ')})`,
+        );
+      const common = {
+        preset: values.preset ?? 'gpt2_tiny_en',
+        device: deviceOf(values.device),
+        json: values.json === true,
+      };
+      if (command === 'doctor') return { command, json: common.json };
+      if (command === 'score')
+        return { ...common, command, texts: values.text ?? [], top: wholeOf('top', values.top, 1) ?? 0 };
+      const seed = wholeOf('seed', values.seed);
+      if (command === 'fit') return { ...common, command, ...fitArguments(values), seed: seed ?? 0 };
       const temperature = numberOf('temperature', values.temperature);
       const k = numberOf('top-k', values['top-k']);
       const p = numberOf('top-p', values['top-p']);
-      const seed = numberOf('seed', values.seed);
-      if (seed !== undefined && !Number.isSafeInteger(seed))
-        throw new Error(`--seed: expected a whole number, got ${values.seed}`);
       return {
+        ...common,
         command,
-        preset: values.preset ?? 'gpt2_tiny_en',
         prompts: values.prompt ?? [],
         maxLength: numberOf('max-length', values['max-length']),
         sampler: samplerOf(values.sampler, {
@@ -133,8 +306,6 @@ export const parseCommand = (args: readonly string[], freshSeed: () => number): 
           ...(p === undefined ? {} : { p }),
         }),
         seed: seed ?? freshSeed(),
-        device: deviceOf(values.device),
-        json: values.json === true,
       };
     },
     (cause) => (cause instanceof Error ? cause.message : String(cause)),

@@ -2,7 +2,9 @@ import { readFile } from 'node:fs/promises';
 import * as E from 'fp-ts/lib/Either.js';
 import { parseCommand, usage } from './arguments.ts';
 import { diagnose, formatDiagnosis } from './doctor.ts';
+import { fitTexts } from './fit.ts';
 import { generate } from './generate.ts';
+import { scoreTexts } from './score.ts';
 
 const FAILED = 1;
 const WRONG_ARGUMENTS = 2;
@@ -39,6 +41,12 @@ const run = async (args: readonly string[], signal: AbortSignal): Promise<number
     case 'generate':
       await generate(command, signal);
       return 0;
+    case 'fit':
+      await fitTexts(command, signal);
+      return 0;
+    case 'score':
+      await scoreTexts(command, signal);
+      return 0;
   }
 };
 
@@ -55,8 +63,11 @@ try {
   process.exitCode = await run(process.argv.slice(2), interruption.signal);
 } catch (cause) {
   const isInterrupted = interruption.signal.aborted;
+  const message = cause instanceof Error ? cause.message : String(cause);
   process.stderr.write(
-    isInterrupted ? '\npurelm: interrupted\n' : `purelm: ${cause instanceof Error ? cause.message : String(cause)}\n`,
+    isInterrupted
+      ? `\npurelm: ${message.startsWith('interrupted') ? message : 'interrupted'}\n`
+      : `purelm: ${message}\n`,
   );
   process.exitCode = isInterrupted ? INTERRUPTED : FAILED;
 }

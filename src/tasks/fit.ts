@@ -38,6 +38,7 @@ export class NonFiniteLossError extends Error {
 export interface FitProgress {
   /** From 0. */
   readonly epoch: number;
+  /** The epoch that it ends before. */
   readonly epochs: number;
   /** Steps done in this epoch. */
   readonly step: number;
@@ -47,7 +48,9 @@ export interface FitProgress {
   readonly loss: number;
   /** Mean loss and metrics of the epoch so far. */
   readonly logs: Readonly<Record<string, number>>;
-  /** Seconds that the last step took. */
+  /** Targets that were learnt from since the last look: places whose weight is not 0. */
+  readonly tokens: number;
+  /** Seconds since the last look. */
   readonly seconds: number;
 }
 
@@ -77,6 +80,15 @@ export interface RunResult {
   readonly optimizer: OptimizerState;
   readonly history: History;
 }
+
+/** How many targets of a batch have a weight. */
+const countTargets = ({ y, sampleWeight }: Batch): number => {
+  const places = y?.data.length ?? 0;
+  if (sampleWeight === undefined) return places;
+  let weighted = 0;
+  for (const weight of sampleWeight.data) if (weight !== 0) weighted++;
+  return weighted * (places / sampleWeight.data.length);
+};
 
 /** Text added to a file, after a header if the file is empty or not there. */
 const append = async (path: string, header: string, text: string): Promise<void> => {
@@ -226,6 +238,7 @@ export const runTraining = async (
       const skip = step;
       if (skip === 0) await tell('epochBegin');
       let before = performance.now();
+      let tokens = 0;
       let isRead = true;
       let batch: Batch | undefined;
       const look = async (): Promise<void> => {
@@ -234,8 +247,9 @@ export const runTraining = async (
         ({ logs, learningRate } = found);
         isRead = true;
         const now = performance.now();
-        onProgress?.({ epoch, epochs, step, steps: source.steps, loss, logs, seconds: (now - before) / 1000 });
+        onProgress?.({ epoch, epochs, step, steps: source.steps, loss, logs, tokens, seconds: (now - before) / 1000 });
         before = now;
+        tokens = 0;
         // The mean tells of the steps since the last look.
         isGood = Number.isFinite(loss) && Number.isFinite(logs.loss);
         if (!isGood) logs = { ...logs, loss: Number.isFinite(loss) ? logs.loss! : loss };
@@ -249,6 +263,7 @@ export const runTraining = async (
         state = await train.step(state, next, step === 0);
         step++;
         steps++;
+        tokens += countTargets(next);
         isRead = false;
         if (steps % options.stepsPerExecution === 0) await look();
         if (stopped) break;

@@ -32,7 +32,7 @@ describe('purelm’s command line', () => {
     [['generate', '--device', 'gpu'], '--device: expected webgpu, reference or auto, got gpu'],
     [['generate', 'hello'], 'is a prompt meant? use --prompt'],
     [['generate', '--unknown'], '--unknown'],
-    [['train'], 'expected generate, doctor, setup or help, got train'],
+    [['train'], 'expected generate, fit, score, doctor, setup or help, got train'],
     [['generate', '--temperature', '0'], 'a temperature above 0'],
   ])('refuses %j', (args, message) => {
     const command = parse(...args);

@@ -1,9 +1,10 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CausalLM } from '../../src/index.ts';
+import { type Run, type RunOptions, runCommand, withoutDawn } from '../support/command.ts';
 import { type BuiltPackage, buildPackage } from '../support/package.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -14,43 +15,7 @@ beforeAll(() => {
 });
 afterAll(() => built.remove());
 
-interface Run {
-  readonly status: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-interface RunOptions {
-  readonly env?: NodeJS.ProcessEnv;
-  /** Standard input; without it there is none. */
-  readonly input?: string;
-  /** Called with every piece of standard output. */
-  readonly onText?: (child: ChildProcess, text: string) => void;
-}
-
-const purelm = (args: readonly string[], { env = {}, input, onText }: RunOptions = {}): Promise<Run> =>
-  new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [join(built.folder, 'scripts/purelm.mjs'), ...args], {
-      env: { ...process.env, ...env },
-      stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
-      timeout: 60_000,
-    });
-    let stdout = '';
-    let stderr = '';
-    child.stdout!.setEncoding('utf8').on('data', (text: string) => {
-      stdout += text;
-      onText?.(child, text);
-    });
-    child.stderr!.setEncoding('utf8').on('data', (text: string) => {
-      stderr += text;
-    });
-    child.on('error', reject);
-    child.on('close', (status) => resolve({ status, stdout, stderr }));
-    child.stdin?.end(input);
-  });
-
-/** Dawn's own words about a limit, which come on some drivers and can be switched off nowhere; see docs/decisions.md. */
-const withoutDawn = (stderr: string): string => stderr.replace(/^Warning: \w+ artificially reduced .*\n/gm, '');
+const purelm = (args: readonly string[], options?: RunOptions): Promise<Run> => runCommand(built, args, options);
 
 const greedy = ['generate', '--sampler', 'greedy', '--seed', '7'];
 const noDriver = { VK_DRIVER_FILES: join(root, 'no-such-driver.json'), VK_ICD_FILENAMES: '' };
