@@ -2,41 +2,10 @@
 // a byte that is in no vocabulary between two others, where transformers joins them over it, and is slower.
 
 import { byteCharacters } from './bytes.ts';
+import { pop, push } from './heap.ts';
 
 /** A merge rule: two neighbouring pieces that become one. */
 export type Merge = readonly [left: string, right: string];
-
-/** Puts a number into a binary heap, smallest first. */
-const push = (heap: number[], key: number): void => {
-  let at = heap.length;
-  heap.push(key);
-  while (at > 0) {
-    const parent = (at - 1) >> 1;
-    if (heap[parent]! <= key) break;
-    heap[at] = heap[parent]!;
-    at = parent;
-  }
-  heap[at] = key;
-};
-
-/** Takes the smallest number out of a heap that is not empty. */
-const pop = (heap: number[]): number => {
-  const smallest = heap[0]!;
-  const key = heap.pop()!;
-  const size = heap.length;
-  if (size === 0) return smallest;
-  let at = 0;
-  for (;;) {
-    let child = 2 * at + 1;
-    if (child >= size) break;
-    if (child + 1 < size && heap[child + 1]! < heap[child]!) child++;
-    if (heap[child]! >= key) break;
-    heap[at] = heap[child]!;
-    at = child;
-  }
-  heap[at] = key;
-  return smallest;
-};
 
 /**
  * Byte-pair encoding of one word's bytes: of all neighbouring pairs that a rule names, the one whose rule stands first

@@ -4,6 +4,7 @@ import { ArgumentError } from '../tensor/errors.ts';
 import { bytePairEncoder } from './bytePairEncoder.ts';
 import { openBytes, tokenBytes, utf8Bytes, utf8Text } from './bytes.ts';
 import { describe, quote } from './errors.ts';
+import { overRows, overTexts } from './overTexts.ts';
 import type { TextStream, TokenIds, Tokenizer } from './tokenizer.ts';
 import { checkMerges, checkVocabulary, type Vocabulary } from './vocabulary.ts';
 
@@ -89,8 +90,6 @@ const streamOf = (addBytes: (bytes: number[], id: number) => void): TextStream =
   };
 };
 
-const isBatch = (ids: TokenIds | readonly TokenIds[]): ids is readonly TokenIds[] => typeof ids[0] === 'object';
-
 /**
  * A byte-level BPE tokenizer of some family, or what is wrong with its vocabulary or merges.
  *
@@ -132,17 +131,6 @@ export const bytePairTokenizer = (
         return found;
       };
 
-      const tokenize = ((input: unknown) => {
-        if (typeof input === 'string') return encodeText(input);
-        if (!Array.isArray(input))
-          throw new ArgumentError(`${name}: expected a string or a list of strings, got ${describe(input)}`);
-        return input.map((text: unknown, index) => {
-          if (typeof text !== 'string')
-            throw new ArgumentError(`${name}: expected a list of strings, got ${describe(text)} at index ${index}`);
-          return encodeText(text);
-        });
-      }) as Tokenizer['tokenize'];
-
       /** Adds the bytes of an id's token, none for an id that has no token. */
       const addBytes = (bytes: number[], id: unknown): void => {
         if (typeof id !== 'number' || !Number.isInteger(id) || id < 0)
@@ -154,20 +142,14 @@ export const bytePairTokenizer = (
       };
 
       const decode = (row: TokenIds): string => {
-        if (!Array.isArray(row) && !(row instanceof Int32Array))
-          throw new ArgumentError(`${name}: expected a list of token ids, got ${describe(row)}`);
         const bytes: number[] = [];
         for (const id of row) addBytes(bytes, id);
         return utf8Text(bytes);
       };
-      const detokenize = ((input: TokenIds | readonly TokenIds[]) =>
-        Array.isArray(input) && isBatch(input)
-          ? input.map(decode)
-          : decode(input as TokenIds)) as Tokenizer['detokenize'];
 
       return Object.freeze({
-        tokenize,
-        detokenize,
+        tokenize: overTexts(name, encodeText),
+        detokenize: overRows(name, decode),
         textStream: () => streamOf(addBytes),
         vocabularySize: ids.size,
         vocabulary: ids,
