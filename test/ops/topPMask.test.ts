@@ -65,8 +65,11 @@ describe('topPMask', () => {
     await expectAllAgree([0, 0.001, 0.1, 0.5, 1, 9].map((p) => topPMask(exact, { p })));
   });
 
-  it('agrees on more rows than a grid has in one dimension', () =>
-    expectAllAgree(topPMask(multiply(cast(drawnIntegers([66000, 3], 0, 9), 'float32'), 2 ** -4), { p: 0.5 })));
+  it(
+    'agrees on more rows than a grid has in one dimension',
+    () => expectAllAgree(topPMask(multiply(cast(drawnIntegers([66000, 3], 0, 9), 'float32'), 2 ** -4), { p: 0.5 })),
+    600_000, // SwiftShader takes a minute, on a machine without other work, for so many workgroups with barriers.
+  );
 
   it('agrees on a vocabulary of GPT-2 by all but the tokens that rounding decides', async () => {
     const probabilities = softmax(drawn([2, 50257], { low: -12, high: 12 }));
