@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { SingleBar } from 'cli-progress';
@@ -87,6 +87,22 @@ const progressBar = (): { readonly tell: (progress: FitProgress, rate: number) =
   };
 };
 
+const LORA_FILE = 'lora.safetensors';
+
+/** Refuses a folder that cannot become a preset, before the training and not after it. */
+const checkOutput = async (folder: string, withLora: boolean): Promise<void> => {
+  const names = existsSync(folder) ? await readdir(folder) : [];
+  const foreign = names.find(
+    (name) =>
+      !/^(model[\w.-]*\.(h5|json)|(config|task|preprocessor|tokenizer|metadata)\.json|assets)$/.test(name) &&
+      !(withLora && name === LORA_FILE),
+  );
+  if (foreign !== undefined)
+    throw new Error(
+      `--output ${folder}: expected a new folder, or one with a preset to replace, but it holds ${JSON.stringify(foreign)}`,
+    );
+};
+
 /** The trained preset as a folder; with LoRA its kernels have taken up the factors, which stand in a file of their own too. */
 const save = async (folder: string, backbone: CausalBackbone, given: CausalLM): Promise<void> => {
   if (given.name !== 'GPT2CausalLM') throw new Error(`--output: expected a GPT-2, got ${given.name}`);
@@ -99,12 +115,12 @@ const save = async (folder: string, backbone: CausalBackbone, given: CausalLM): 
   }
   const aside = await mkdtemp(join(tmpdir(), 'purelm-lora-'));
   try {
-    const name = 'lora.safetensors';
-    await backbone.saveLoraWeights(join(aside, name));
+    const path = join(aside, LORA_FILE);
+    await backbone.saveLoraWeights(path);
     const merged = backbone.mergeLora();
     // What was trained and merged is float32; a preset has one dtype.
     const params = mapTree(merged.params, (own) => cast(own, 'float32'));
-    await write(merged.withParams(params), [{ name, content: [await readFile(join(aside, name))] }]);
+    await write(merged.withParams(params), [{ name: LORA_FILE, content: [await readFile(path)] }]);
   } finally {
     await rm(aside, { recursive: true, force: true });
   }
@@ -121,6 +137,7 @@ type Point = readonly [step: number, loss: number];
 /** `purelm fit`: what each epoch came to on standard output, or the whole history as JSON. */
 export const fitTexts = async (asked: FitArguments, signal: AbortSignal): Promise<void> => {
   const { checkpoint, resume, epochs, seed } = asked;
+  if (asked.output !== undefined) await checkOutput(asked.output, asked.loraRank !== undefined);
   const examples = await examplesOf(asked, signal);
   const given = await load(asked, signal);
   const lm = prepared(given, asked);
@@ -164,9 +181,11 @@ export const fitTexts = async (asked: FitArguments, signal: AbortSignal): Promis
   };
 
   const curve = (history: History): string => {
-    const byEpoch = (means: readonly number[] = []) => means.map((mean, i) => [(i + 1) * stepsPerEpoch, mean] as const);
+    // No step was left to do if the run had ended before.
+    const perEpoch = stepsPerEpoch === 0 ? done / (history.loss?.length ?? 1) : stepsPerEpoch;
+    const byEpoch = (means: readonly number[] = []) => means.map((mean, i) => [(i + 1) * perEpoch, mean] as const);
     // Of epochs whose steps no checkpoint has kept, only the means are known.
-    const before = byEpoch(history.loss).filter(([step]) => step < (losses[0]?.[0] ?? 0));
+    const before = byEpoch(history.loss).filter(([step]) => step < (losses[0]?.[0] ?? done + 1));
     return lossCurve({
       title: `Loss of ${asked.preset}`,
       subtitle: [

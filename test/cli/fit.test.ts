@@ -120,6 +120,10 @@ describe('purelm fit', () => {
     const resumed = told(await purelm(fitting('--epochs', '6', '--resume', at, '--json')));
     expect(resumed.history).toEqual(whole.history);
     expect(resumed.steps).toBe(18);
+    // A run that has ended is not trained on, but can still be drawn and saved.
+    const svg = join(folder, 'ended.svg');
+    expect((await purelm(fitting('--epochs', '6', '--resume', at, '--curve', svg))).status).toBe(0);
+    expect(await readFile(svg, 'utf8')).toContain('18 steps in 6 epochs');
   });
 
   it('says that nothing is kept when it is interrupted without a checkpoint', async () => {
@@ -138,6 +142,8 @@ describe('purelm fit', () => {
     expect(missing.stderr).toBe(`purelm: --text ${join(folder, 'no.txt')}: no such file\n`);
     const empty = await purelm(['fit', '--text', '-'], { input: '\n \n' });
     expect(empty.stderr).toBe('purelm: --text -: expected at least one example, got none\n');
+    const taken = await purelm(fitting('--output', folder));
+    expect(taken.stderr).toContain(`--output ${folder}: expected a new folder, or one with a preset to replace`);
     const tokens = await purelm(['fit', '--preset', presetPath('keras/a_float32'), '--text', file]);
     expect(tokens.stderr).toContain('expected a preset with a tokenizer');
   });
