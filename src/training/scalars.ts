@@ -8,7 +8,7 @@ import { less } from '../ops/less.ts';
 import { multiply } from '../ops/multiply.ts';
 import { subtract } from '../ops/subtract.ts';
 import { where } from '../ops/where.ts';
-import { ArgumentError } from '../tensor/errors.ts';
+import { ArgumentError, refuseUnknown } from '../tensor/errors.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 
 /** `floor(n / by)` of int32 `n` of at least 0, exact over the whole range, though float32 holds 24 bits. */
@@ -65,9 +65,7 @@ export const shown = (value: unknown): string =>
 export const checkKnown = (what: string, options: unknown, known: readonly string[]): void => {
   if (typeof options !== 'object' || options === null || Array.isArray(options))
     throw new ArgumentError(`${what}: expected a record of options, got ${shown(options)}`);
-  const strange = Object.keys(options).find((key) => !known.includes(key));
-  if (strange !== undefined)
-    throw new ArgumentError(`${what}: expected options among ${known.join(', ')}, got ${strange}`);
+  refuseUnknown(what, options, known);
 };
 
 /**
