@@ -66,9 +66,11 @@ const compileForReference = <Arguments extends readonly Tree[], Result extends T
   return {
     run,
     repeat: async (times, ...args) => {
-      let current: Arguments = args;
-      for (let time = 1; time < times; time++)
-        current = [await run(...current), ...args.slice(1)] as unknown as Arguments;
+      // What stays the same is computed once, and not again each time.
+      const [first, ...rest] = args;
+      const held = withLeaves(rest, await referenceDevice.realize(leaves(rest)));
+      let current = [first, ...held] as unknown as Arguments;
+      for (let time = 1; time < times; time++) current = [await run(...current), ...held] as unknown as Arguments;
       return run(...current);
     },
     release: () => {},
