@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 import { adapterEnvironment, knownChoice } from './scripts/setup/adapter.mjs';
 import { writeShaderSources } from './scripts/shaders.mjs';
@@ -6,7 +7,16 @@ writeShaderSources();
 // The workers inherit it. Under `npm test` it is set already; a plain `npx vitest` uses what the last search found.
 Object.assign(process.env, adapterEnvironment(knownChoice()));
 
+const source = fileURLToPath(new URL('src/', import.meta.url));
+
 export default defineConfig({
+  resolve: {
+    // What imports the package by its name gets the sources, and so the instance that the tests use.
+    alias: [
+      { find: /^purelm$/, replacement: `${source}index.ts` },
+      { find: /^purelm\/(\w+)$/, replacement: `${source}$1/index.ts` },
+    ],
+  },
   test: {
     include: ['test/**/*.test.ts'],
     pool: 'forks',

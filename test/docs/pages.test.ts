@@ -42,7 +42,7 @@ describe('README', () => {
   });
 
   it('links, as the other pages do, to files that are there', () => {
-    for (const page of ['README.md', 'docs/architecture.md', 'docs/gpt2.md', 'docs/decisions.md'])
+    for (const page of ['README.md', 'docs/architecture.md', 'docs/gpt2.md', 'docs/decisions.md', 'docs/examples.md'])
       for (const [, link] of pageText(page).matchAll(/\]\((?!https?:)([^)#]+)\)/g))
         expect(existsSync(new URL(link!, new URL(page, root))), `${page}: ${link}`).toBe(true);
   });
