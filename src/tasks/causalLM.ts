@@ -79,6 +79,7 @@ export interface CompileTaskOptions extends CompileTrainingOptions {
 export interface CausalLM<Config = unknown, Params extends Tree = Tree, T extends Tokenizer = Tokenizer> {
   /** KerasHub's name of its class. */
   readonly name: string;
+  /** The model with its parameters. */
   readonly backbone: CausalBackbone<Config, Params>;
   /** Null: inputs are token ids, and no text is read or written. */
   readonly preprocessor: CausalLMPreprocessor<T> | null;

@@ -3,6 +3,9 @@ import type { CausalLM as CausalLMTask } from './causalLM.ts';
 import { gpt2CausalLMFrom } from './gpt2.ts';
 import { openPresetFolder, type TaskPresetOptions, taskPresetOptions } from './presets.ts';
 
+/** A causal language model of whatever family; immutable. */
+export type CausalLM = CausalLMTask;
+
 /** The base class of causal language models: `fromPreset` finds the family in the preset's config. */
 export const CausalLM = Object.freeze({
   /**
