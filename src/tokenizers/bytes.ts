@@ -31,7 +31,8 @@ export const tokenBytes = (token: string): ArrayLike<number> => {
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /** The text of UTF-8 bytes; each longest run that begins no whole character gives one U+FFFD. */
-export const utf8Text = (bytes: readonly number[]): string => decoder.decode(Uint8Array.from(bytes));
+export const utf8Text = (bytes: readonly number[] | Uint8Array): string =>
+  decoder.decode(bytes instanceof Uint8Array ? bytes : Uint8Array.from(bytes));
 
 /**
  * How many bytes at the end begin a character that more bytes may still complete: 0 to 3. The others are decided, so
