@@ -1,6 +1,7 @@
-// `npm run bench`: bench/gpt2.mjs, or bench/train.mjs (--train), by itself or in turn with other runtimes. See README.md beside this file.
+// `npm run bench`: bench/gpt2.mjs, or with --train bench/train.mjs, by itself or in turn with other runtimes. See README.md
+// beside this file.
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -21,6 +22,8 @@ const { values } = parseArgs({
   },
 });
 
+if (values.train && values.dtype !== undefined) throw new Error('bench: --train is float32; leave --dtype out');
+
 const start = (command, args, options) =>
   new Promise((done) => {
     spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit'], ...options }).on('close', done);
@@ -31,13 +34,13 @@ const beside = (name) => fileURLToPath(new URL(name, import.meta.url));
 
 /** Training steps: ours, torch's where a Python is named, and jax-js's where there is a folder it is installed in. */
 const train = async () => {
+  const tiny = await tinyPreset();
   const env = {
     ...process.env,
     BENCH_PRESET: preset,
     BENCH_SMALL: preset,
-    BENCH_TINY: await tinyPreset(),
+    BENCH_TINY: tiny,
     ...(values.peers === undefined ? {} : { BENCH_PEERS: resolve(values.peers) }),
-    ...(values.only === undefined ? {} : { BENCH_TRAIN: values.only }),
     ...(values.reps === undefined ? {} : { BENCH_STEPS: values.reps }),
   };
   const runs = [
@@ -45,8 +48,14 @@ const train = async () => {
     ...(values.python === undefined ? [] : [[values.python, beside('peers/torch_train.py')]]),
     ...(values.peers === undefined ? [] : [[process.execPath, beside('peers/jax_train.mjs')]]),
   ];
+  // A process a workload: its peak of memory is its own.
   for (let round = 1; round <= Number(values.rounds); round++)
-    for (const [command, script] of runs) if ((await start(command, [script], { env })) !== 0) process.exitCode = 1;
+    for (const shape of (values.only ?? 'small,tiny').split(','))
+      for (const [command, script] of runs) {
+        const status = await start(command, [script], { env: { ...env, BENCH_TRAIN: shape } });
+        if (status !== 0) process.exitCode = 1;
+      }
+  rmSync(tiny, { recursive: true });
 };
 
 /** Prompts and tokens: ours, and those of a folder of peers. */

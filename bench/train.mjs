@@ -4,6 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { GPT2Backbone, GPT2CausalLM, getDevice } from '../dist/index.js';
+import { bufferFigures, countBufferBytes } from './bufferBytes.mjs';
 
 const name = process.env.BENCH_NAME ?? 'purelm';
 const only = (process.env.BENCH_TRAIN ?? 'small,tiny').split(',');
@@ -22,6 +23,7 @@ const emit = (workload, figures) =>
   console.log(JSON.stringify({ peer: name, workload, ...figures, peak_rss_mb: peakMb(), load1: load() }));
 
 const device = await getDevice('webgpu');
+const bytes = countBufferBytes(device.webgpu.device);
 const withoutDropout = async (preset) => {
   const { config, params } = await GPT2Backbone.fromPreset(preset, { device });
   return GPT2Backbone({ ...config, dropout: 0 }).withParams(params);
@@ -82,7 +84,7 @@ for (const shape of only) {
     runs,
     first_ms: Number(first.toFixed(1)),
     losses: history.loss.map((value) => Number(value.toFixed(5))),
-    device_mb: Math.round(device.webgpu.memory().liveBytes / 2 ** 20),
+    ...bufferFigures(bytes),
   });
 }
 process.exit(0);

@@ -7,30 +7,17 @@ import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { create, globals } from 'webgpu';
+import { bufferFigures, countBufferBytes } from '../bufferBytes.mjs';
 
 const only = (process.env.BENCH_TRAIN ?? 'small,tiny').split(',');
 const timed = Number(process.env.BENCH_STEPS ?? 3);
 const shapes = { small: { batch: 2, length: 128 }, tiny: { batch: 16, length: 128 } };
 
-// What a browser would offer, with a count of the bytes in buffers.
+// What a browser would offer.
 Object.assign(globalThis, globals);
 const gpu = create([]);
 Object.defineProperty(globalThis, 'navigator', { value: { gpu, userAgent: 'node' }, configurable: true });
-const bytes = { live: 0, peak: 0 };
-const { createBuffer } = GPUDevice.prototype;
-GPUDevice.prototype.createBuffer = function (descriptor) {
-  const buffer = createBuffer.call(this, descriptor);
-  const { destroy } = buffer;
-  bytes.live += descriptor.size;
-  bytes.peak = Math.max(bytes.peak, bytes.live);
-  let isLive = true;
-  buffer.destroy = () => {
-    if (isLive) bytes.live -= descriptor.size;
-    isLive = false;
-    return destroy.call(buffer);
-  };
-  return buffer;
-};
+const bytes = countBufferBytes(GPUDevice.prototype);
 
 const installed = resolve(process.env.BENCH_PEERS ?? '.', 'node_modules/@jax-js/jax');
 const { exports } = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8'));
@@ -199,8 +186,7 @@ for (const shape of only) {
     runs: runs.slice(1),
     first_ms: runs[0],
     losses,
-    device_mb: Math.round(bytes.live / 2 ** 20),
-    device_peak_mb: Math.round(bytes.peak / 2 ** 20),
+    ...bufferFigures(bytes),
   };
   const workload = `train_${shape}_${batch}x${length}`;
   console.log(JSON.stringify({ peer: 'jax-js-webgpu', workload, ...figures, peak_rss_mb: peakMb(), load1: load() }));
