@@ -14,9 +14,16 @@ export {
 } from './causalLMPreprocessor.ts';
 export { TokenizerFileError } from './errors.ts';
 export { parseMerges, parseTokenizerJson, parseVocabulary, type TokenizerJson } from './files.ts';
+export { GemmaTokenizer } from './gemmaTokenizer.ts';
 export { GPT2CausalLMPreprocessor } from './gpt2CausalLMPreprocessor.ts';
 export { GPT2Tokenizer } from './gpt2Tokenizer.ts';
 export { type SentencePiece, type SentencePieceType, sentencePiece } from './sentencePiece.ts';
+export {
+  type SentencePieceFamily,
+  type SentencePieceTokenizer,
+  type SentencePieceTokenizerOptions,
+  sentencePieceTokenizer,
+} from './sentencePieceTokenizer.ts';
 export { type PackedTokens, type PackOptions, type StartEndPackerOptions, startEndPacker } from './startEndPacker.ts';
 export type { TextStream, TokenIds, Tokenizer } from './tokenizer.ts';
 export type { Vocabulary } from './vocabulary.ts';

@@ -13,7 +13,10 @@ export interface TextStream {
 export interface Tokenizer {
   /** Ids of a text, or a list of ids for each of a list of texts. */
   readonly tokenize: { (text: string): number[]; (texts: readonly string[]): number[][] };
-  /** The text of ids, or a text for each of a list of ids. Ids that have no token are passed over. */
+  /**
+   * The text of ids, or a text for each of a list of ids. Ids that have no token are passed over by byte-level BPE and
+   * refused by SentencePiece.
+   */
   readonly detokenize: { (ids: TokenIds): string; (ids: readonly TokenIds[]): string[] };
   /** A decoder for ids that come one by one; its pieces, joined, are `detokenize` of all ids. */
   readonly textStream: () => TextStream;

@@ -1,4 +1,5 @@
-"""Small SentencePiece models of every kind, and the ids and texts that SentencePiece itself gives for hostile input.
+"""Small SentencePiece models of every kind, and the ids and texts that SentencePiece itself gives for hostile input; what
+KerasHub's GemmaTokenizer makes of two of them.
 
 Each model is `fixtures/sentencepiece/<name>.spm`; those with one of SentencePiece's own character maps (240 kB) are Brotli-compressed,
 `<name>.spm.br`. In `recorded.json` the texts stand once; `ids` has a row for each of them.
@@ -15,6 +16,7 @@ import brotli
 import sentencepiece
 from sentencepiece import sentencepiece_model_pb2
 
+from keras_hub.models import GemmaTokenizer
 from record_tokenizer import TEXTS as BYTE_LEVEL_TEXTS
 
 OUT = FIXTURES / "sentencepiece"
@@ -80,6 +82,10 @@ MODELS = {
         "escape_whitespaces": True,
     },
     "word": {"model_type": "word", "vocab_size": 60, **GEMMA, **IDENTITY},
+    # KerasHub's example for GemmaTokenizer: <bos> is 1 and <eos> 2, other than in Gemma's own file.
+    "gemma_page": {
+        "model_type": "word", "vocab_size": 8, "corpus": ["The quick brown fox jumped."], **GEMMA, "bos_id": 1, "eos_id": 2, **IDENTITY,
+    },
     "char": {"model_type": "char", "vocab_size": 60, "user_defined_symbols": ["fox", "<mask>"], **IDENTITY},
 }
 COMPRESSED = ("unigram_nmt_nfkc", "unigram_nmt_nfkc_cf")
@@ -106,7 +112,8 @@ def train(options):
         path.write_text(RULES, encoding="utf-8")
         options["normalization_rule_tsv"] = str(path)
     file = io.BytesIO()
-    sentencepiece.SentencePieceTrainer.train(sentence_iterator=iter(CORPUS), model_writer=file, **options)
+    corpus = options.pop("corpus", CORPUS)
+    sentencepiece.SentencePieceTrainer.train(sentence_iterator=iter(corpus), model_writer=file, **options)
     (OUT / "rules.tsv").unlink(missing_ok=True)
     model = sentencepiece_model_pb2.ModelProto.FromString(file.getvalue())
     model.normalizer_spec.ClearField("normalization_rule_tsv")
@@ -160,6 +167,21 @@ def rows_of_ids(model, processor):
     return rows
 
 
+def keras_hub(name, texts):
+    tokenizer = GemmaTokenizer(proto=(OUT / f"{name}.spm").read_bytes())
+    return {
+        "model": name,
+        "startTokenId": tokenizer.start_token_id,
+        "endTokenId": tokenizer.end_token_id,
+        "padTokenId": tokenizer.pad_token_id,
+        "specialTokenIds": sorted(tokenizer.special_token_ids),
+        "vocabularySize": tokenizer.vocabulary_size(),
+        "texts": texts,
+        "ids": [[int(id) for id in tokenizer(text)] for text in texts],
+        "detokenized": [str(tokenizer.detokenize([int(id) for id in tokenizer(text)])) for text in texts],
+    }
+
+
 def main():
     OUT.mkdir(exist_ok=True)
     models = {name: train(options) for name, options in MODELS.items()}
@@ -180,7 +202,14 @@ def main():
             "rows": [{"ids": row, "text": processor.decode(row)} for row in rows_of_ids(model, processor)],
         }
         print(name, len(content), len(model.pieces))
-    write("sentencepiece/recorded", {"sentencepiece": metadata.version("sentencepiece"), "texts": TEXTS, "models": recorded})
+    texts = ["The quick brown fox jumped.", "The fox slept.", "<bos>The fox<eos>", "<start_of_turn>user\nfox  dog<end_of_turn>\n", "\u00e9 \U0001F600"]
+    content = {
+        "sentencepiece": metadata.version("sentencepiece"),
+        "texts": TEXTS,
+        "models": recorded,
+        "gemmaTokenizer": [keras_hub(name, texts) for name in ("gemma", "gemma_page")],
+    }
+    write("sentencepiece/recorded", content)
 
 
 if __name__ == "__main__":
