@@ -41,18 +41,20 @@ const train = async () => {
     BENCH_SMALL: preset,
     BENCH_TINY: tiny,
     ...(values.peers === undefined ? {} : { BENCH_PEERS: resolve(values.peers) }),
-    ...(values.reps === undefined ? {} : { BENCH_STEPS: values.reps }),
+    BENCH_STEPS: values.reps ?? '3',
   };
   const runs = [
     [process.execPath, beside('train.mjs')],
     ...(values.python === undefined ? [] : [[values.python, beside('peers/torch_train.py')]]),
-    ...(values.peers === undefined ? [] : [[process.execPath, beside('peers/jax_train.mjs')]]),
+    ...(values.peers === undefined
+      ? []
+      : [[process.execPath, beside('peers/jax_train.mjs'), { small: { BENCH_STEPS: '1' } }]]),
   ];
-  // A process a workload: its peak of memory is its own.
+  // A process a workload: its peak of memory is its own. A step that takes minutes is timed once a round.
   for (let round = 1; round <= Number(values.rounds); round++)
     for (const shape of (values.only ?? 'small,tiny').split(','))
-      for (const [command, script] of runs) {
-        const status = await start(command, [script], { env: { ...env, BENCH_TRAIN: shape } });
+      for (const [command, script, special = {}] of runs) {
+        const status = await start(command, [script], { env: { ...env, BENCH_TRAIN: shape, ...special[shape] } });
         if (status !== 0) process.exitCode = 1;
       }
   rmSync(tiny, { recursive: true });
