@@ -367,7 +367,7 @@ export const sentencePiece = (
 ): E.Either<TokenizerFileError, SentencePiece> =>
   pipe(
     bytes instanceof Uint8Array
-      ? readSentencePieceProto(bytes.slice())
+      ? readSentencePieceProto(new Uint8Array(bytes)) // A Buffer's slice would be no copy.
       : E.left(`expected bytes (a Uint8Array), got ${describe(bytes)}`),
     E.chain((proto) => whereMalformed(() => build(proto))),
     E.mapLeft((message) => new TokenizerFileError(`${file}: ${message}`)),

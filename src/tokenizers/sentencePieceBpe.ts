@@ -60,11 +60,14 @@ export const sentencePieceBpe = (
     }
     starts[count] = size;
 
-    const next = Int32Array.from({ length: count }, (_, part) => part + 1);
-    const previous = Int32Array.from({ length: count }, (_, part) => part - 1);
-    const nodes = Int32Array.from({ length: count }, (_, part) =>
-      pieces.walk(0, text, starts[part]!, starts[part + 1]!),
-    );
+    const next = new Int32Array(count);
+    const previous = new Int32Array(count);
+    const nodes = new Int32Array(count); // The trie's node for each part, or -1.
+    for (let part = 0; part < count; part++) {
+      next[part] = part + 1;
+      previous[part] = part - 1;
+      nodes[part] = pieces.walk(0, text, starts[part]!, starts[part + 1]!);
+    }
     const wholes = new Int32Array(count).fill(-1); // The id of this part and the next together, or -1.
     const heap: number[] = []; // rank * count + place: ordered by rank, then from the left.
     // How an unused piece came about: the length of its left half. The last way that was seen counts.

@@ -132,6 +132,51 @@ describe('sentencePiece', () => {
     }
   });
 
+  it('S100 loads 256,000 pieces and encodes 100 kB in a moment', () => {
+    // Four letters of '▁' and a to y, in order of how far they are joined: a text is cut into many of the 4-letter ones.
+    const letters = ['\u2581', ...'abcdefghijklmnopqrstuvwxy'];
+    const count = letters.length;
+    const pieceOf = (id: number): string => {
+      let [text, rest] = ['', id];
+      for (let length = 1, strings = count; ; length++, strings *= count) {
+        if (rest >= strings) {
+          rest -= strings;
+          continue;
+        }
+        for (let i = 0; i < length; i++, rest = Math.floor(rest / count)) text = letters[rest % count]! + text;
+        return text;
+      }
+    };
+    const size = 256_000;
+    const file = Buffer.concat([
+      ...Array.from({ length: size - 257 }, (_, id) => {
+        const utf8 = Buffer.from(pieceOf(id));
+        const score = Buffer.alloc(4);
+        score.writeFloatLE(-id);
+        return Buffer.concat([Uint8Array.of(10, utf8.length + 7, 10, utf8.length), utf8, Uint8Array.of(21), score]);
+      }),
+      proto([pieceField('<unk>', 2), bytePieces()], [...bpe, ...byteFallback], [...field(3, 0), ...field(4, 0)]),
+    ]);
+    let seed = 1;
+    const text = Array.from({ length: 100_000 }, () => {
+      seed = (Math.imul(seed, 1_103_515_245) + 12_345) >>> 0;
+      return letters[(seed >>> 8) % count]!.replace('\u2581', ' ');
+    }).join('');
+
+    // Processor time, since other work may run beside this; the limits are 1 s and 0.5 s on a machine of its own.
+    const now = (): number => process.cpuUsage().user / 1e6;
+    const start = now();
+    const piece = right(sentencePiece(file));
+    const loaded = now();
+    const ids = piece.encode(text);
+    const encoded = now();
+    expect(piece.size).toBe(size);
+    expect(piece.decode(ids)).toBe(text);
+    expect(ids.length).toBeLessThan(40_000);
+    expect(loaded - start).toBeLessThan(3);
+    expect(encoded - loaded).toBeLessThan(1.5);
+  });
+
   it('keeps float32 differences on texts whose score goes beyond 100,000', () => {
     const piece = plain([pieceField('a', 1, -1000.25), pieceField('aa', 1, -2000.4), pieceField('aaa', 1, -3000.7)]);
     // 'a' and 'aa' together are better than 'aaa' by 0.05, and by 0.1 than three times 'a'.
@@ -150,10 +195,12 @@ describe('sentencePiece', () => {
   });
 
   it('does not follow what its caller does to the bytes later', () => {
-    const bytes = model('bpe').proto();
-    const piece = right(sentencePiece(bytes));
-    bytes.fill(0);
-    expect(piece.piece(0)).toBe('<unk>');
+    for (const bytes of [model('bpe').proto(), Buffer.from(model('bpe').proto())]) {
+      const piece = right(sentencePiece(bytes));
+      bytes.fill(0);
+      piece.proto().fill(0);
+      expect(piece.piece(0)).toBe('<unk>');
+    }
   });
 
   it('refuses ids that have no piece', () => {
