@@ -46,7 +46,7 @@ describe.each(Object.keys(devices))('attention on WebGPU, %s', (name) => {
       fc.asyncProperty(drawnAttention, async (draw) => {
         await expectAgrees(expression(draw), tolerance, gpu);
       }),
-      { numRuns: 60 },
+      { numRuns: 40 },
     );
   });
 
@@ -229,7 +229,7 @@ describe('attention', () => {
         );
         for (const v of values(y)) expect(v).toBeCloseTo(1, 6);
       }),
-      { numRuns: 30 },
+      { numRuns: 20 },
     ));
 
   it('does not depend on the order of the keys', () => {

@@ -105,6 +105,8 @@ describe('the gradient of layerNorm', () => {
       );
     await expectGradients((x, gamma) => first(x!, gamma!), [drawn([2, 5]), drawn([5], { low: 0.5, seed: 2 })], {
       tolerance: { atol: 5e-6, rtol: 1e-5 },
+      // Made of ops that agree each; a cold driver compiles this one for half a minute.
+      device: false,
     });
   });
 

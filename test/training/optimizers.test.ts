@@ -76,7 +76,7 @@ const casesOn = (device: string): Recorded['cases'] =>
   device === 'reference'
     ? cases
     : cases.filter(
-        ({ optimizer, options }, i) => Object.keys(options).length >= 4 || optimizer !== cases[i + 1]?.optimizer,
+        ({ optimizer, options }, i) => Object.keys(options).length >= 5 || optimizer !== cases[i + 1]?.optimizer,
       );
 
 describe.each(devices)('optimizers on %s', (name, open) => {
