@@ -24,7 +24,7 @@ export const recipe = {
   stories: 9,
   repeats: 3,
   lessons: [
-    { steps: 170, rows: 106, width: 12 },
+    { steps: 350, rows: 106, width: 12 },
     { steps: 40, rows: 80, width: 16 },
     { steps: 80, rows: 53, width: 24 },
     { steps: 80, rows: 40, width: 32 },
@@ -33,7 +33,7 @@ export const recipe = {
     { steps: 120, rows: 16, width: 80 },
   ],
   every: 3,
-  steps: 1200,
+  steps: 1450,
   learningRate: 6e-3,
   rise: 50,
   stepsPerEpoch: 25,

@@ -1,6 +1,7 @@
 // @ts-check
-// `npm run train:tiny -- [--steps N] [--out FOLDER] [--resume]`: makes the shipped preset. Installs, finds an adapter and
-// builds as far as needed; writes the text, trains the model on it with the library's own `fit`, and writes the preset.
+// `npm run train:tiny -- [--steps N] [--out FOLDER] [--resume]`: makes a preset as the shipped one is to be made. Installs,
+// finds an adapter and builds as far as needed; writes the text, trains the model on it with the library's own `fit`, and
+// writes the preset, to .cache/gpt2_tiny_en if no folder is given.
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -15,11 +16,12 @@ import { inductionOf, trainModel } from './training.mjs';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const preset = join(root, 'presets', 'gpt2_tiny_en');
+const written = join(root, '.cache', 'gpt2_tiny_en');
 const checkpoint = join(root, '.cache', 'train-tiny');
 
 const train = async () => {
   const { values } = parseArgs({
-    options: { steps: { type: 'string' }, out: { type: 'string', default: preset }, resume: { type: 'boolean' } },
+    options: { steps: { type: 'string' }, out: { type: 'string', default: written }, resume: { type: 'boolean' } },
   });
   const steps = Number(values.steps ?? shipped.steps);
   if (!Number.isInteger(steps) || steps < 1) {
