@@ -8,6 +8,7 @@ import { matmul } from '../dist/ops/matmul.js';
 import { key, normal } from '../dist/ops/random.js';
 import { transpose } from '../dist/ops/transpose.js';
 import { generateTokens } from '../dist/tasks/generation.js';
+import { cpuMs, load, median, peakMb } from './figures.mjs';
 
 const name = process.env.BENCH_NAME ?? 'purelm';
 const only = new Set((process.env.BENCH_ONLY ?? 'start,prefill16,prefill128,prefill512,decode128,gemm').split(','));
@@ -22,14 +23,6 @@ const shapes = [
   [1, 768, 50257],
 ];
 
-const cpuMs = () => {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1000;
-};
-const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
-const peakMb = () =>
-  Math.round(Number(/VmHWM:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? 0) / 1024);
-const load = () => Number(readFileSync('/proc/loadavg', 'utf8').split(' ')[0]);
 const emit = (workload, figures) =>
   console.log(JSON.stringify({ peer: name, workload, ...figures, peak_rss_mb: peakMb(), load1: load() }));
 const idsFor = (count) => Int32Array.from({ length: count }, (_, i) => (i * 7919 + 13) % 50257);

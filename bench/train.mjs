@@ -1,24 +1,16 @@
 // Training steps as one process: one JSON line a workload. Reads its choices from the environment: BENCH_PRESET (a folder;
 // left out: seeded random weights of GPT-2-small's shape), BENCH_TRAIN ('small,tiny'), BENCH_STEPS (timed steps),
 // BENCH_NAME.
-import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { GPT2Backbone, GPT2CausalLM, getDevice } from '../dist/index.js';
 import { bufferFigures, countBufferBytes } from './bufferBytes.mjs';
+import { cpuMs, load, median, peakMb } from './figures.mjs';
 
 const name = process.env.BENCH_NAME ?? 'purelm';
 const only = (process.env.BENCH_TRAIN ?? 'small,tiny').split(',');
 const timed = Number(process.env.BENCH_STEPS ?? 3);
 const shapes = { small: { batch: 2, length: 128 }, tiny: { batch: 16, length: 128 } };
 
-const cpuMs = () => {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1000;
-};
-const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
-const peakMb = () =>
-  Math.round(Number(/VmHWM:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? 0) / 1024);
-const load = () => Number(readFileSync('/proc/loadavg', 'utf8').split(' ')[0]);
 const emit = (workload, figures) =>
   console.log(JSON.stringify({ peer: name, workload, ...figures, peak_rss_mb: peakMb(), load1: load() }));
 

@@ -5,16 +5,13 @@
 // elsewhere, and with --wall, it is the wall clock's.
 //   --m 1,16,128 --shapes 768x768,768x50257 --dtypes float32,bfloat16 --layouts rows,transposed --rounds 8 --slice 20
 // A shape is `k x n`. A transposed b lies in memory as [n, k].
-import { readdirSync, readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { openLab } from './lab.mjs';
 
 const dist = process.env.PURELM_DIST ?? new URL('../../dist/', import.meta.url).href;
 const load = (/** @type {string} */ path) => import(new URL(path, dist).href);
-const { findAdapter, openDevice } = await load('runtime/webgpu/adapter.js');
-const { createWebGPU } = await load('runtime/webgpu/device.js');
-const { prepare, submit } = await load('runtime/webgpu/execute.js');
+const { prepare } = await load('runtime/webgpu/execute.js');
 const { plan } = await load('runtime/webgpu/plan.js');
-const { patiently } = await load('runtime/webgpu/patience.js');
 const { tensor } = await load('ops/constant.js');
 const { matmul } = await load('ops/matmul.js');
 const { transpose } = await load('ops/transpose.js');
@@ -33,33 +30,7 @@ const { values } = parseArgs({
 });
 const list = (/** @type {string} */ text) => text.split(',');
 
-/** Milliseconds that the driver's threads spent on processors, or that have passed. */
-const spent = () => {
-  if (values.wall || process.platform !== 'linux') return performance.now();
-  let nanoseconds = 0;
-  for (const thread of readdirSync('/proc/self/task'))
-    if (Number(thread) !== process.pid)
-      try {
-        nanoseconds += Number(readFileSync(`/proc/self/task/${thread}/schedstat`, 'utf8').split(' ')[0]);
-      } catch {
-        // A thread that has ended since.
-      }
-  return nanoseconds / 1e6;
-};
-
-const found = await findAdapter();
-if (found.kind === 'missing') throw new Error(found.reason);
-const { device, traits } = await openDevice(found);
-const gpu = createWebGPU(device, { ...traits, ...JSON.parse(values.traits) });
-const run = async (
-  /** @type {{ encode(pass: GPUComputePassEncoder): void }} */ prepared,
-  /** @type {number} */ times,
-) => {
-  submit(gpu, (/** @type {GPUComputePassEncoder} */ pass) => {
-    for (let i = 0; i < times; i++) prepared.encode(pass);
-  });
-  await patiently(device.queue.onSubmittedWorkDone());
-};
+const { gpu, spent, run } = await openLab(load, values);
 const numbers = (/** @type {number} */ length) => Float32Array.from({ length }, (_, i) => Math.sin(i * 0.37) / 8);
 
 const cases = [];
@@ -89,7 +60,9 @@ for (let round = 0; round < Number(values.rounds); round++)
     await run(each.prepared, each.times);
     each.best = Math.min(each.best, (spent() - start) / each.times);
   }
-console.log(`${traits.name}, ${values.wall ? 'wall clock' : 'time of the driver threads'}, best of ${values.rounds}`);
+console.log(
+  `${gpu.traits.name}, ${values.wall ? 'wall clock' : 'time of the driver threads'}, best of ${values.rounds}`,
+);
 for (const { m, k, n, dtype, layout, kernel, first, best } of cases) {
   const bytes = k * n * (dtype === 'float32' ? 4 : 2);
   console.log(
@@ -98,4 +71,4 @@ for (const { m, k, n, dtype, layout, kernel, first, best } of cases) {
     ` first ${first.toFixed(0).padStart(5)} ms  ${kernel}`,
   );
 }
-device.destroy();
+gpu.device.destroy();

@@ -4,16 +4,13 @@
 // threads spent on processors, or with --wall the wall clock's. A case's times stand beside the case of its group named
 // first, its ratio last.
 //   --only attention,products --rounds 6 --slice 60 --length 128
-import { readdirSync, readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { openLab } from './lab.mjs';
 
 const dist = process.env.PURELM_DIST ?? new URL('../../dist/', import.meta.url).href;
 const load = (/** @type {string} */ path) => import(new URL(path, dist).href);
-const { findAdapter, openDevice } = await load('runtime/webgpu/adapter.js');
-const { createWebGPU } = await load('runtime/webgpu/device.js');
-const { prepare, submit } = await load('runtime/webgpu/execute.js');
+const { prepare } = await load('runtime/webgpu/execute.js');
 const { plan } = await load('runtime/webgpu/plan.js');
-const { patiently } = await load('runtime/webgpu/patience.js');
 const { tensor } = await load('ops/constant.js');
 const { pullback, formulaVjp } = await load('ops/pullback.js');
 const ops = await load('ops/index.js');
@@ -29,33 +26,7 @@ const { values } = parseArgs({
   },
 });
 
-/** Milliseconds that the driver's threads spent on processors, or that have passed. */
-const spent = () => {
-  if (values.wall || process.platform !== 'linux') return performance.now();
-  let nanoseconds = 0;
-  for (const thread of readdirSync('/proc/self/task'))
-    if (Number(thread) !== process.pid)
-      try {
-        nanoseconds += Number(readFileSync(`/proc/self/task/${thread}/schedstat`, 'utf8').split(' ')[0]);
-      } catch {
-        // A thread that has ended since.
-      }
-  return nanoseconds / 1e6;
-};
-
-const found = await findAdapter();
-if (found.kind === 'missing') throw new Error(found.reason);
-const { device, traits } = await openDevice(found);
-const gpu = createWebGPU(device, { ...traits, ...JSON.parse(values.traits) });
-const run = async (
-  /** @type {{ encode(pass: GPUComputePassEncoder): void }} */ prepared,
-  /** @type {number} */ times,
-) => {
-  submit(gpu, (/** @type {GPUComputePassEncoder} */ pass) => {
-    for (let i = 0; i < times; i++) prepared.encode(pass);
-  });
-  await patiently(device.queue.onSubmittedWorkDone());
-};
+const { gpu, spent, run } = await openLab(load, values);
 const noise = (/** @type {number[]} */ ...shape) =>
   tensor(
     Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => Math.sin(i * 0.37) / 8),
@@ -171,7 +142,9 @@ for (let round = 0; round < Number(values.rounds); round++)
     await run(each.prepared, each.times);
     each.all.push((spent() - start) / each.times);
   }
-console.log(`${traits.name}, ${values.wall ? 'wall clock' : 'time of the driver threads'}, best of ${values.rounds}`);
+console.log(
+  `${gpu.traits.name}, ${values.wall ? 'wall clock' : 'time of the driver threads'}, best of ${values.rounds}`,
+);
 let base = 1;
 let current = '';
 for (const { group, name, first, all, kernels } of cases) {
@@ -184,4 +157,4 @@ for (const { group, name, first, all, kernels } of cases) {
     ` first ${first.toFixed(0).padStart(6)} ms  ${kernels}`,
   );
 }
-device.destroy();
+gpu.device.destroy();

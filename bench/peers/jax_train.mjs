@@ -8,6 +8,7 @@ import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { create, globals } from 'webgpu';
 import { bufferFigures, countBufferBytes } from '../bufferBytes.mjs';
+import { cpuMs, load, median, peakMb } from '../figures.mjs';
 
 const only = (process.env.BENCH_TRAIN ?? 'small,tiny').split(',');
 const timed = Number(process.env.BENCH_STEPS ?? 3);
@@ -26,15 +27,6 @@ const { numpy: np, nn, tree } = jax;
 if (!(await jax.init('webgpu')).includes('webgpu')) throw new Error('jax-js finds no WebGPU adapter');
 jax.defaultDevice('webgpu');
 const { maxStorageBufferBindingSize } = jax.getWebGPUDevice().limits;
-
-const cpuMs = () => {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1000;
-};
-const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
-const peakMb = () =>
-  Math.round(Number(/VmHWM:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? 0) / 1024);
-const load = () => Number(readFileSync('/proc/loadavg', 'utf8').split(' ')[0]);
 
 /** The tensors of a safetensors file of float32 numbers, on the host, without transformers' prefix. */
 const read = (folder) => {
