@@ -1,20 +1,9 @@
 import type { Binding, KernelTraits, Launch, LaunchContext, Layout, Operand } from '../tensor/kernel.ts';
 import { count, rowMajorStrides, type Shape } from '../tensor/shape.ts';
 import { type AttentionGradient, alignedSize } from './attentionGradientAttributes.ts';
-import { inVectors, steps } from './attentionLaunches.ts';
+import { type Choice, inVectors, steps } from './attentionLaunches.ts';
 import { input, output } from './launch.ts';
 import { cover, outerRuns, reach } from './ranges.ts';
-
-/** A shader, and how much of the work one of its workgroups does. */
-interface Choice {
-  readonly shader: string;
-  readonly rows: number;
-  readonly columns: number;
-  /** Elements in what the shader loads at once: sizes and strides count these. */
-  readonly vector: 1 | 4;
-  readonly constants: Readonly<Record<string, number>>;
-  readonly uniforms: Readonly<Record<string, number>>;
-}
 
 const choose = (name: string, columns: number, operands: readonly Operand[], traits: KernelTraits): Choice => {
   const lanes = traits.subgroups ?? 0;

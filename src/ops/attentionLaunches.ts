@@ -5,7 +5,7 @@ import { input, output } from './launch.ts';
 import { cover, outerRuns, reach } from './ranges.ts';
 
 /** A shader, and how much of the work one of its workgroups does. */
-interface Choice {
+export interface Choice {
   readonly shader: string;
   readonly rows: number;
   readonly columns: number;

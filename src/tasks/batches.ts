@@ -1,8 +1,7 @@
 import { foldIn, key as randomKey, uniform } from '../ops/random.ts';
 import { evaluateReference } from '../runtime/reference/evaluate.ts';
-import { ArgumentError, ShapeError } from '../tensor/errors.ts';
+import { ArgumentError } from '../tensor/errors.ts';
 import { type NDArray, ndarray } from '../tensor/ndarray.ts';
-import { formatShape } from '../tensor/shape.ts';
 
 /** Examples on the host: arrays whose first axis counts them. */
 export interface Batch {
@@ -148,23 +147,3 @@ export const streamedSource = (name: string, data: Dataset, prepare: Prepare): S
       );
   },
 });
-
-/**
- * Checks that arrays agree in how many examples they hold.
- *
- * @throws {ShapeError} If they do not, or an array has no batch axis.
- */
-export const checkBatch = (name: string, batch: Batch): Batch => {
-  const size = sizeOf(batch);
-  const all = {
-    ...batch.x,
-    ...(batch.y && { y: batch.y }),
-    ...(batch.sampleWeight && { sampleWeight: batch.sampleWeight }),
-  };
-  for (const [part, { shape }] of Object.entries(all))
-    if (shape.length === 0 || shape[0] !== size || size === 0)
-      throw new ShapeError(
-        `${name}: expected ${part} to have a batch axis of ${size || 'at least one'} examples, got shape ${formatShape(shape)}`,
-      );
-  return batch;
-};

@@ -16,7 +16,7 @@ import { type BackboneInputs, type CausalBackbone, causalInputs } from './backbo
 import type { Prepare } from './batches.ts';
 import type { History } from './fit.ts';
 import { firstStop, type GenerationProgress, generateTokens, shortestPrompt, type TokenBatch } from './generation.ts';
-import { asWeights, type TokenInputs, tokenBatch, tokenExamples } from './inputs.ts';
+import { asWeights, describe, type TokenInputs, tokenBatch, tokenExamples } from './inputs.ts';
 import { realizeParams } from './loadWeights.ts';
 import { type ScoreRequest, score } from './score.ts';
 import {
@@ -182,15 +182,6 @@ const isTokenInputs = (inputs: unknown): inputs is TokenInputs =>
 const isBatches = (inputs: object): inputs is PromptBatches =>
   Symbol.asyncIterator in inputs || Symbol.iterator in inputs;
 
-const describe = (value: unknown): string =>
-  value === null
-    ? 'null'
-    : Array.isArray(value)
-      ? 'a list'
-      : typeof value === 'object'
-        ? 'an object'
-        : `${typeof value}`;
-
 /** Random keys of the rows, two words each. */
 const rowKeys = (name: string, batch: number, seed: number | readonly number[] | undefined): Int32Array => {
   if (seed === undefined) return globalThis.crypto.getRandomValues(new Int32Array(2 * batch));
@@ -234,6 +225,9 @@ export const deviceOf = async ({
   readonly params: Tree;
 }): Promise<Device> => device ?? holderOf(leaves(params)) ?? getDevice();
 
+/** KerasHub's learning rate where `compile` is told none. */
+const LEARNING_RATE = 2e-5;
+
 /** A causal language model from its parts. */
 export const causalLM = <Config, Params extends Tree, T extends Tokenizer>(
   name: string,
@@ -241,7 +235,7 @@ export const causalLM = <Config, Params extends Tree, T extends Tokenizer>(
     backbone,
     preprocessor = null,
     sampler: samplerLike = 'top_k',
-    training = compileTraining({}, 2e-5),
+    training = compileTraining({}, LEARNING_RATE),
     optimizerState,
   }: CausalLMParts<Config, Params, T>,
 ): CausalLM<Config, Params, T> => {
@@ -431,8 +425,7 @@ export const causalLM = <Config, Params extends Tree, T extends Tokenizer>(
     return tokenExamples('fit', x, y, sampleWeight, model.vocabularySize);
   };
 
-  const trainable: TrainableTask & { readonly params: Params } = {
-    params,
+  const trainable: TrainableTask<Params> = {
     isTrainable: (path) => backbone.trainable.has(path),
     forward: (own, { tokenIds, paddingMask }, { dropoutKey }) => {
       const held = own as Params;
@@ -442,7 +435,10 @@ export const causalLM = <Config, Params extends Tree, T extends Tokenizer>(
     setup: training,
     // What comes later is not seen, so that columns at the end that weigh nothing are only work.
     trims: training.isWeighted,
-    device: () => deviceOf(backbone),
+    open: async () => {
+      const device = await deviceOf(backbone);
+      return { device, params: await heldParams(device, params) };
+    },
     prepare,
     optimizerState,
   };
@@ -461,7 +457,7 @@ export const causalLM = <Config, Params extends Tree, T extends Tokenizer>(
         backbone,
         preprocessor,
         sampler: other,
-        training: compileTraining(learning, 2e-5),
+        training: compileTraining(learning, LEARNING_RATE),
       });
     },
     withParams: (other) => withBackbone(backbone.withParams(other)),
@@ -475,11 +471,7 @@ export const causalLM = <Config, Params extends Tree, T extends Tokenizer>(
     generate: generate as CausalLM<Config, Params, T>['generate'],
     stream,
     fit: async (x, options) => {
-      const {
-        params: trained,
-        optimizerState: state,
-        history,
-      } = await fitTask({ ...trainable, params: await heldParams(await deviceOf(backbone), params) }, x, options);
+      const { params: trained, optimizerState: state, history } = await fitTask(trainable, x, options);
       return {
         task: causalLM(name, {
           backbone: backbone.withParams(trained),

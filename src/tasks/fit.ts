@@ -58,7 +58,6 @@ export interface FitProgress {
 export interface RunOptions {
   readonly epochs: number;
   readonly initialEpoch: number;
-  readonly seed: number;
   /** Steps between two looks of the host at the loss. */
   readonly stepsPerExecution: number;
   readonly validation: (() => AsyncIterable<Batch>) | undefined;
@@ -108,10 +107,10 @@ export const runTraining = async (
   options: RunOptions,
   optimizerState: OptimizerState | undefined,
 ): Promise<RunResult> => {
-  const { device, setup } = parts;
-  const { epochs, seed, signal, onProgress } = options;
+  const { device, setup, seed } = parts;
+  const { epochs, signal, onProgress } = options;
   const callbacks: readonly Callback[] = options.callbacks.map(getCallback);
-  const train = trainer({ ...parts, seed });
+  const train = trainer(parts);
   const judge = evaluator(parts);
   let memories = callbacks.map(({ memory }) => memory);
   let history: Record<string, number[]> = {};

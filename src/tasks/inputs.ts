@@ -14,6 +14,16 @@ export interface TokenInputs {
   readonly paddingMask?: TensorValues;
 }
 
+/** What kind of thing a value is, for messages. */
+export const describe = (value: unknown): string =>
+  value === null
+    ? 'null'
+    : Array.isArray(value)
+      ? 'a list'
+      : typeof value === 'object'
+        ? 'an object'
+        : `${typeof value}`;
+
 const hostArray = (what: string, values: TensorValues, dtype: 'int32' | 'bool' | 'float32'): NDArray => {
   const made = tensor(values, { dtype });
   const storage = leafStorage(made);

@@ -62,15 +62,19 @@ type BatchTensors = {
   readonly lossScale: Tensor;
 };
 
-const asTensor = (array: NDArray): Tensor => tensor(array);
+const inputTensors = ({ x }: Batch): BatchTensors['x'] =>
+  Object.fromEntries(Object.entries(x).map(([name, array]) => [name, tensor(array)]));
 
-const batchTensors = (batch: Batch, isFirst: boolean): BatchTensors => ({
-  x: Object.fromEntries(Object.entries(batch.x).map(([name, array]) => [name, asTensor(array)])),
-  y: asTensor(batch.y!),
-  ...(batch.sampleWeight === undefined ? {} : { sampleWeight: asTensor(batch.sampleWeight) }),
-  isFirst: tensor(Int32Array.of(isFirst ? 1 : 0), { shape: [] }),
-  lossScale: tensor(Float32Array.of(batch.lossScale ?? 1), { shape: [] }),
-});
+const batchTensors = (whole: Batch, isFirst: boolean, trims: boolean): BatchTensors => {
+  const batch = trims ? trimmed(whole) : whole;
+  return {
+    x: inputTensors(batch),
+    y: tensor(batch.y!),
+    ...(batch.sampleWeight === undefined ? {} : { sampleWeight: tensor(batch.sampleWeight) }),
+    isFirst: tensor(Int32Array.of(isFirst ? 1 : 0), { shape: [] }),
+    lossScale: tensor(Float32Array.of(batch.lossScale ?? 1), { shape: [] }),
+  };
+};
 
 /** Names of the logs, in order. */
 export const logNames = ({ weightedMetrics, metrics }: TrainingSetup): readonly string[] => [
@@ -231,7 +235,7 @@ export const trainer = (parts: TrainerParts): Trainer => {
       };
       return { params: trained, ...withLeaves(rest, await copies(device, leaves(rest))) };
     },
-    step: (state, batch, isFirst) => step.run(state, batchTensors(trims ? trimmed(batch) : batch, isFirst)),
+    step: (state, batch, isFirst) => step.run(state, batchTensors(batch, isFirst, trims)),
     logs: async ({ logs }) => {
       const [{ data } = { data: new Float32Array(0) }] = await device.evaluate([logs]);
       return {
@@ -243,7 +247,7 @@ export const trainer = (parts: TrainerParts): Trainer => {
     findSuspect: async (state, batch) => {
       const trainedPaths = Object.keys(state.params);
       const values = Object.values(state.params);
-      const { loss } = learnt(parts, state.params, batchTensors(batch, false), undefined);
+      const { loss } = learnt(parts, state.params, batchTensors(batch, false, trims), undefined);
       // A sum of sizes, since a maximum may pass over what is no number.
       const sizes = async (tensors: readonly Tensor[]): Promise<readonly number[]> =>
         (await device.evaluate(tensors.map((each) => sum(absolute(each))))).map(({ data }) => data[0]!);
@@ -289,7 +293,7 @@ export const evaluator = (parts: Omit<TrainerParts, 'seed' | 'isTrainable'>): Ev
         let count = 0;
         for await (const batch of batches) {
           signal?.throwIfAborted();
-          state = await step.run(state, trained, batchTensors(trims ? trimmed(batch) : batch, count === 0));
+          state = await step.run(state, trained, batchTensors(batch, count === 0, trims));
           if (++count >= steps) break;
         }
         if (count === 0) throw new ArgumentError('evaluate: expected at least one batch, got none');
@@ -314,7 +318,7 @@ export const predictBatches = async (
   try {
     for await (const batch of batches) {
       signal?.throwIfAborted();
-      const predicted = await step.run(batchTensors({ ...batch, y: Object.values(batch.x)[0]! }, false).x);
+      const predicted = await step.run(inputTensors(batch));
       parts.push((await device.evaluate([predicted]))[0]!);
       device.release([predicted]);
     }

@@ -1,7 +1,7 @@
 import { multiply } from '../ops/multiply.ts';
 import { ArgumentError, refuseUnknown } from '../tensor/errors.ts';
 import type { NDArray } from '../tensor/ndarray.ts';
-import { paths, type Tree } from '../tensor/tree.ts';
+import type { Tree } from '../tensor/tree.ts';
 import type { CallbackLike } from '../training/callbacks.ts';
 import {
   Adam,
@@ -26,14 +26,8 @@ import {
   streamedSource,
 } from './batches.ts';
 import { type FitProgress, type History, runTraining } from './fit.ts';
-import {
-  evaluator,
-  predictBatches,
-  replaceParams,
-  type TrainerParts,
-  type TrainingSetup,
-  trainedParams,
-} from './trainer.ts';
+import { describe } from './inputs.ts';
+import { evaluator, predictBatches, replaceParams, type TrainerParts, type TrainingSetup } from './trainer.ts';
 
 /** How a task learns and is judged. */
 export interface CompileTrainingOptions {
@@ -176,9 +170,6 @@ const knownOptions: Readonly<Record<'fit' | 'evaluate' | 'predict', readonly str
   predict: ['batchSize', 'steps', 'signal'],
 };
 
-const describe = (value: unknown): string =>
-  value === null ? 'null' : Array.isArray(value) ? `a list of ${value.length}` : `${typeof value}`;
-
 const isTexts = (x: unknown): x is readonly string[] => Array.isArray(x) && x.length > 0 && typeof x[0] === 'string';
 
 /** Examples that are all there, before they are batches. */
@@ -277,8 +268,10 @@ const limited = (source: Source, stepsPerEpoch: number): Source => {
 };
 
 /** What a task gives the methods below. */
-export interface TrainableTask extends Omit<TrainerParts, 'seed' | 'setup' | 'device'> {
-  readonly device: () => Promise<TrainerParts['device']>;
+export interface TrainableTask<Params extends Tree = Tree>
+  extends Omit<TrainerParts, 'seed' | 'setup' | 'device' | 'params'> {
+  /** The device, with the values of the parameters on it. */
+  readonly open: () => Promise<{ readonly device: TrainerParts['device']; readonly params: Params }>;
   readonly setup: CompiledTraining;
   /** Examples of texts, tokens or whatever the task reads. */
   readonly prepare: Prepare;
@@ -310,7 +303,7 @@ const withTargets =
  * @throws {ArgumentError} If an option or the data is not what it must be.
  */
 export const fitTask = async <Params extends Tree>(
-  task: TrainableTask & { readonly params: Params },
+  task: TrainableTask<Params>,
   x: unknown,
   options: FitOptions = {},
 ): Promise<Fitted<Params>> => {
@@ -367,13 +360,13 @@ export const fitTask = async <Params extends Tree>(
   if (stepsPerEpoch !== undefined) source = limited(source, wholeNumber('fit: stepsPerEpoch', stepsPerEpoch, 1));
   options.signal?.throwIfAborted();
   const judged = validation;
+  const opened = await task.open();
   const { params, optimizer, history } = await runTraining(
-    { ...task, device: await task.device(), seed },
+    { ...task, ...opened, seed },
     source,
     {
       epochs,
       initialEpoch,
-      seed,
       stepsPerExecution: task.setup.stepsPerExecution,
       validation: judged === undefined ? undefined : () => judged.batches(0),
       validationSteps,
@@ -385,7 +378,7 @@ export const fitTask = async <Params extends Tree>(
     },
     task.optimizerState,
   );
-  return { params: replaceParams(task.params, params), optimizerState: optimizer, history };
+  return { params: replaceParams(opened.params, params), optimizerState: optimizer, history };
 };
 
 /** Loss and metrics of a task on data, by name. */
@@ -398,7 +391,7 @@ export const evaluateTask = async (
   const { y, sampleWeight, batchSize, steps, signal } = options;
   if (steps !== undefined) wholeNumber('evaluate: steps', steps, 1);
   const source = sourceOf('evaluate', { x, y, sampleWeight }, { batchSize }, withTargets('evaluate', task.prepare));
-  const judge = evaluator({ ...task, device: await task.device() });
+  const judge = evaluator({ ...task, ...(await task.open()) });
   try {
     return await judge.run({}, source.batches(0), { steps, signal });
   } finally {
@@ -412,17 +405,5 @@ export const predictTask = async (task: TrainableTask, x: unknown, options: Pred
   const { batchSize, steps, signal } = options;
   const source = sourceOf('predict', { x }, { batchSize }, task.prepare);
   const asked = steps === undefined ? source : cut(source, wholeNumber('predict: steps', steps, 1));
-  return predictBatches({ ...task, device: await task.device() }, asked.batches(0), { signal });
-};
-
-/** How many numbers of a tree train, and how many do not. */
-export const countTrained = (
-  params: Tree,
-  isTrainable: (path: string) => boolean,
-): { readonly trainable: number; readonly frozen: number } => {
-  const size = ([, { shape }]: readonly [string, { readonly shape: readonly number[] }]): number =>
-    shape.reduce((a, b) => a * b, 1);
-  const total = paths(params).reduce((sum, entry) => sum + size(entry), 0);
-  const trainable = Object.entries(trainedParams(params, isTrainable)).reduce((sum, entry) => sum + size(entry), 0);
-  return { trainable, frozen: total - trainable };
+  return predictBatches({ ...task, ...(await task.open()) }, asked.batches(0), { signal });
 };

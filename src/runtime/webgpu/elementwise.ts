@@ -302,10 +302,6 @@ const generateBox = (
   const target = resultAddress();
   const isScattered = needsIndex;
   needsIndex ||= beforeTarget;
-  if (needsIndex)
-    box.size.forEach((size, axis) => {
-      if (axis > 0) number(`size${axis}`, size);
-    });
   const index = needsIndex
     ? [
         'var rest = i;',
