@@ -17,6 +17,11 @@ export interface CausalInputs {
 export interface CausalContext {
   /** Keys and values of earlier calls: the inputs are what comes next. */
   readonly cache?: Cache | undefined;
+  /**
+   * What a decoder reads besides its own tokens, such as an encoder's keys and values; each leaf's
+   * first axis is the batch. A decoder without an encoder has none.
+   */
+  readonly memory?: Tree | undefined;
   /** Called with the activation at every site; what it returns is used from there on. */
   readonly intercept?: Intercept | undefined;
   /**

@@ -11,12 +11,15 @@ export const formatPath = (path: ParamPath): string =>
   path.map((step, i) => (typeof step === 'number' ? `[${step}]` : i === 0 ? step : `.${step}`)).join('');
 
 /**
- * Which part of a stored tensor a parameter is. `columns`: the last axis cut into `of` equal parts, of which this is
- * number `part`, counted from 0. What is left is reshaped to the parameter's shape, row-major.
+ * How a parameter is read out of a stored tensor: its axes are `split` (a row-major reshape), some places of one axis are
+ * taken (`slice`), the axes are put in another `order`, and what is left is reshaped to the parameter's shape. What is
+ * left out is left as it is; `{}` is the whole tensor.
  */
-export type TensorPart =
-  | { readonly kind: 'whole' }
-  | { readonly kind: 'columns'; readonly part: number; readonly of: number };
+export interface TensorPart {
+  readonly split?: Shape | undefined;
+  readonly slice?: { readonly axis: number; readonly start: number; readonly end: number } | undefined;
+  readonly order?: readonly number[] | undefined;
+}
 
 /** A tensor in a file, by `name`, and the `part` of it that is meant; `shape` is the stored tensor's. */
 export interface WeightSource {
@@ -59,13 +62,20 @@ export interface WeightTable {
 }
 
 /** A source that is a whole stored tensor. */
-export const whole = (name: string, shape: Shape): WeightSource => ({ name, shape, part: { kind: 'whole' } });
+export const whole = (name: string, shape: Shape): WeightSource => ({ name, shape, part: {} });
 
 /** A source that is one of `of` equal parts of the columns; `shape` is the whole stored tensor's. */
-export const columns = (name: string, shape: Shape, part: number, of: number): WeightSource => ({
+export const columns = (name: string, shape: Shape, part: number, of: number): WeightSource => {
+  const axis = shape.length - 1;
+  const width = shape[axis]! / of;
+  return { name, shape, part: { slice: { axis, start: part * width, end: (part + 1) * width } } };
+};
+
+/** A source whose axes stand the other way round, as a linear layer's kernel in transformers: `[outputs, inputs]`. */
+export const transposed = (name: string, shape: Shape): WeightSource => ({
   name,
   shape,
-  part: { kind: 'columns', part, of },
+  part: { order: shape.map((_, axis) => shape.length - 1 - axis) },
 });
 
 /** How many numbers the parameters of a table are. */

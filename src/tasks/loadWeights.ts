@@ -4,6 +4,7 @@ import type { PresetLayout, TensorPart, WeightTable } from '../models/weightEntr
 import { cast } from '../ops/cast.ts';
 import { reshape } from '../ops/reshape.ts';
 import { sliceAxis } from '../ops/slice.ts';
+import { transpose } from '../ops/transpose.ts';
 import type { Device } from '../runtime/device.ts';
 import type { DType } from '../tensor/dtype.ts';
 import type { Shape } from '../tensor/shape.ts';
@@ -27,10 +28,10 @@ export interface LoadWeightsOptions {
   readonly dtype?: DType | undefined;
 }
 
-const partOf = (stored: Tensor, part: TensorPart, shape: Shape): Tensor => {
-  if (part.kind === 'whole') return reshape(stored, shape);
-  const width = stored.shape.at(-1)! / part.of;
-  return reshape(sliceAxis(stored, -1, part.part * width, (part.part + 1) * width), shape);
+const partOf = (stored: Tensor, { split, slice, order }: TensorPart, shape: Shape): Tensor => {
+  const apart = split === undefined ? stored : reshape(stored, split);
+  const taken = slice === undefined ? apart : sliceAxis(apart, slice.axis, slice.start, slice.end);
+  return reshape(order === undefined ? taken : transpose(taken, order), shape);
 };
 
 /**

@@ -92,10 +92,10 @@ export const numbersOf = async (tensor: StoredTensor): Promise<Float64Array> => 
 /** The numbers of a matched parameter: its columns, if it is a part. */
 export const parameter = async ({ source, part }: MatchedWeight): Promise<Float64Array> => {
   const values = await numbersOf(source);
-  if (part.kind === 'whole') return values;
-  const stored = source.shape.at(-1)!;
-  const width = stored / part.of;
-  return values.filter((_, i) => Math.floor((i % stored) / width) === part.part);
+  const { slice } = part;
+  if (slice === undefined) return values;
+  const width = source.shape.at(-1)!;
+  return values.filter((_, i) => i % width >= slice.start && i % width < slice.end);
 };
 
 /** A preset read to its end: config and all parameters by path. */
