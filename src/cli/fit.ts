@@ -7,7 +7,6 @@ import { cast } from '../ops/cast.ts';
 import type { CausalBackbone } from '../tasks/backbone.ts';
 import { type CausalLM, causalLM, deviceOf } from '../tasks/causalLM.ts';
 import type { FitProgress, History } from '../tasks/fit.ts';
-import type { GPT2CausalLM } from '../tasks/gpt2.ts';
 import { saveKerasPreset } from '../tasks/saveKerasPreset.ts';
 import { mapTree } from '../tensor/tree.ts';
 import { type Callback, type CallbackLike, CSVLogger, ModelCheckpoint } from '../training/callbacks.ts';
@@ -105,10 +104,9 @@ const checkOutput = async (folder: string, withLora: boolean): Promise<void> => 
 
 /** The trained preset as a folder; with LoRA its kernels have taken up the factors, which stand in a file of their own too. */
 const save = async (folder: string, backbone: CausalBackbone, given: CausalLM): Promise<void> => {
-  if (given.name !== 'GPT2CausalLM') throw new Error(`--output: expected a GPT-2, got ${given.name}`);
   // The preset's own length stays: that of the examples is no limit for what is generated.
   const write = (own: CausalBackbone, extra: readonly { readonly name: string; readonly content: Uint8Array[] }[]) =>
-    saveKerasPreset(folder, given.withBackbone(own) as unknown as GPT2CausalLM, { extra });
+    saveKerasPreset(folder, given.withBackbone(own), { extra });
   if (backbone.lora === undefined) {
     await write(backbone, []);
     return;

@@ -9,7 +9,7 @@ export { decoderLayer } from './gpt2/decoderLayer.ts';
 export { applyGPT2, gpt2, gpt2Logits } from './gpt2/gpt2.ts';
 export { gpt2KerasLayout } from './gpt2/kerasLayout.ts';
 export type { GPT2LayerParams, GPT2Params } from './gpt2/params.ts';
-export { gpt2Presets, type PresetInfo } from './gpt2/presets.ts';
+export { gpt2Presets } from './gpt2/presets.ts';
 export { gpt2Weights } from './gpt2/weightNames.ts';
 export type { KerasClass, KerasLayout } from './kerasLayout.ts';
 export {
@@ -25,6 +25,8 @@ export {
   planLora,
   replaceLora,
 } from './lora.ts';
+export type { PresetInfo } from './presetInfo.ts';
+export { builtInPresets } from './presets.ts';
 export type {
   LayerEntry,
   ParamPath,

@@ -155,8 +155,10 @@ export interface CausalLMParts<Config, Params extends Tree, T extends Tokenizer>
   readonly backbone: CausalBackbone<Config, Params>;
   /** Default null. */
   readonly preprocessor?: CausalLMPreprocessor<T> | null;
-  /** Default `'top_k'`. */
+  /** Default: `defaultSampler`. */
   readonly sampler?: SamplerLike;
+  /** What `compile` takes that is told none. Default `'top_k'`. */
+  readonly defaultSampler?: SamplerLike;
   /** What `compile` made of its options. Default: its defaults. */
   readonly training?: CompiledTraining;
   /** Where the optimizer stands. Default: at its beginning. */
@@ -234,7 +236,8 @@ export const causalLM = <Config, Params extends Tree, T extends Tokenizer>(
   {
     backbone,
     preprocessor = null,
-    sampler: samplerLike = 'top_k',
+    defaultSampler = 'top_k',
+    sampler: samplerLike = defaultSampler,
     training = compileTraining({}, LEARNING_RATE),
     optimizerState,
   }: CausalLMParts<Config, Params, T>,
@@ -406,7 +409,7 @@ export const causalLM = <Config, Params extends Tree, T extends Tokenizer>(
   };
 
   const withBackbone = (other: CausalBackbone<Config, Params>): CausalLM<Config, Params, T> =>
-    causalLM(name, { backbone: other, preprocessor, sampler, training });
+    causalLM(name, { backbone: other, preprocessor, sampler, defaultSampler, training });
 
   /** Texts or tokens as what the model learns from. */
   const prepare: Prepare = (x, y, sampleWeight) => {
@@ -452,11 +455,12 @@ export const causalLM = <Config, Params extends Tree, T extends Tokenizer>(
     sampler,
     compile: (options: CompileTaskOptions = {}) => {
       refuseUnknown('compile', options, compileOptions);
-      const { sampler: other = 'top_k', ...learning } = options;
+      const { sampler: other = defaultSampler, ...learning } = options;
       return causalLM(name, {
         backbone,
         preprocessor,
         sampler: other,
+        defaultSampler,
         training: compileTraining(learning, LEARNING_RATE),
       });
     },
@@ -477,6 +481,7 @@ export const causalLM = <Config, Params extends Tree, T extends Tokenizer>(
           backbone: backbone.withParams(trained),
           preprocessor,
           sampler,
+          defaultSampler,
           training,
           optimizerState: state,
         }),

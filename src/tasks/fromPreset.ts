@@ -1,6 +1,6 @@
 import { ArgumentError, refuseUnknown } from '../tensor/errors.ts';
 import type { CausalLM as CausalLMTask } from './causalLM.ts';
-import { gpt2CausalLMFrom } from './gpt2.ts';
+import { causalFamilies } from './families.ts';
 import { openPresetFolder, type TaskPresetOptions, taskPresetOptions } from './presets.ts';
 
 /** A causal language model of whatever family; immutable. */
@@ -19,14 +19,9 @@ export const CausalLM = Object.freeze({
   fromPreset: async (preset: string, options: TaskPresetOptions = {}): Promise<CausalLMTask> => {
     refuseUnknown('CausalLM.fromPreset', options, taskPresetOptions);
     const opened = await openPresetFolder(preset);
-    const { family } = opened;
-    switch (family) {
-      case 'gpt2':
-        return (await gpt2CausalLMFrom(opened, options)) as unknown as CausalLMTask;
-      default: {
-        const never: never = family;
-        throw new ArgumentError(`CausalLM: expected a family that writes text, got ${String(never)}`);
-      }
-    }
+    const family = causalFamilies.get(opened.family);
+    if (family === undefined)
+      throw new ArgumentError(`CausalLM: expected a family that writes text, got ${opened.family} in ${opened.path}`);
+    return family.open(opened, options);
   },
 });

@@ -1,15 +1,16 @@
-import { gpt2KerasLayout } from '../models/gpt2/kerasLayout.ts';
 import { formatPath } from '../models/weightEntry.ts';
 import type { Device } from '../runtime/device.ts';
 import { bfloat16Bits, float16Bits } from '../tensor/dtype.ts';
 import { ArgumentError } from '../tensor/errors.ts';
 import type { NDArray } from '../tensor/ndarray.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { paths } from '../tensor/tree.ts';
-import type { GPT2Tokenizer } from '../tokenizers/gpt2Tokenizer.ts';
+import { paths, type Tree } from '../tensor/tree.ts';
+import type { CausalLMPreprocessor } from '../tokenizers/index.ts';
+import type { Tokenizer } from '../tokenizers/tokenizer.ts';
 import { type FileToWrite, type H5Dataset, type KerasPreset, writeKerasPreset } from '../weights/index.ts';
+import type { CausalBackbone } from './backbone.ts';
 import { deviceOf, heldParams } from './causalLM.ts';
-import type { GPT2CausalLM } from './gpt2.ts';
+import { causalFamilies } from './families.ts';
 import { orReject } from './presets.ts';
 
 /** What a saved preset has besides the model. */
@@ -39,46 +40,23 @@ const dataset = (device: Device, dtype: H5Dataset['dtype'], tensor: Tensor): H5D
   },
 });
 
-/** A vocabulary as Python's json.dumps writes it: in ASCII, and in the order of the ids. */
-const vocabularyJson = (vocabulary: ReadonlyMap<string, number>): string => {
-  const quoted = (token: string): string =>
-    JSON.stringify(token).replace(
-      /[\u007f-\uffff]/g,
-      (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
-    );
-  return `{${[...vocabulary]
-    .sort(([, a], [, b]) => a - b)
-    .map(([token, id]) => `${quoted(token)}: ${id}`)
-    .join(', ')}}`;
-};
-
-/** A tokenizer's options, and its files as KerasHub writes them. */
-const tokenizerOf = ({ vocabulary, merges, addPrefixSpace, unsplittableTokens }: GPT2Tokenizer) => {
-  const text = (value: string): readonly Uint8Array[] => [new TextEncoder().encode(value)];
-  return {
-    config: {
-      sequence_length: null,
-      add_prefix_space: addPrefixSpace,
-      unsplittable_tokens: unsplittableTokens,
-    },
-    assets: [
-      { name: 'vocabulary.json', content: text(vocabularyJson(vocabulary)) },
-      { name: 'merges.txt', content: text(merges.map((merge) => `${merge}\n`).join('')) },
-    ],
-  };
-};
-
 /**
- * Writes a GPT-2 as a preset folder in KerasHub's layout, which KerasHub and `fromPreset` read. Whole or not at all.
+ * Writes a causal language model as a preset folder in KerasHub's layout, which KerasHub and `fromPreset` read. Whole or not at all.
  *
  * @param folder - Where to. A preset that is there is replaced; a folder that holds anything else is left alone.
  * @throws {ArgumentError} By rejection, if there is LoRA: KerasHub keeps its factors in a file of their own.
  * @throws {PresetError} By rejection, if KerasHub's layout cannot say the config, or the folder cannot be written.
  * @see keras_hub.models.Task.save_to_preset
  */
-export const saveKerasPreset = async (
+export const saveKerasPreset = async <Config, Params extends Tree, T extends Tokenizer>(
   folder: string,
-  { backbone, preprocessor }: Pick<GPT2CausalLM, 'backbone' | 'preprocessor'>,
+  {
+    backbone,
+    preprocessor,
+  }: {
+    readonly backbone: CausalBackbone<Config, Params>;
+    readonly preprocessor: CausalLMPreprocessor<T> | null;
+  },
   { savedAt = new Date(), extra = [] }: SaveKerasPresetOptions = {},
 ): Promise<void> => {
   const { config, model } = backbone;
@@ -86,6 +64,9 @@ export const saveKerasPreset = async (
     throw new ArgumentError(
       'saveKerasPreset: expected a model without LoRA, got one with; call mergeLora first, or saveLoraWeights for the factors alone',
     );
+  const family = [...causalFamilies.values()].find(({ layout }) => layout.backbone.className === model.name);
+  if (family === undefined)
+    throw new ArgumentError(`saveKerasPreset: expected a backbone of a family that is known, got ${model.name}`);
   const device = await deviceOf(backbone);
   const params = new Map(paths(await heldParams(device, backbone.params)));
   const [first] = params.values();
@@ -97,7 +78,7 @@ export const saveKerasPreset = async (
     await writeKerasPreset(
       folder,
       {
-        layout: gpt2KerasLayout,
+        layout: family.layout,
         config,
         dtype,
         weights: model.weights.entries.map(({ path, sources }) => [
@@ -111,7 +92,7 @@ export const saveKerasPreset = async (
                 sequenceLength: preprocessor.sequenceLength,
                 addStartToken: preprocessor.addStartToken,
                 addEndToken: preprocessor.addEndToken,
-                tokenizer: tokenizerOf(preprocessor.tokenizer),
+                tokenizer: family.saveTokenizer(preprocessor.tokenizer),
               },
         savedAt,
       },

@@ -5,7 +5,7 @@ import * as O from 'fp-ts/lib/Option.js';
 import type * as T from 'fp-ts/lib/Task.js';
 import * as TE from 'fp-ts/lib/TaskEither.js';
 import { isJsonObject, type JsonObject, preview } from '../models/configReader.ts';
-import { gpt2Presets } from '../models/gpt2/presets.ts';
+import { builtInPresets } from '../models/presets.ts';
 import type { PresetLayout } from '../models/weightEntry.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { fail, type WeightsError } from './errors.ts';
@@ -43,11 +43,11 @@ const acceptedForms =
 
 /** What to do about a path that is no folder, by what it looks like. */
 const wayOut = (folder: string): string => {
-  const known = gpt2Presets.get(folder);
+  const known = builtInPresets.get(folder);
   if (known !== undefined)
     return `the built-in preset ${folder} has to be downloaded first (${known.kaggleHandle} or hf://keras/${folder}); then give its folder`;
   if (/^(hf|kaggle|modelscope):\/\//.test(folder)) return 'download it first, then give its folder';
-  return `or one of the built-in ids, downloaded: ${[...gpt2Presets.keys()].join(', ')}`;
+  return `or one of the built-in ids, downloaded: ${[...builtInPresets.keys()].join(', ')}`;
 };
 
 const supported = (name: (names: (typeof families)[number]) => string): string => families.map(name).join(', ');

@@ -1,0 +1,72 @@
+import * as E from 'fp-ts/lib/Either.js';
+import type { BytePairTokenizer } from '../tokenizers/bytePairTokenizer.ts';
+import type { TokenizerFileError } from '../tokenizers/errors.ts';
+import type { KerasTokenizer, Preset } from '../weights/index.ts';
+import { orReject } from './presets.ts';
+
+/** How a byte-level BPE tokenizer is made from the texts of its files. */
+export interface BytePairReaders<T> {
+  /** A tokenizer from what vocabulary.json (transformers: vocab.json) and merges.txt hold. */
+  readonly fromFiles: (files: {
+    readonly vocabularyJson: string;
+    readonly mergesText: string;
+  }) => E.Either<TokenizerFileError, T>;
+  /** A tokenizer from what transformers' tokenizer.json holds. */
+  readonly fromTokenizerJson: (text: string) => E.Either<TokenizerFileError, T>;
+}
+
+/** The readers of a tokenizer's constructor alone. */
+export const readersOf = <T>({ fromFiles, fromTokenizerJson }: BytePairReaders<T>): BytePairReaders<T> => ({
+  fromFiles,
+  fromTokenizerJson,
+});
+
+/** The byte-level BPE tokenizer of a preset: KerasHub's assets, or transformers' two files or one. */
+export const openBytePair = async <T>(preset: Preset, source: BytePairReaders<T>): Promise<T> => {
+  const text = async (name: string): Promise<string> => orReject(await preset.readText(name)());
+  const refuse = ({ message }: Error) => ({
+    _tag: 'BrokenFile' as const,
+    message: `${preset.path}: ${message}`,
+    path: preset.path,
+  });
+  const fromFiles = async (vocabulary: string, merges: string): Promise<T> =>
+    orReject(
+      E.mapLeft(refuse)(source.fromFiles({ vocabularyJson: await text(vocabulary), mergesText: await text(merges) })),
+    );
+  if (preset.layout === 'keras') return fromFiles('assets/tokenizer/vocabulary.json', 'assets/tokenizer/merges.txt');
+  if ((await preset.has('vocab.json')()) && (await preset.has('merges.txt')()))
+    return fromFiles('vocab.json', 'merges.txt');
+  return orReject(E.mapLeft(refuse)(source.fromTokenizerJson(await text('tokenizer.json'))));
+};
+
+/** A vocabulary as Python's json.dumps writes it: in ASCII, and in the order of the ids. */
+const vocabularyJson = (vocabulary: ReadonlyMap<string, number>): string => {
+  const quoted = (token: string): string =>
+    JSON.stringify(token).replace(
+      /[\u007f-\uffff]/g,
+      (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+    );
+  return `{${[...vocabulary]
+    .sort(([, a], [, b]) => a - b)
+    .map(([token, id]) => `${quoted(token)}: ${id}`)
+    .join(', ')}}`;
+};
+
+/** Which files hold a byte-level BPE tokenizer, and how KerasHub writes one down. */
+export const bytePairFiles = {
+  names: { keras: ['assets/tokenizer/vocabulary.json'], transformers: ['vocab.json', 'tokenizer.json'] },
+  save: ({ vocabulary, merges, addPrefixSpace, unsplittableTokens }: BytePairTokenizer): KerasTokenizer => {
+    const text = (value: string): readonly Uint8Array[] => [new TextEncoder().encode(value)];
+    return {
+      config: {
+        sequence_length: null,
+        add_prefix_space: addPrefixSpace,
+        unsplittable_tokens: unsplittableTokens,
+      },
+      assets: [
+        { name: 'vocabulary.json', content: text(vocabularyJson(vocabulary)) },
+        { name: 'merges.txt', content: text(merges.map((merge) => `${merge}\n`).join('')) },
+      ],
+    };
+  },
+} as const;

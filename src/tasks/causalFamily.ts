@@ -1,0 +1,213 @@
+import * as E from 'fp-ts/lib/Either.js';
+import type { CausalModel } from '../models/causalModel.ts';
+import type { ConfigError } from '../models/configReader.ts';
+import type { KerasLayout } from '../models/kerasLayout.ts';
+import type { PresetInfo } from '../models/presetInfo.ts';
+import type { PresetLayout } from '../models/weightEntry.ts';
+import type { SamplerLike } from '../samplers/samplers.ts';
+import { ArgumentError, refuseUnknown } from '../tensor/errors.ts';
+import type { Tree } from '../tensor/tree.ts';
+import type { CausalLMPreprocessor, CausalLMPreprocessorOptions } from '../tokenizers/index.ts';
+import type { Tokenizer } from '../tokenizers/tokenizer.ts';
+import type { Family, KerasTokenizer, Preset } from '../weights/index.ts';
+import { type CausalBackbone, causalBackbone } from './backbone.ts';
+import { type CausalLM, type CausalLMParts, causalLM } from './causalLM.ts';
+import {
+  type BackbonePresetOptions,
+  backbonePresetOptions,
+  expectFamily,
+  loadBackbone,
+  openPresetFolder,
+  orReject,
+  type TaskPresetOptions,
+  taskPresetOptions,
+} from './presets.ts';
+
+/** How a family's tokenizer stands in preset folders. */
+export interface FamilyTokenizer<T extends Tokenizer> {
+  /** Files of which a folder with a tokenizer has one, by layout. */
+  readonly files: Readonly<Record<PresetLayout, readonly string[]>>;
+  /** Reads the tokenizer of a folder. */
+  readonly open: (preset: Preset) => Promise<T>;
+  /** The tokenizer as KerasHub writes it down. */
+  readonly save: (tokenizer: T) => KerasTokenizer;
+}
+
+/** All that makes a family of causal language models: its classes, `fromPreset` and saving come out of it. */
+export interface CausalFamily<Config extends object, Options extends object, Params extends Tree, T extends Tokenizer> {
+  readonly family: Family;
+  /** The names of its classes in KerasHub, and how it writes them down. */
+  readonly layout: KerasLayout<Config>;
+  readonly presets: ReadonlyMap<string, PresetInfo<Config>>;
+  /** A config from a user's options, or what is wrong with them. */
+  readonly makeConfig: (options: Options) => E.Either<ConfigError, Config>;
+  /** The names of all options. Default: those of the config's fields. */
+  readonly optionNames?: readonly string[];
+  /** The config of a preset. */
+  readonly parseConfig: (layout: PresetLayout, json: unknown) => E.Either<ConfigError, Config>;
+  readonly model: (config: Config) => CausalModel<Params>;
+  /** How the next token is chosen where `compile` is told nothing. */
+  readonly sampler: SamplerLike;
+  readonly tokenizer: FamilyTokenizer<T>;
+  readonly preprocessor: (options: CausalLMPreprocessorOptions<T>) => CausalLMPreprocessor<T>;
+}
+
+/** A family as those see it who do not know which it is. */
+export interface AnyCausalFamily {
+  readonly family: Family;
+  readonly layout: KerasLayout<unknown>;
+  /** The task that an opened preset holds. */
+  readonly open: (preset: Preset, options: TaskPresetOptions) => Promise<CausalLM>;
+  /** A tokenizer as KerasHub writes it down. */
+  readonly saveTokenizer: (tokenizer: Tokenizer) => KerasTokenizer;
+}
+
+/** What a preprocessor's `fromPreset` may change. */
+export interface PreprocessorPresetOptions {
+  /** The length of every row. Default: what the preset says. */
+  readonly sequenceLength?: number;
+}
+
+/** KerasHub's default length of a row. */
+const SEQUENCE_LENGTH = 1024;
+
+/** The functions that a family's classes are made of. */
+export const causalClasses = <Config extends object, Options extends object, Params extends Tree, T extends Tokenizer>(
+  family: CausalFamily<Config, Options, Params, T>,
+) => {
+  const { layout, presets, sampler: defaultSampler } = family;
+  const names = {
+    backbone: layout.backbone.className,
+    tokenizer: layout.tokenizer.className,
+    preprocessor: layout.causalLMPreprocessor.className,
+    causalLM: layout.causalLM.className,
+  };
+
+  const open = async (name: string, preset: string): Promise<Preset> => {
+    const opened = await openPresetFolder(preset);
+    expectFamily(name, opened, { family: family.family, backbone: names.backbone });
+    return opened;
+  };
+
+  const configOf = (preset: Preset): Config =>
+    orReject(
+      E.mapLeft(({ message }: { message: string }) => ({
+        _tag: 'WrongConfig' as const,
+        message: `${preset.path}: ${message}`,
+        path: preset.path,
+      }))(family.parseConfig(preset.layout, preset.config)),
+    );
+
+  const backboneFrom = async (
+    preset: Preset,
+    options: BackbonePresetOptions,
+  ): Promise<CausalBackbone<Config, Params>> => {
+    const config = configOf(preset);
+    const model = family.model(config);
+    const { params, device } = await loadBackbone(preset, model, options);
+    return causalBackbone(config, model, params, device);
+  };
+
+  const preprocessorFrom = async (preset: Preset, sequenceLength?: number): Promise<CausalLMPreprocessor<T>> => {
+    const saved = preset.sequenceLength._tag === 'Some' ? preset.sequenceLength.value : undefined;
+    // transformers saves no length: as long as the model reads, and KerasHub's default at most.
+    const most = preset.layout === 'keras' ? undefined : family.model(configOf(preset)).maxSequenceLength;
+    return family.preprocessor({
+      tokenizer: await family.tokenizer.open(preset),
+      sequenceLength: sequenceLength ?? saved ?? Math.min(SEQUENCE_LENGTH, most ?? SEQUENCE_LENGTH),
+    });
+  };
+
+  const hasTokenizer = async (preset: Preset): Promise<boolean> => {
+    for (const name of family.tokenizer.files[preset.layout]) if (await preset.has(name)()) return true;
+    return false;
+  };
+
+  const taskOf = (parts: CausalLMParts<Config, Params, T>): CausalLM<Config, Params, T> =>
+    causalLM(names.causalLM, { defaultSampler, ...parts });
+
+  const taskFrom = async (preset: Preset, options: TaskPresetOptions): Promise<CausalLM<Config, Params, T>> => {
+    const { preprocessor: wanted, sampler } = options;
+    // Small files first: what is wrong with them is known before the weights are read.
+    const preprocessor =
+      wanted === undefined
+        ? (await hasTokenizer(preset))
+          ? await preprocessorFrom(preset)
+          : null
+        : (wanted as CausalLMPreprocessor<T> | null);
+    return taskOf({
+      backbone: await backboneFrom(preset, options),
+      preprocessor,
+      ...(sampler === undefined ? {} : { sampler }),
+    });
+  };
+
+  return Object.freeze({
+    backbone: {
+      make: ({ seed = 0, ...options }: Options & { readonly seed?: number }): CausalBackbone<Config, Params> => {
+        const config = family.makeConfig(options as unknown as Options);
+        if (E.isLeft(config)) throw new ArgumentError(config.left.message);
+        refuseUnknown(names.backbone, options, family.optionNames ?? Object.keys(config.right));
+        const model = family.model(config.right);
+        return causalBackbone(config.right, model, model.init(seed));
+      },
+      statics: {
+        /** The backbone of a preset folder, KerasHub's or transformers'. */
+        fromPreset: async (
+          preset: string,
+          options: BackbonePresetOptions = {},
+        ): Promise<CausalBackbone<Config, Params>> => {
+          refuseUnknown(`${names.backbone}.fromPreset`, options, backbonePresetOptions);
+          return backboneFrom(await open(names.backbone, preset), options);
+        },
+        /** Built-in presets by id. */
+        presets,
+      },
+    },
+    tokenizer: {
+      statics: {
+        /** The tokenizer of a preset folder, KerasHub's or transformers'. */
+        fromPreset: async (preset: string): Promise<T> => family.tokenizer.open(await open(names.tokenizer, preset)),
+        /** Built-in presets by id. */
+        presets,
+      },
+    },
+    preprocessor: {
+      statics: {
+        /** The preprocessor of a preset folder, KerasHub's or transformers'. */
+        fromPreset: async (
+          preset: string,
+          options: PreprocessorPresetOptions = {},
+        ): Promise<CausalLMPreprocessor<T>> => {
+          refuseUnknown(`${names.preprocessor}.fromPreset`, options, ['sequenceLength']);
+          return preprocessorFrom(await open(names.preprocessor, preset), options.sequenceLength);
+        },
+        /** Built-in presets by id. */
+        presets,
+      },
+    },
+    causalLM: {
+      make: taskOf,
+      statics: {
+        /**
+         * The model of a preset folder, KerasHub's or transformers'.
+         *
+         * @throws {PresetError} By rejection: what is wrong with the folder.
+         */
+        fromPreset: async (preset: string, options: TaskPresetOptions = {}): Promise<CausalLM<Config, Params, T>> => {
+          refuseUnknown(`${names.causalLM}.fromPreset`, options, taskPresetOptions);
+          return taskFrom(await open(names.causalLM, preset), options);
+        },
+        /** Built-in presets by id. */
+        presets,
+      },
+    },
+    /** The same family for those who do not know which it is. */
+    any: Object.freeze<AnyCausalFamily>({
+      family: family.family,
+      layout: layout as KerasLayout<unknown>,
+      open: async (preset, options) => (await taskFrom(preset, options)) as unknown as CausalLM,
+      saveTokenizer: (tokenizer) => family.tokenizer.save(tokenizer as T),
+    }),
+  });
+};
