@@ -38,6 +38,7 @@ export {
   loraUpdate,
   mostLoraRank,
 } from './lora.ts';
+export { type RotaryOptions, rotary } from './rotary.ts';
 export { causalSelfAttention, type SelfAttentionOptions, type SelfAttentionParams } from './selfAttention.ts';
 export {
   type Axis,
