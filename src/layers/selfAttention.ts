@@ -26,6 +26,10 @@ export interface SelfAttentionOptions {
   readonly past?: { readonly keyValue: KeyValue; readonly position: Tensor } | undefined;
   /** What a query gets whose keys are all masked: nothing, or the mean of all values. */
   readonly emptyRows: 'zero' | 'uniform';
+  /** Turns queries and keys by their places, after an intercept has seen them; the cache holds turned keys. */
+  readonly rotate?: ((x: Tensor) => Tensor) | undefined;
+  /** How scores are made, where not by `1 / sqrt(headDim)` alone: scale, soft cap, window, ALiBi. */
+  readonly scoring?: Pick<AttentionOptions, 'scale' | 'softCap' | 'window' | 'slopes' | 'keyPositions'> | undefined;
   /** Has an intercept see query, key, value, scores, pattern, z and each head's output. */
   readonly tap?: Tap | undefined;
   /** Dropout of the pattern. */
@@ -71,16 +75,20 @@ const project = (z: Tensor, params: FromHeadsParams, tap: Tap | undefined): Tens
  * @see Vaswani et al. 2017, section 3.2; keras_hub.layers.CachedMultiHeadAttention
  */
 export const causalSelfAttention =
-  (params: SelfAttentionParams, { paddingMask, past, emptyRows, tap, dropPattern }: SelfAttentionOptions) =>
+  (
+    params: SelfAttentionParams,
+    { paddingMask, past, emptyRows, rotate = (x) => x, scoring, tap, dropPattern }: SelfAttentionOptions,
+  ) =>
   (x: Tensor): { readonly attended: Tensor; readonly present: KeyValue } => {
     const seen = tap ?? noTap;
-    const query = seen('query')(toHeads(params.query)(x));
+    const query = rotate(seen('query')(toHeads(params.query)(x)));
     const fresh: KeyValue = {
-      key: seen('key')(toHeads(params.key)(x)),
+      key: rotate(seen('key')(toHeads(params.key)(x))),
       value: seen('value')(toHeads(params.value)(x)),
     };
     const present = past === undefined ? fresh : extend(past.keyValue, past.position, fresh);
     const options: AttentionOptions = {
+      ...scoring,
       causal: true,
       emptyRows,
       ...(past === undefined ? {} : { position: past.position }),
