@@ -15,7 +15,15 @@ export {
   type Place,
   type Selector,
 } from './layers/intercept.ts';
-export { type Axis, type LayerSite, type ModelSite, type Site, type SiteInfo, siteTable } from './layers/sites.ts';
+export {
+  type Axis,
+  type LayerSite,
+  type ModelSite,
+  type Site,
+  type SiteInfo,
+  type Stack,
+  siteTable,
+} from './layers/sites.ts';
 export type { Lora, LoraLayer, LoraOptions } from './models/lora.ts';
 export { type Nested, type TensorOptions, type TensorValues, tensor } from './ops/constant.ts';
 export * as ops from './ops/index.ts';

@@ -39,15 +39,23 @@ export {
   mostLoraRank,
 } from './lora.ts';
 export { type RotaryOptions, rotary } from './rotary.ts';
-export { causalSelfAttention, type SelfAttentionOptions, type SelfAttentionParams } from './selfAttention.ts';
+export {
+  causalSelfAttention,
+  crossAttention,
+  crossKeyValue,
+  type SelfAttentionOptions,
+  type SelfAttentionParams,
+} from './selfAttention.ts';
 export {
   type Axis,
   decoderSites,
   isLayerSite,
   type LayerSite,
   type ModelSite,
+  preNormSites,
   type Site,
   type SiteInfo,
+  type Stack,
   siteNames,
   siteTable,
 } from './sites.ts';

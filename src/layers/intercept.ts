@@ -2,7 +2,7 @@ import type { Monoid } from 'fp-ts/lib/Monoid.js';
 import { ArgumentError, DTypeError, ShapeError } from '../tensor/errors.ts';
 import { formatShape, sameShape } from '../tensor/shape.ts';
 import { isTensor, type Tensor } from '../tensor/tensor.ts';
-import type { LayerSite, Site, SiteInfo } from './sites.ts';
+import type { LayerSite, Site, SiteInfo, Stack } from './sites.ts';
 import { isLayerSite, siteInfo, siteNames } from './sites.ts';
 
 /** Where an activation stands, as an intercept is told: its site, its layer (undefined outside the layers), its axes. */
@@ -11,10 +11,14 @@ export type Place = SiteInfo & {
   readonly position: Tensor | undefined;
 };
 
-/** Which activations an intercept is for; one site or several, in one layer, several, or (left out) all. */
-export type Selector =
+/**
+ * Which activations an intercept is for: one site or several, in one layer, several, or (left out) all; in a model of two
+ * stacks of one of them, or (left out) of both.
+ */
+export type Selector = { readonly stack?: Stack | undefined } & (
   | { readonly site: LayerSite | readonly LayerSite[]; readonly layer?: number | readonly number[] | undefined }
-  | { readonly site: Site | readonly Site[]; readonly layer?: undefined };
+  | { readonly site: Site | readonly Site[]; readonly layer?: undefined }
+);
 
 /**
  * A function from an activation to the one that takes its place, of the same shape and dtype: called once for each site
@@ -40,8 +44,8 @@ export type LayerIntercept = (x: Tensor, index: number) => Tensor;
 /** Leaves every activation as it is. */
 export const identityIntercept: Intercept = (x) => x;
 
-const nameOf = ({ site, layer }: Pick<SiteInfo, 'site' | 'layer'>): string =>
-  layer === undefined ? site : `${site} of layer ${layer}`;
+const nameOf = ({ site, layer, stack }: Pick<SiteInfo, 'site' | 'layer' | 'stack'>): string =>
+  `${site}${layer === undefined ? '' : ` of layer ${layer}`}${stack === undefined ? '' : ` of the ${stack}`}`;
 
 const describe = (value: unknown): string =>
   value === null
@@ -118,16 +122,38 @@ const layersOf = ({ layer }: Selector): readonly number[] | undefined =>
 export const at = (selector: Selector, intercept: Intercept): Intercept => {
   const sites = sitesOf(selector);
   const layers = layersOf(selector);
+  const { stack } = selector;
   return carrying([selector, ...(intercept.selectors ?? [])], (x, place) =>
-    sites.includes(place.site) && (layers === undefined || layers.includes(place.layer!)) ? intercept(x, place) : x,
+    sites.includes(place.site) &&
+    (layers === undefined || layers.includes(place.layer!)) &&
+    (stack === undefined || stack === place.stack)
+      ? intercept(x, place)
+      : x,
   );
 };
 
-/** KerasHub's `layer_intercept_fn` as an intercept: `embeddings` is -1, `residualPost` of layer i is i. */
-export const layerIntercept = (layerInterceptFn: LayerIntercept): Intercept =>
-  carrying([{ site: 'embeddings' }, { site: 'residualPost' }], (x, { site, layer }) =>
-    site === 'embeddings' ? layerInterceptFn(x, -1) : site === 'residualPost' ? layerInterceptFn(x, layer) : x,
+/**
+ * KerasHub's `layer_intercept_fn` as an intercept: `embeddings` is -1, `residualPost` of layer i is i.
+ *
+ * @param stack - In a model of two stacks, the one that is meant. Default: both.
+ */
+export const layerIntercept = (layerInterceptFn: LayerIntercept, stack?: Stack): Intercept => {
+  const own = stack === undefined ? {} : { stack };
+  return carrying(
+    [
+      { site: 'embeddings', ...own },
+      { site: 'residualPost', ...own },
+    ],
+    (x, { site, layer, stack: other }) =>
+      stack !== undefined && stack !== other
+        ? x
+        : site === 'embeddings'
+          ? layerInterceptFn(x, -1)
+          : site === 'residualPost'
+            ? layerInterceptFn(x, layer)
+            : x,
   );
+};
 
 /** How many letters one must insert, leave out or change to make one name of another. */
 const distance = (a: string, b: string): number => {
@@ -151,8 +177,8 @@ const nearest = (name: string, names: readonly string[]): readonly string[] => {
   return [...names].sort((a, b) => far(a) - far(b)).slice(0, 3);
 };
 
-const formatSelector = (site: string, layer: number | undefined): string =>
-  `{ site: '${site}'${layer === undefined ? '' : `, layer: ${layer}`} }`;
+const formatSelector = (site: string, layer: number | undefined, stack: string | undefined): string =>
+  `{ site: '${site}'${layer === undefined ? '' : `, layer: ${layer}`}${stack === undefined ? '' : `, stack: '${stack}'`} }`;
 
 /**
  * Checks that everything an intercept asks for is there.
@@ -167,28 +193,34 @@ export const checkIntercept = (owner: string, intercept: Intercept, sites: reado
     );
   for (const selector of intercept.selectors ?? []) {
     const layers = layersOf(selector);
+    const { stack } = selector;
+    const own = stack === undefined ? sites : sites.filter((info) => info.stack === stack);
+    if (own.length === 0)
+      throw new ArgumentError(
+        `intercept: expected a stack of ${owner} (${[...new Set(sites.map((info) => info.stack ?? 'it has but one; leave stack out'))].join(', ')}), got ${JSON.stringify(selector)}`,
+      );
     if (sitesOf(selector).length === 0 || layers?.length === 0)
       throw new ArgumentError(
         `intercept: expected at least one site and one layer, got an empty list in ${JSON.stringify(selector)}`,
       );
     for (const site of sitesOf(selector)) {
-      const found = sites.filter((info) => info.site === site);
+      const found = own.filter((info) => info.site === site);
       if (found.length === 0) {
-        const names = [...new Set(sites.map((info) => info.site))];
+        const names = [...new Set(own.map((info) => info.site))];
         throw new ArgumentError(
-          `intercept: expected a site of ${owner}, got ${formatSelector(site, layers?.[0])}; the nearest are ${nearest(String(site), names).join(', ')}${siteNames.includes(site) ? '' : ' (docs/sites.md lists all)'}`,
+          `intercept: expected a site of ${owner}, got ${formatSelector(site, layers?.[0], stack)}; the nearest are ${nearest(String(site), names).join(', ')}${siteNames.includes(site) ? '' : ' (docs/sites.md lists all)'}`,
         );
       }
       for (const layer of layers ?? []) {
         if (!isLayerSite(site))
           throw new ArgumentError(
-            `intercept: expected ${site} without a layer, since ${owner} has it once, got ${formatSelector(site, layer)}; leave layer out`,
+            `intercept: expected ${site} without a layer, since ${owner} has it once, got ${formatSelector(site, layer, stack)}; leave layer out`,
           );
         if (found.some((info) => info.layer === layer)) continue;
         const known = found.map((info) => info.layer!);
         const close = known.reduce((a, b) => (Math.abs(b - layer) < Math.abs(a - layer) ? b : a));
         throw new ArgumentError(
-          `intercept: expected a layer of ${owner} from ${Math.min(...known)} to ${Math.max(...known)}, got ${formatSelector(site, layer)}; the nearest is ${formatSelector(site, close)}`,
+          `intercept: expected a layer of ${owner} from ${Math.min(...known)} to ${Math.max(...known)}, got ${formatSelector(site, layer, stack)}; the nearest is ${formatSelector(site, close, stack)}`,
         );
       }
     }
@@ -206,13 +238,15 @@ export const noTap: Tap = () => (x) => x;
  *
  * @param layer - Undefined outside the layers.
  * @param position - Place of the first token, where there is a cache.
+ * @param stack - Which stack, in a model of two.
  * @returns Undefined without an intercept: then nothing need be built that only an intercept would see.
  */
 export const tapOf = (
   intercept: Intercept | undefined,
   layer: number | undefined,
   position: Tensor | undefined,
+  stack?: Stack,
 ): Tap | undefined =>
   intercept === undefined || intercept === identityIntercept
     ? undefined
-    : (site) => (x) => replacement(intercept, x, { ...siteInfo(site, layer), position });
+    : (site) => (x) => replacement(intercept, x, { ...siteInfo(site, layer, stack), position });

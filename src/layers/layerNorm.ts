@@ -19,7 +19,7 @@ export interface LayerNormOptions {
   /** Added to the variance. */
   readonly epsilon: number;
   /** Who looks at the norm's inside, and which norm of the model this is. */
-  readonly watched?: { readonly tap: Tap; readonly as: 'attention' | 'mlp' | 'final' } | undefined;
+  readonly watched?: { readonly tap: Tap; readonly as: 'attention' | 'crossAttention' | 'mlp' | 'final' } | undefined;
 }
 
 /**

@@ -9,6 +9,7 @@ import type { Tensor } from '../tensor/tensor.ts';
 import { extend, type KeyValue } from './cache.ts';
 import { type FromHeadsParams, fromHeads, type HeadsParams, toHeads } from './dense.ts';
 import { noTap, type Tap } from './intercept.ts';
+import type { Site } from './sites.ts';
 
 /** Projections of multi-head attention: to `query`, `key` and `value`, and from the mixed values to the `output`. */
 export type SelfAttentionParams = {
@@ -18,8 +19,10 @@ export type SelfAttentionParams = {
   readonly output: FromHeadsParams;
 };
 
-/** What causal self-attention depends on besides its parameters. */
+/** What self-attention depends on besides its parameters. */
 export interface SelfAttentionOptions {
+  /** False: every query sees every key. Default true. */
+  readonly causal?: boolean | undefined;
   /** Keys that are real, `[batch, length]` bool; masks keys only. Default: all. */
   readonly paddingMask?: Tensor | undefined;
   /** Keys and values of earlier calls, and the place of the first new one. */
@@ -69,7 +72,8 @@ const project = (z: Tensor, params: FromHeadsParams, tap: Tap | undefined): Tens
 };
 
 /**
- * Causal multi-head self-attention: `softmax(q k^T / sqrt(headDim) + mask) v`, projected back.
+ * Multi-head self-attention, causal unless the options say otherwise: `softmax(q k^T / sqrt(headDim) + mask) v`, projected
+ * back.
  *
  * @returns `x [batch, length, hiddenDim]` to the same shape, and all keys and values, the new ones last.
  * @see Vaswani et al. 2017, section 3.2; keras_hub.layers.CachedMultiHeadAttention
@@ -77,7 +81,7 @@ const project = (z: Tensor, params: FromHeadsParams, tap: Tap | undefined): Tens
 export const causalSelfAttention =
   (
     params: SelfAttentionParams,
-    { paddingMask, past, emptyRows, rotate = (x) => x, scoring, tap, dropPattern }: SelfAttentionOptions,
+    { causal = true, paddingMask, past, emptyRows, rotate = (x) => x, scoring, tap, dropPattern }: SelfAttentionOptions,
   ) =>
   (x: Tensor): { readonly attended: Tensor; readonly present: KeyValue } => {
     const seen = tap ?? noTap;
@@ -89,11 +93,59 @@ export const causalSelfAttention =
     const present = past === undefined ? fresh : extend(past.keyValue, past.position, fresh);
     const options: AttentionOptions = {
       ...scoring,
-      causal: true,
+      causal,
       emptyRows,
       ...(past === undefined ? {} : { position: past.position }),
       ...(paddingMask === undefined ? {} : { keyMask: paddingMask }),
     };
     const z = seen('z')(mix(query, present, options, tap, dropPattern));
     return { attended: project(z, params.output, tap), present };
+  };
+
+/** The sites of cross-attention that stand for those of self-attention. */
+const crossSites: Partial<Readonly<Record<Site, Site>>> = {
+  query: 'crossQuery',
+  scores: 'crossScores',
+  pattern: 'crossPattern',
+  z: 'crossZ',
+  perHead: 'crossPerHead',
+};
+
+/**
+ * Keys and values of what cross-attention reads, to be computed once a text.
+ *
+ * @returns `[batch, encoderLength, hiddenDim]` to keys and values `[batch, encoderLength, heads, headDim]`.
+ */
+export const crossKeyValue =
+  ({ key, value }: Pick<SelfAttentionParams, 'key' | 'value'>, tap: Tap = noTap) =>
+  (encoded: Tensor): KeyValue => ({
+    key: tap('crossKey')(toHeads(key)(encoded)),
+    value: tap('crossValue')(toHeads(value)(encoded)),
+  });
+
+/**
+ * Multi-head attention to the places of an encoder: `softmax(q k^T / sqrt(headDim) + mask) v`, projected back.
+ *
+ * @param memory - What `crossKeyValue` gave.
+ * @param options - `paddingMask` says which places of the encoder are real, `[batch, encoderLength]`.
+ * @returns `x [batch, length, hiddenDim]` to the same shape.
+ * @see Vaswani et al. 2017, section 3.2.3; keras_hub.layers.CachedMultiHeadAttention
+ */
+export const crossAttention =
+  (
+    params: SelfAttentionParams,
+    memory: KeyValue,
+    {
+      paddingMask,
+      emptyRows,
+      tap,
+      dropPattern,
+    }: Pick<SelfAttentionOptions, 'paddingMask' | 'emptyRows' | 'tap' | 'dropPattern'>,
+  ) =>
+  (x: Tensor): Tensor => {
+    const cross: Tap | undefined = tap && ((site) => tap(crossSites[site] ?? site));
+    const options: AttentionOptions = { emptyRows, ...(paddingMask === undefined ? {} : { keyMask: paddingMask }) };
+    const query = (cross ?? noTap)('query')(toHeads(params.query)(x));
+    const z = (cross ?? noTap)('z')(mix(query, memory, options, cross, dropPattern));
+    return project(z, params.output, cross);
   };

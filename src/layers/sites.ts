@@ -2,6 +2,7 @@
 export type Axis =
   | 'batch'
   | 'length'
+  | 'encoderLength'
   | 'queries'
   | 'keys'
   | 'heads'
@@ -42,6 +43,8 @@ const lazyInLayer = row('layer', true);
 const stream = ['batch', 'length', 'hiddenDim'] as const;
 const inHeads = ['batch', 'length', 'heads', 'headDim'] as const;
 const pairs = ['batch', 'heads', 'queries', 'keys'] as const;
+const encoded = ['batch', 'encoderLength', 'heads', 'headDim'] as const;
+const crossPairs = ['batch', 'heads', 'queries', 'encoderLength'] as const;
 const perToken = ['batch', 'length', 1] as const;
 const wide = ['batch', 'length', 'intermediateDim'] as const;
 
@@ -87,6 +90,26 @@ export const siteTable = Object.freeze({
   ),
   attentionOut: inLayer(stream, 'what attention adds to the stream', 'blocks.i.hook_attn_out'),
   residualMid: inLayer(stream, 'the stream after attention', 'blocks.i.hook_resid_mid'),
+  crossKey: inLayer(encoded, "keys of the encoder's places, computed once a text", 'decoder.i.cross_attn.hook_k'),
+  crossValue: inLayer(encoded, "values of the encoder's places, computed once a text", 'decoder.i.cross_attn.hook_v'),
+  crossQuery: inLayer(inHeads, 'queries to the encoder', 'decoder.i.cross_attn.hook_q'),
+  crossScores: lazyInLayer(crossPairs, 'as `scores`, for cross-attention', 'decoder.i.cross_attn.hook_attn_scores'),
+  crossPattern: lazyInLayer(
+    crossPairs,
+    "what share of an encoder's place each query takes",
+    'decoder.i.cross_attn.hook_pattern',
+  ),
+  crossZ: inLayer(inHeads, "the encoder's values mixed by the pattern", 'decoder.i.cross_attn.hook_z'),
+  crossPerHead: lazyInLayer(
+    ['batch', 'length', 'heads', 'hiddenDim'],
+    "each head's share of `crossAttentionOut`",
+    'decoder.i.cross_attn.hook_result',
+  ),
+  crossAttentionOut: inLayer(stream, 'what cross-attention adds to the stream', 'decoder.i.hook_cross_attn_out'),
+  residualCross: inLayer(stream, 'the stream after cross-attention', 'decoder.i.hook_resid_mid_cross'),
+  crossAttentionNormScale: lazyInLayer(perToken, 'as `attentionNormScale`, for the norm of cross-attention'),
+  crossAttentionNormalized: lazyInLayer(stream, 'as `attentionNormalized`, for the norm of cross-attention'),
+  crossAttentionNormOut: inLayer(stream, 'what the norm of cross-attention gives'),
   mlpNormScale: lazyInLayer(
     perToken,
     'as `attentionNormScale`, for the norm before the MLP',
@@ -130,36 +153,54 @@ export type LayerSite = SiteOf<'layer'>;
 /** A site that a model has once. */
 export type ModelSite = SiteOf<'model'>;
 
-/** One site of a model: its layer, where it is in one, and its shape by the names of its axes. */
-export type SiteInfo =
-  | { readonly site: LayerSite; readonly layer: number; readonly shape: readonly Axis[] }
-  | { readonly site: ModelSite; readonly layer: undefined; readonly shape: readonly Axis[] };
+/** Which part of a model a site is in, where a model has two. */
+export type Stack = 'encoder' | 'decoder';
+
+/**
+ * One site of a model: its layer, where it is in one, its shape by the names of its axes, and, in a model of two stacks,
+ * which of them.
+ */
+export type SiteInfo = { readonly shape: readonly Axis[]; readonly stack?: Stack | undefined } & (
+  | { readonly site: LayerSite; readonly layer: number }
+  | { readonly site: ModelSite; readonly layer: undefined }
+);
 
 /** The names of all sites, in order. */
 export const siteNames = Object.freeze(Object.keys(siteTable)) as readonly Site[];
+
+/** The names of the sites of a decoder without an encoder, in order, where norms come before attention and MLP. */
+export const preNormSites: readonly Site[] = Object.freeze(
+  siteNames.filter((site) => !site.startsWith('cross') && site !== 'residualCross'),
+);
 
 /** Whether every layer has a site of this name. */
 export const isLayerSite = (site: Site): site is LayerSite => siteTable[site].scope === 'layer';
 
 /** The entry of a site in a list of sites. */
-export const siteInfo = (site: Site, layer: number | undefined): SiteInfo =>
-  isLayerSite(site)
-    ? { site, layer: layer!, shape: siteTable[site].shape }
-    : { site, layer: undefined, shape: siteTable[site].shape };
+export const siteInfo = (site: Site, layer: number | undefined, stack?: Stack): SiteInfo => ({
+  ...(isLayerSite(site) ? { site, layer: layer! } : { site, layer: undefined }),
+  shape: siteTable[site].shape,
+  ...(stack === undefined ? {} : { stack }),
+});
 
 /**
- * The sites of a decoder in the order of its forward pass.
+ * The sites of a decoder, or of another stack of layers, in the order of its forward pass.
  *
  * @param layers - How many layers there are.
- * @param sites - Which sites the family has. Default: all.
+ * @param sites - Which sites the family has, in its order. Default: `preNormSites`.
+ * @param stack - Which stack of the model this is; left out where there is one.
  */
-export const decoderSites = (layers: number, sites: readonly Site[] = siteNames): readonly SiteInfo[] => {
+export const decoderSites = (
+  layers: number,
+  sites: readonly Site[] = preNormSites,
+  stack?: Stack,
+): readonly SiteInfo[] => {
   const first = sites.findIndex(isLayerSite);
   const inLayers = sites.filter(isLayerSite);
   const outside = sites.map((site, at) => ({ site, at })).filter(({ site }) => !isLayerSite(site));
   return Object.freeze([
-    ...outside.filter(({ at }) => at < first).map(({ site }) => siteInfo(site, undefined)),
-    ...Array.from({ length: layers }, (_, layer) => inLayers.map((site) => siteInfo(site, layer))).flat(),
-    ...outside.filter(({ at }) => at > first).map(({ site }) => siteInfo(site, undefined)),
+    ...outside.filter(({ at }) => at < first).map(({ site }) => siteInfo(site, undefined, stack)),
+    ...Array.from({ length: layers }, (_, layer) => inLayers.map((site) => siteInfo(site, layer, stack))).flat(),
+    ...outside.filter(({ at }) => at > first).map(({ site }) => siteInfo(site, undefined, stack)),
   ]);
 };

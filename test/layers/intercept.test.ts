@@ -12,7 +12,7 @@ import {
   type Selector,
   tapOf,
 } from '../../src/layers/intercept.ts';
-import { decoderSites, type Site, siteInfo, siteNames } from '../../src/layers/sites.ts';
+import { decoderSites, preNormSites, type Site, siteInfo } from '../../src/layers/sites.ts';
 import { add } from '../../src/ops/add.ts';
 import { cast } from '../../src/ops/cast.ts';
 import { constant } from '../../src/ops/constant.ts';
@@ -172,7 +172,7 @@ describe('sites', () => {
       'residualPost1',
       'logits',
     ]);
-    expect(new Set(decoderSites(1).map(({ site }) => site))).toEqual(new Set(siteNames));
+    expect(new Set(decoderSites(1).map(({ site }) => site))).toEqual(new Set(preNormSites));
     expect(siteInfo('pattern', 4)).toEqual({
       site: 'pattern',
       layer: 4,
