@@ -76,7 +76,7 @@ const layerNormOp = defineOp<LayerNorm>({
     const x = inputs[0]!;
     const leading = { axis: x.shape.slice(0, -1).map((_, axis) => axis) };
     return [
-      normGradient(x, gammaAt === -1 ? undefined : inputs[gammaAt], dy, { isCentred: true, epsilon }),
+      normGradient(x, gammaAt === -1 ? undefined : inputs[gammaAt], dy, { isCentred: true, epsilon, offset: 0 }),
       ...(gammaAt === -1 ? [] : [sum(multiply(dy, layerNorm(x, undefined, undefined, { epsilon })), leading)]),
       ...(betaAt === -1 ? [] : [sum(dy, leading)]),
     ];

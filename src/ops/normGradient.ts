@@ -16,19 +16,21 @@ import { subtract } from './subtract.ts';
 interface NormGradient {
   readonly isCentred: boolean;
   readonly epsilon: number;
+  /** Added to gamma; where there is no gamma, its place is taken by 1 alone. */
+  readonly offset: number;
 }
 
 /**
- * With n the normalized row and g = dy * gamma: dx = (g - mean(g) - n * mean(g * n)) * scale, where
+ * With n the normalized row and g = dy * (offset + gamma): dx = (g - mean(g) - n * mean(g * n)) * scale, where
  * scale = 1 / sqrt(mean((x - mean(x))^2) + epsilon). A norm that is not centred has no means of x and g.
  */
-const composedGradient = ([x, dy, gamma]: readonly Tensor[], { isCentred, epsilon }: NormGradient): Tensor => {
+const composedGradient = ([x, dy, gamma]: readonly Tensor[], { isCentred, epsilon, offset }: NormGradient): Tensor => {
   const last = { axis: -1, keepDims: true };
   const centre = (row: Tensor): Tensor => (isCentred ? subtract(row, mean(row, last)) : row);
   const centred = centre(x!);
   const scale = rsqrt(add(mean(multiply(centred, centred), last), epsilon));
   const normalized = multiply(centred, scale);
-  const g = gamma === undefined ? dy! : multiply(dy!, gamma);
+  const g = gamma === undefined ? dy! : multiply(dy!, offset === 0 ? gamma : add(gamma, offset));
   return multiply(subtract(centre(g), multiply(normalized, mean(multiply(g, normalized), last))), scale);
 };
 
@@ -37,7 +39,7 @@ const normGradientOp = defineOp<NormGradient>({
   name: 'normGradient',
   shape: ([x = [], , gamma]) => expectWeights('normGradient', x, [{ name: 'gamma', shape: gamma }]),
   dtype: (inputs) => floats('normGradient', inputs),
-  reference: ([x, dy, gamma], { isCentred, epsilon }, shape) => {
+  reference: ([x, dy, gamma], { isCentred, epsilon, offset }, shape) => {
     const { columns } = rowsOf(shape);
     const dx = new Float64Array(count(shape));
     const meanOf = (f: (j: number) => number): number => {
@@ -49,7 +51,7 @@ const normGradientOp = defineOp<NormGradient>({
       const average = isCentred ? meanOf((j) => x!.data[start + j]!) : 0;
       const scale = 1 / Math.sqrt(meanOf((j) => (x!.data[start + j]! - average) ** 2) + epsilon);
       const n = (j: number) => (x!.data[start + j]! - average) * scale;
-      const g = (j: number) => dy!.data[start + j]! * (gamma?.data[j] ?? 1);
+      const g = (j: number) => dy!.data[start + j]! * (gamma === undefined ? 1 : offset + gamma.data[j]!);
       const [plain, weighted] = [isCentred ? meanOf(g) : 0, meanOf((j) => g(j) * n(j))];
       for (let j = 0; j < columns; j++) dx[start + j] = (g(j) - plain - n(j) * weighted) * scale;
     }
@@ -59,7 +61,7 @@ const normGradientOp = defineOp<NormGradient>({
     formulaVjp('normGradient', (own) => [composedGradient(own, attributes)], inputs, [ddx]),
   kernel: {
     kind: 'shader',
-    launches: ({ inputs: [x, , gamma], attributes: { isCentred, epsilon }, traits }) => {
+    launches: ({ inputs: [x, , gamma], attributes: { isCentred, epsilon, offset }, traits }) => {
       const { rows, columns } = rowsOf(x!.shape);
       if (rows * columns === 0) return [];
       const { shader, lanes } = rowKernel('normGradient', columns, traits);
@@ -68,7 +70,7 @@ const normGradientOp = defineOp<NormGradient>({
         return {
           shader,
           constants: { WORKGROUP: lanes, CENTRED: Number(isCentred), GAMMA_FORMAT: weightFormat(gamma) },
-          uniforms: { rows: run.end - run.start, columns, epsilon },
+          uniforms: { rows: run.end - run.start, columns, epsilon, offset },
           // Something has to be bound for a gamma that is absent: x, which is then not read as one.
           buffers: {
             x: input(0, range),

@@ -11,32 +11,40 @@ import { sum } from './sum.ts';
 
 interface RmsNorm {
   readonly epsilon: number;
+  readonly offset: number;
+}
+
+/** Options of `rmsNorm`. */
+export interface RmsNormOptions extends NormOptions {
+  /** Added to `scale`, so that a scale can say how far it is from 1. Default 0. */
+  readonly offset?: number;
 }
 
 const rmsNormOp = defineOp<RmsNorm>({
   name: 'rmsNorm',
   shape: ([x = [], scale]) => expectWeights('rmsNorm', x, [{ name: 'scale', shape: scale }]),
   dtype: (inputs) => floats('rmsNorm', inputs),
-  reference: ([x, scale], { epsilon }, shape) => {
+  reference: ([x, scale], { epsilon, offset }, shape) => {
     const { columns } = rowsOf(shape);
     const y = new Float64Array(count(shape));
     for (let start = 0; start < y.length; start += columns) {
       let meanSquare = 0;
       for (let j = start; j < start + columns; j++) meanSquare += x!.data[j]! ** 2 / columns;
       const factor = 1 / Math.sqrt(meanSquare + epsilon);
-      for (let j = 0; j < columns; j++) y[start + j] = x!.data[start + j]! * factor * (scale?.data[j] ?? 1);
+      for (let j = 0; j < columns; j++)
+        y[start + j] = x!.data[start + j]! * factor * (scale === undefined ? 1 : offset + scale.data[j]!);
     }
     return y;
   },
   // The normalized row is what the op gives without a scale.
-  vjp: ({ inputs: [x, scale], attributes: { epsilon } }, dy) => {
-    const dx = normGradient(x!, scale, dy, { isCentred: false, epsilon });
+  vjp: ({ inputs: [x, scale], attributes: { epsilon, offset } }, dy) => {
+    const dx = normGradient(x!, scale, dy, { isCentred: false, epsilon, offset });
     const leading = { axis: x!.shape.slice(0, -1).map((_, axis) => axis) };
     return scale === undefined ? [dx] : [dx, sum(multiply(dy, rmsNorm(x!, undefined, { epsilon })), leading)];
   },
   kernel: {
     kind: 'shader',
-    launches: ({ inputs: [x, scale], attributes: { epsilon }, traits }) => {
+    launches: ({ inputs: [x, scale], attributes: { epsilon, offset }, traits }) => {
       const { rows, columns } = rowsOf(x!.shape);
       if (rows * columns === 0) return [];
       const { shader, lanes } = rowKernel('rmsNorm', columns, traits);
@@ -45,7 +53,7 @@ const rmsNormOp = defineOp<RmsNorm>({
         return {
           shader,
           constants: { WORKGROUP: lanes, SCALE_FORMAT: weightFormat(scale) },
-          uniforms: { rows: run.end - run.start, columns, epsilon },
+          uniforms: { rows: run.end - run.start, columns, epsilon, offset },
           // Something has to be bound for a scale that is absent: x, which is then not read as one.
           buffers: {
             x: from,
@@ -60,13 +68,13 @@ const rmsNormOp = defineOp<RmsNorm>({
 });
 
 /**
- * Normalization by the root mean square over the last axis: `y = x / sqrt(mean(x^2) + epsilon) * scale`.
+ * Normalization by the root mean square over the last axis: `y = x / sqrt(mean(x^2) + epsilon) * (offset + scale)`.
  *
  * @param x - `[..., columns]`, float.
- * @param scale - Gain, `[columns]`, float of any width; left out, 1.
+ * @param scale - Gain, `[columns]`, float of any width; left out, the gain is 1 and there is no offset.
  * @returns Of the shape of `x`, float32.
  * @throws {ShapeError} If `x` is a scalar, or `scale` has not one number a column.
  * @see Zhang and Sennrich 2019, equation 4; keras.ops.rms_normalization
  */
-export const rmsNorm = (x: Tensor, scale?: Tensor, { epsilon = 1e-7 }: NormOptions = {}): Tensor =>
-  apply(rmsNormOp, scale === undefined ? [asFloat32(x)] : [asFloat32(x), scale], { epsilon });
+export const rmsNorm = (x: Tensor, scale?: Tensor, { epsilon = 1e-7, offset = 0 }: RmsNormOptions = {}): Tensor =>
+  apply(rmsNormOp, scale === undefined ? [asFloat32(x)] : [asFloat32(x), scale], { epsilon, offset });

@@ -1,4 +1,4 @@
-// dx[row, j] = (g[j] - mean(g) - n[j] * mean(g * n)) * scale, with g = dy[row] * gamma, n = (x[row] - mean(x[row])) * scale and
+// dx[row, j] = (g[j] - mean(g) - n[j] * mean(g * n)) * scale, with g = dy[row] * (offset + gamma), n = (x[row] - mean(x[row])) * scale and
 // scale = 1 / sqrt(mean((x[row] - mean(x[row]))^2) + epsilon); where CENTRED is 0, no mean is taken out of x and of g.
 // One subgroup a row, for adapters where barriers are dear.
 // Grid: x = min(rows, 65535), y = ceil(rows / x). Reference: src/ops/normGradient.ts.
@@ -9,7 +9,7 @@ override WORKGROUP: u32 = 8; // The size of a subgroup.
 override CENTRED: u32 = 1;
 override GAMMA_FORMAT: u32 = 0; // Storage of gamma: 0 float32, 1 float16, 2 bfloat16 (two to a word), 3 absent.
 
-struct Uniforms { rows: u32, columns: u32, epsilon: f32 }
+struct Uniforms { rows: u32, columns: u32, epsilon: f32, offset: f32 }
 
 @group(0) @binding(0) var<uniform> uniforms: Uniforms;
 @group(0) @binding(1) var<storage, read> x: array<f32>;        // [rows, columns]
@@ -58,7 +58,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
   var weighted = 0.0;
   for (var j = lane; j < uniforms.columns; j += WORKGROUP) {
     var g = dy[start + j];
-    if (GAMMA_FORMAT != 3) { g *= gammaAt(j); }
+    if (GAMMA_FORMAT != 3) { g *= uniforms.offset + gammaAt(j); }
     plain += g;
     weighted += g * (x[start + j] - origin - average);
   }
@@ -68,7 +68,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
 
   for (var j = lane; j < uniforms.columns; j += WORKGROUP) {
     var g = dy[start + j];
-    if (GAMMA_FORMAT != 3) { g *= gammaAt(j); }
+    if (GAMMA_FORMAT != 3) { g *= uniforms.offset + gammaAt(j); }
     dx[start + j] = (g - mean - slope * (x[start + j] - origin - average)) * scale;
   }
 }

@@ -1,4 +1,4 @@
-// y[row, j] = x[row, j] / sqrt(mean_k x[row, k]^2 + epsilon) * scale[j].
+// y[row, j] = x[row, j] / sqrt(mean_k x[row, k]^2 + epsilon) * (offset + scale[j]).
 // One workgroup a row.
 // Grid: x = min(rows, 65535), y = ceil(rows / x). Reference: src/ops/rmsNorm.ts.
 
@@ -6,7 +6,7 @@ override WORKGROUP: u32 = 64; // A power of two.
 // Storage of scale: 0 float32, 1 float16, 2 bfloat16 (two to a word), 3 absent.
 override SCALE_FORMAT: u32 = 0;
 
-struct Uniforms { rows: u32, columns: u32, epsilon: f32 }
+struct Uniforms { rows: u32, columns: u32, epsilon: f32, offset: f32 }
 
 @group(0) @binding(0) var<uniform> uniforms: Uniforms;
 @group(0) @binding(1) var<storage, read> x: array<f32>;       // [rows, columns]
@@ -51,7 +51,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
 
   for (var j = lane; j < uniforms.columns; j += WORKGROUP) {
     var value = x[start + j] * factor;
-    if (SCALE_FORMAT != 3) { value *= scaleAt(j); }
+    if (SCALE_FORMAT != 3) { value *= uniforms.offset + scaleAt(j); }
     y[start + j] = value;
   }
 }

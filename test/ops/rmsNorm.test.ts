@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { add } from '../../src/ops/add.ts';
 import { concatenate } from '../../src/ops/concatenate.ts';
 import { tensor } from '../../src/ops/constant.ts';
 import { multiply } from '../../src/ops/multiply.ts';
@@ -42,6 +43,12 @@ describe('rmsNorm', () => {
       { atol: 1e-6 },
     ));
 
+  it('adds the offset to the scale', async () => {
+    const [x, scale] = [drawn([3, 5]), drawn([5], { seed: 2 })];
+    const [y] = await expectAllAgree(rmsNorm(x, scale, { offset: 1 }), { atol: 1e-6 });
+    expectClose(y!, reference(rmsNorm(x, add(scale, 1))), { atol: 1e-6 });
+  });
+
   it('says when the scale does not fit', () =>
     expect(() => rmsNorm(drawn([2, 3]), drawn([2]))).toThrow(
       'rmsNorm: expected scale of shape [3] for x of shape [2, 3], got [2]',
@@ -72,11 +79,17 @@ describe('the gradient of rmsNorm', () => {
     const check = { agrees: expectAllAgree };
     await expectGradients((x, gamma) => rmsNorm(x!, gamma!, options), [x, drawn([5], { seed: 2 })], check);
     await expectGradients((own) => rmsNorm(own!, undefined, options), [x], check);
+    const centred = { ...options, offset: 1 };
+    await expectGradients((x, gamma) => rmsNorm(x!, gamma!, centred), [x, drawn([5], { seed: 2 })], check);
   });
 
   it('has a gradient itself', async () => {
     const first = (x: Tensor, gamma: Tensor) =>
-      concatenate(gradients(sum(square(rmsNorm(x, gamma, options))), [x, gamma]).map((dx) => reshape(dx, [-1])));
+      concatenate(
+        gradients(sum(square(rmsNorm(x, gamma, { ...options, offset: 0.5 }))), [x, gamma]).map((dx) =>
+          reshape(dx, [-1]),
+        ),
+      );
     await expectGradients((x, gamma) => first(x!, gamma!), [drawn([2, 5]), drawn([5], { low: 0.5, seed: 2 })], {
       tolerance: { atol: 5e-6, rtol: 1e-5 },
     });
