@@ -50,9 +50,10 @@ export {
 } from './samplers/index.ts';
 export type { BackboneInputs, CausalBackbone } from './tasks/backbone.ts';
 export type { Dataset } from './tasks/batches.ts';
-export type { CompileTaskOptions, GeneratedTokens, GenerateOptions } from './tasks/causalLM.ts';
+export type { CompileTaskOptions, GeneratedTokens } from './tasks/causalLM.ts';
 export { type FitProgress, type History, NonFiniteLossError } from './tasks/fit.ts';
 export { CausalLM } from './tasks/fromPreset.ts';
+export type { GenerateOptions } from './tasks/generate.ts';
 export { GPT2Backbone, GPT2CausalLM, GPT2CausalLMPreprocessor, GPT2Tokenizer } from './tasks/gpt2.ts';
 export type { TokenInputs } from './tasks/inputs.ts';
 export type { LoadProgress } from './tasks/loadWeights.ts';

@@ -1,4 +1,4 @@
-import { deviceOf } from '../tasks/causalLM.ts';
+import { deviceOf } from '../tasks/heldParams.ts';
 import type { GenerateArguments } from './arguments.ts';
 import { hasInput, linesOf, readInput } from './input.ts';
 import { load } from './load.ts';

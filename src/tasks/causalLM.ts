@@ -1,23 +1,22 @@
-import { checkIntercept, type Intercept } from '../layers/intercept.ts';
 import type { SiteInfo } from '../layers/sites.ts';
 import type { CausalContext } from '../models/causalModel.ts';
 import type { LoraOptions } from '../models/lora.ts';
-import { type Device, getDevice, holderOf } from '../runtime/device.ts';
 import type { Sampler } from '../samplers/sampler.ts';
 import { getSampler, type SamplerLike } from '../samplers/samplers.ts';
 import { ArgumentError, refuseUnknown } from '../tensor/errors.ts';
 import type { NDArray } from '../tensor/ndarray.ts';
-import { type Tensor, topological } from '../tensor/tensor.ts';
-import { leaves, type Tree } from '../tensor/tree.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import type { Tree } from '../tensor/tree.ts';
 import type { CausalLMPreprocessor } from '../tokenizers/index.ts';
 import type { Tokenizer } from '../tokenizers/tokenizer.ts';
 import type { OptimizerState } from '../training/index.ts';
 import { type BackboneInputs, type CausalBackbone, causalInputs } from './backbone.ts';
 import type { Prepare } from './batches.ts';
 import type { History } from './fit.ts';
-import { firstStop, type GenerationProgress, generateTokens, shortestPrompt, type TokenBatch } from './generation.ts';
+import { checkGiven, checkLength, type GenerateOptions, generatorOf, type PromptBatches } from './generate.ts';
+import type { TokenBatch } from './generation.ts';
+import { deviceOf, heldParams } from './heldParams.ts';
 import { asWeights, describe, type TokenInputs, tokenBatch, tokenExamples } from './inputs.ts';
-import { realizeParams } from './loadWeights.ts';
 import { type ScoreRequest, score } from './score.ts';
 import {
   type CompiledTraining,
@@ -32,32 +31,6 @@ import {
   type TrainableTask,
 } from './training.ts';
 
-/** Options of `generate` and `stream`. */
-export interface GenerateOptions {
-  /**
-   * Tokens of prompt and answer together, the start token included. Default: the preprocessor's sequenceLength. Token
-   * inputs are as long as they are padded, and this is ignored.
-   */
-  readonly maxLength?: number;
-  /** Ids that end a row, each by itself; `'auto'` (the default) is the tokenizer's end token; null fills every row. */
-  readonly stopTokenIds?: 'auto' | null | readonly number[];
-  /** Leave the prompt out of the result. Default false. */
-  readonly stripPrompt?: boolean;
-  /** Seed of random choices, for all rows or one a row. Default: the sampler's seed, else a new one for each row. */
-  readonly seed?: number | readonly number[];
-  /** Ends the generation; the promise rejects with the signal's reason. */
-  readonly signal?: AbortSignal;
-  /**
-   * Called with the activation at every site, in the prefill and in cached steps; see docs/sites.md. It is called while a
-   * pass is traced: hand over the same function to every call, and the passes are traced once.
-   */
-  readonly intercept?: Intercept;
-  /** In which passes the intercept is in force: 0 is the prefill, 1 the first cached step, … Default: in all. */
-  readonly when?: (step: number) => boolean;
-  /** Called with the number of tokens that all rows have got since the last call, up to their stop ids. */
-  readonly onTokens?: (count: number) => void;
-}
-
 /** Tokens that `generate` gives back for tokens. */
 export interface GeneratedTokens {
   /** `[batch, length]` int32 (or `[length]`, as given). */
@@ -65,9 +38,6 @@ export interface GeneratedTokens {
   /** True up to and including the first generated stop id; all true without stop ids. */
   readonly paddingMask: NDArray;
 }
-
-/** Batches of prompts, one after the other. */
-export type PromptBatches = AsyncIterable<string | readonly string[]> | Iterable<readonly string[]>;
 
 /** Options of `compile`. */
 export interface CompileTaskOptions extends CompileTrainingOptions {
@@ -175,57 +145,8 @@ const compileOptions = [
   'stepsPerExecution',
 ];
 
-const streamOptions = ['maxLength', 'stopTokenIds', 'seed', 'signal', 'intercept', 'when', 'onTokens'];
-const generateOptions = [...streamOptions, 'stripPrompt'];
-
 const isTokenInputs = (inputs: unknown): inputs is TokenInputs =>
   typeof inputs === 'object' && inputs !== null && 'tokenIds' in inputs;
-
-const isBatches = (inputs: object): inputs is PromptBatches =>
-  Symbol.asyncIterator in inputs || Symbol.iterator in inputs;
-
-/** Random keys of the rows, two words each. */
-const rowKeys = (name: string, batch: number, seed: number | readonly number[] | undefined): Int32Array => {
-  if (seed === undefined) return globalThis.crypto.getRandomValues(new Int32Array(2 * batch));
-  const seeds = typeof seed === 'number' ? new Array<number>(batch).fill(seed) : seed;
-  if (seeds.length !== batch || !seeds.every(Number.isSafeInteger))
-    throw new ArgumentError(
-      `${name}: expected a whole number as seed, or one for each of the ${batch} rows, got ${JSON.stringify(seed)}`,
-    );
-  return Int32Array.from(seeds.flatMap((own) => [Math.floor(own / 2 ** 32) | 0, own | 0]));
-};
-
-const realizedParams = new WeakMap<object, WeakMap<Device, Promise<Tree>>>();
-
-/** Whether evaluating a tensor computes something: it is neither a leaf nor a view of one. */
-const isComputed = (tensor: Tensor): boolean =>
-  topological([tensor]).some(({ op }) => op.kernel.kind !== 'leaf' && op.kernel.kind !== 'view');
-
-/** Parameters as they are, or, where they are still expressions (random ones), their values, computed once a device. */
-export const heldParams = <Params extends Tree>(device: Device, params: Params): Promise<Params> => {
-  let ofParams = realizedParams.get(params);
-  if (ofParams === undefined) {
-    ofParams = new WeakMap();
-    realizedParams.set(params, ofParams);
-  }
-  let held = ofParams.get(device);
-  if (held === undefined) {
-    held = realizeParams(device, params, isComputed);
-    ofParams.set(device, held);
-    // A failure is not remembered.
-    held.catch(() => ofParams.delete(device));
-  }
-  return held as Promise<Params>;
-};
-
-/** The device that a backbone's parameters are on, else the default one. */
-export const deviceOf = async ({
-  device,
-  params,
-}: {
-  readonly device: Device | undefined;
-  readonly params: Tree;
-}): Promise<Device> => device ?? holderOf(leaves(params)) ?? getDevice();
 
 /** KerasHub's learning rate where `compile` is told none. */
 const LEARNING_RATE = 2e-5;
@@ -246,22 +167,6 @@ export const causalLM = <Config, Params extends Tree, T extends Tokenizer>(
   const sampler = getSampler(samplerLike);
   const tokenizer = preprocessor?.tokenizer ?? null;
 
-  const stopIds = (stop: GenerateOptions['stopTokenIds']): readonly number[] | null => {
-    if (stop === null) return null;
-    if (stop === undefined || stop === 'auto') {
-      if (tokenizer === null)
-        throw new ArgumentError(
-          `generate: expected a preprocessor for stopTokenIds 'auto', got none; pass stopTokenIds: null or a list of ids`,
-        );
-      return [tokenizer.endTokenId];
-    }
-    if (!Array.isArray(stop) || !stop.every((id) => Number.isInteger(id)))
-      throw new ArgumentError(
-        `generate: expected stopTokenIds to be 'auto', null or a list of ids, got ${JSON.stringify(stop)}`,
-      );
-    return stop;
-  };
-
   const texts = (): CausalLMPreprocessor<T> => {
     if (preprocessor === null)
       throw new ArgumentError(
@@ -270,143 +175,33 @@ export const causalLM = <Config, Params extends Tree, T extends Tokenizer>(
     return preprocessor;
   };
 
-  const checkLength = (length: number, what: string): number => {
-    if (!Number.isInteger(length) || length < 1)
-      throw new ArgumentError(`generate: expected ${what} to be a whole number from 1, got ${length}`);
-    if (model.maxSequenceLength !== undefined && length > model.maxSequenceLength)
-      throw new RangeError(
-        `generate: expected ${what} of at most ${model.maxSequenceLength} (the model's maxSequenceLength), got ${length}; pass a smaller maxLength`,
-      );
-    return length;
-  };
-
-  const run = async function* (
-    prompt: TokenBatch,
-    options: GenerateOptions,
-    stopTokenIds: readonly number[] | null,
-  ): AsyncGenerator<GenerationProgress, GenerationProgress> {
-    const { intercept, when } = options;
-    if (intercept !== undefined) checkIntercept(model.name, intercept, model.sites);
-    if (when !== undefined && (intercept === undefined || typeof when !== 'function'))
-      throw new ArgumentError(
-        `generate: expected a function as when, together with an intercept, got ${intercept === undefined ? 'no intercept' : describe(when)}`,
-      );
-    const keys = rowKeys('generate', prompt.batch, options.seed ?? sampler.seed);
-    options.signal?.throwIfAborted();
-    const device = await deviceOf(backbone);
-    const running = generateTokens({
-      device,
-      model,
-      params: await heldParams(device, params),
-      sampler,
-      prompt,
-      stopTokenIds,
-      keys,
-      intercept,
-      when,
-      signal: options.signal,
-    });
-    if (options.onTokens === undefined) return yield* running;
-    let told = 0;
-    for (;;) {
-      const next = await running.next();
-      if (next.done === true) return next.value;
-      const { tokenIds, end } = next.value;
-      const made = generated(prompt, tokenIds, end, stopTokenIds);
-      options.onTokens(made - told);
-      told = made;
-      yield next.value;
-    }
-  };
-
-  /** Tokens of a whole generation, with the mask that says which of them count. */
-  const finish = async (prompt: TokenBatch, options: GenerateOptions): Promise<TokenBatch> => {
-    const stopTokenIds = stopIds(options.stopTokenIds);
-    const { batch, length } = prompt;
-    const running = run(prompt, options, stopTokenIds);
-    let next = await running.next();
-    while (next.done !== true) next = await running.next();
-    const { tokenIds, end } = next.value;
-    const paddingMask = new Uint8Array(batch * length);
-    for (let row = 0; row < batch; row++) {
-      const stop = stopTokenIds === null ? undefined : firstStop(tokenIds, prompt, row, end, stopTokenIds);
-      paddingMask.fill(1, row * length, row * length + (stop === undefined ? length : stop + 1));
-    }
-    const all: TokenBatch = { tokenIds: Int32Array.from(tokenIds), paddingMask, batch, length };
-    return options.stripPrompt === true ? strip(prompt, all) : all;
-  };
-
   const encode = (prompts: readonly string[], maxLength: number | undefined): TokenBatch => {
     const own = texts();
-    const sequenceLength = checkLength(
-      maxLength ?? own.sequenceLength,
-      maxLength === undefined ? 'a sequenceLength' : 'a maxLength',
-    );
+    if (prompts.length === 0) throw new ArgumentError('generate: expected at least one prompt, got an empty list');
+    const what = maxLength === undefined ? 'a sequenceLength' : 'a maxLength';
+    const sequenceLength = checkLength(model, maxLength ?? own.sequenceLength, what);
     return tokenBatch('generate', own.generatePreprocess(prompts, { sequenceLength }), model.vocabularySize);
   };
 
-  const decode = ({ tokenIds, paddingMask, batch, length }: TokenBatch): string[] =>
-    texts().generatePostprocess({
-      tokenIds: { data: tokenIds, shape: [batch, length], dtype: 'int32' },
-      paddingMask: { data: paddingMask, shape: [batch, length], dtype: 'bool' },
-    }) as string[];
-
-  const generateTexts = async (prompts: readonly string[], options: GenerateOptions): Promise<string[]> => {
-    if (prompts.length === 0) throw new ArgumentError('generate: expected at least one prompt, got an empty list');
-    return decode(await finish(encode(prompts, options.maxLength), options));
-  };
-
-  const generate = async (inputs: unknown, options: GenerateOptions = {}): Promise<unknown> => {
-    refuseUnknown('generate', options, generateOptions);
-    if (typeof inputs === 'string') return (await generateTexts([inputs], options))[0]!;
-    if (Array.isArray(inputs)) return generateTexts(inputs as readonly string[], options);
-    if (isTokenInputs(inputs)) {
-      const prompt = tokenBatch('generate', inputs, model.vocabularySize);
-      checkLength(prompt.length, 'token ids');
-      if (shortestPrompt(prompt) === 0)
-        throw new ArgumentError(
-          'generate: expected at least one given token in every row, got a row whose paddingMask is all false',
-        );
-      const { tokenIds, paddingMask, batch, length } = await finish(prompt, options);
-      const shape = [batch, length];
-      return {
-        tokenIds: { data: tokenIds, shape, dtype: 'int32' },
-        paddingMask: { data: paddingMask, shape, dtype: 'bool' },
-      } satisfies GeneratedTokens;
-    }
-    if (typeof inputs === 'object' && inputs !== null && isBatches(inputs)) {
-      const all: string[] = [];
-      for await (const batch of inputs) {
-        const generated = await generate(batch, options);
-        all.push(...(Array.isArray(generated) ? (generated as string[]) : [generated as string]));
-      }
-      return all;
-    }
-    throw new ArgumentError(
-      `generate: expected a string, a list of strings, batches of them, or { tokenIds, paddingMask }, got ${describe(inputs)}`,
-    );
-  };
-
-  const stream = async function* (prompt: string, options: GenerateOptions = {}): AsyncGenerator<string, void> {
-    if (typeof prompt !== 'string')
-      throw new ArgumentError(`stream: expected one prompt as a string, got ${describe(prompt)}`);
-    refuseUnknown('stream', options, streamOptions);
-    const batch = encode([prompt], options.maxLength);
-    const stopTokenIds = stopIds(options.stopTokenIds);
-    const own = texts();
-    const special = new Set(own.tokenizer.specialTokenIds);
-    const text = own.tokenizer.textStream();
-    let at = shortestPrompt(batch);
-    for await (const { tokenIds, end } of run(batch, options, stopTokenIds)) {
-      const stop = stopTokenIds === null ? undefined : firstStop(tokenIds, batch, 0, end, stopTokenIds);
-      const last = stop === undefined ? end : stop + 1;
-      let piece = '';
-      for (; at < last; at++) if (!special.has(tokenIds[at]!)) piece += text.push(tokenIds[at]!);
-      if (piece !== '') yield piece;
-    }
-    const rest = text.end();
-    if (rest !== '') yield rest;
-  };
+  const { generate, stream } = generatorOf<Params>({
+    model,
+    backbone,
+    sampler,
+    tokenizer,
+    expected: 'a string, a list of strings, batches of them, or { tokenIds, paddingMask }',
+    read: (inputs, maxLength) => {
+      if (typeof inputs === 'string') return { form: 'text', tokens: encode([inputs], maxLength) };
+      if (Array.isArray(inputs)) return { form: 'texts', tokens: encode(inputs as readonly string[], maxLength) };
+      if (!isTokenInputs(inputs)) return undefined;
+      return { form: 'tokens', tokens: checkGiven(model, tokenBatch('generate', inputs, model.vocabularySize)) };
+    },
+    texts: ({ tokenIds, paddingMask, batch, length }) =>
+      texts().generatePostprocess({
+        tokenIds: { data: tokenIds, shape: [batch, length], dtype: 'int32' },
+        paddingMask: { data: paddingMask, shape: [batch, length], dtype: 'bool' },
+      }) as string[],
+    tokens: (tokenIds, paddingMask): GeneratedTokens => ({ tokenIds, paddingMask }),
+  });
 
   const withBackbone = (other: CausalBackbone<Config, Params>): CausalLM<Config, Params, T> =>
     causalLM(name, { backbone: other, preprocessor, sampler, defaultSampler, training });
@@ -492,37 +287,4 @@ export const causalLM = <Config, Params extends Tree, T extends Tokenizer>(
     predict: (x, options) => predictTask(trainable, x, options),
   });
   return self;
-};
-
-/** How many tokens were generated before column `end`, up to each row's stop id. */
-const generated = (
-  prompt: TokenBatch,
-  tokenIds: Int32Array,
-  end: number,
-  stopTokenIds: readonly number[] | null,
-): number => {
-  let total = 0;
-  for (let row = 0; row < prompt.batch; row++) {
-    const stop = stopTokenIds === null ? undefined : firstStop(tokenIds, prompt, row, end, stopTokenIds);
-    const last = stop === undefined ? end : stop + 1;
-    for (let at = 0; at < last; at++) if (prompt.paddingMask[row * prompt.length + at] === 0) total++;
-  }
-  return total;
-};
-
-/** Each row rolled so that what was generated comes first, with a mask that is true for that alone. */
-const strip = (prompt: TokenBatch, all: TokenBatch): TokenBatch => {
-  const { batch, length } = all;
-  const tokenIds = new Int32Array(batch * length);
-  const paddingMask = new Uint8Array(batch * length);
-  for (let row = 0; row < batch; row++) {
-    const given = prompt.paddingMask.subarray(row * length, (row + 1) * length).reduce((sum, own) => sum + own, 0);
-    for (let at = 0; at < length; at++) {
-      const from = row * length + ((at + given) % length);
-      tokenIds[row * length + at] = all.tokenIds[from]!;
-      // Rolled masks of prompt and result, where they differ.
-      paddingMask[row * length + at] = prompt.paddingMask[from]! ^ all.paddingMask[from]!;
-    }
-  }
-  return { tokenIds, paddingMask, batch, length };
 };

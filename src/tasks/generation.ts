@@ -35,6 +35,11 @@ export interface GenerationRequest<Params extends Tree> {
   readonly params: Params;
   readonly sampler: Sampler;
   readonly prompt: TokenBatch;
+  /**
+   * Computes what the model reads besides, as `context.memory`: tensors that the device holds, whose first axis is the
+   * batch. Called when there is something to generate; they are released in the end.
+   */
+  readonly memory?: (() => Promise<Tree>) | undefined;
   /** Ids that end a row, each by itself; null fills every row. */
   readonly stopTokenIds: readonly number[] | null;
   /** Two words of a random key for each row. */
@@ -60,11 +65,16 @@ type LoopState = {
 };
 
 interface Loop {
-  /** (prompt ids of the prefill, all tokens, mask, place of the first new token, keys) to a state. */
-  readonly prefill: Compiled<readonly [Tensor, Tensor, Tensor, Tensor, Tensor], LoopState>;
-  /** (state, mask) to the next state. */
-  readonly step: Compiled<readonly [LoopState, Tensor], LoopState>;
+  /** (prompt ids of the prefill, all tokens, mask, place of the first new token, keys, memory) to a state. */
+  readonly prefill: Compiled<readonly [Tensor, Tensor, Tensor, Tensor, Tensor, Tree], LoopState>;
+  /** (state, mask, memory) to the next state. */
+  readonly step: Compiled<readonly [LoopState, Tensor, Tree], LoopState>;
 }
+
+/** What stands for the memory of models that have none: a tree without tensors. */
+const noMemory: Tree = [];
+
+const given = (memory: Tree): Tree | undefined => (leaves(memory).length === 0 ? undefined : memory);
 
 /** Column `index` of `x [batch, length]`, as `[batch, 1]`. */
 const column = (x: Tensor, index: Tensor): Tensor =>
@@ -89,10 +99,10 @@ const compileLoop = <Params extends Tree>(
   { device, model, params, sampler }: Pick<GenerationRequest<Params>, 'device' | 'model' | 'params' | 'sampler'>,
   intercept: Intercept,
 ): Loop => ({
-  prefill: device.compile((prompt: Tensor, tokens: Tensor, mask: Tensor, index: Tensor, keys: Tensor) => {
+  prefill: device.compile((prompt: Tensor, tokens: Tensor, mask: Tensor, index: Tensor, keys: Tensor, memory: Tree) => {
     const [batch = 0, width = 0] = prompt.shape;
     const capacity = tokens.shape[1]!;
-    const { hidden, presents } = model.apply(params, { tokenIds: prompt }, { intercept });
+    const { hidden, presents } = model.apply(params, { tokenIds: prompt }, { intercept, memory: given(memory) });
     // Rows of the last given token: only its logits are needed.
     const rows = add(multiply(arange(batch), width), subtract(index, 1));
     const last = take(reshape(hidden, [batch * width, hidden.shape[2]!]), rows);
@@ -110,11 +120,11 @@ const compileLoop = <Params extends Tree>(
     };
   }),
   step: device.compile(
-    (state: LoopState, mask: Tensor) => {
+    (state: LoopState, mask: Tensor, memory: Tree) => {
       const { tokens, index } = state;
       const position = subtract(index, 1);
       const cache: Cache = { layers: state.cache, position };
-      const context: CausalContext = { cache, intercept };
+      const context: CausalContext = { cache, intercept, memory: given(memory) };
       const { hidden, presents } = model.apply(params, { tokenIds: column(tokens, position) }, context);
       const last = reshape(hidden, [hidden.shape[0]!, hidden.shape[2]!]);
       const [next, sampled] = sampler.step(state.sampler, logitsOfPlace({ model, params }, last, context));
@@ -201,19 +211,22 @@ export async function* generateTokens<Params extends Tree>(
     return loop;
   };
   const width = Math.min(length, Math.ceil(start / PREFILL_STEP) * PREFILL_STEP);
-  const given = new Int32Array(batch * width);
+  const first = new Int32Array(batch * width);
   for (let row = 0; row < batch; row++)
-    given.set(prompt.tokenIds.subarray(row * length, row * length + width), row * width);
+    first.set(prompt.tokenIds.subarray(row * length, row * length + width), row * width);
   const int32 = (data: Int32Array, shape: readonly number[]): Tensor => tensor(data, { shape });
   const [mask] = await device.realize([int32(Int32Array.from(prompt.paddingMask), [batch, length])]);
   let state: LoopState | undefined;
+  let memory = noMemory;
   try {
+    memory = (await request.memory?.()) ?? noMemory;
     state = await loopWith(interceptOf(0)).prefill.run(
-      int32(given, [batch, width]),
+      int32(first, [batch, width]),
       int32(prompt.tokenIds, [batch, length]),
       mask!,
       constant(start, { dtype: 'int32' }),
       int32(keys, [batch, 2]),
+      memory,
     );
     let end = start + 1;
     let taken = 0;
@@ -246,11 +259,11 @@ export async function* generateTokens<Params extends Tree>(
       const most = Math.min(steps, length - end);
       taken = 1;
       while (taken < most && interceptOf(end - start + taken) === own) taken++;
-      state = await loopWith(own).step.repeat(taken, state, mask!);
+      state = await loopWith(own).step.repeat(taken, state, mask!, memory);
       end += taken;
     }
   } finally {
-    device.release([mask!, ...(state === undefined ? [] : leaves(state))]);
+    device.release([mask!, ...leaves(memory), ...(state === undefined ? [] : leaves(state))]);
     for (const { prefill, step } of used) {
       prefill.release();
       step.release();

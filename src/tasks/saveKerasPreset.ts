@@ -9,8 +9,8 @@ import type { CausalLMPreprocessor } from '../tokenizers/index.ts';
 import type { Tokenizer } from '../tokenizers/tokenizer.ts';
 import { type FileToWrite, type H5Dataset, type KerasPreset, writeKerasPreset } from '../weights/index.ts';
 import type { CausalBackbone } from './backbone.ts';
-import { deviceOf, heldParams } from './causalLM.ts';
 import { causalFamilies } from './families.ts';
+import { deviceOf, heldParams } from './heldParams.ts';
 import { orReject } from './presets.ts';
 
 /** What a saved preset has besides the model. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { referenceDevice } from '../../src/runtime/device.ts';
-import type { GeneratedTokens, GenerateOptions } from '../../src/tasks/causalLM.ts';
+import type { GeneratedTokens } from '../../src/tasks/causalLM.ts';
+import type { GenerateOptions } from '../../src/tasks/generate.ts';
 import { GPT2CausalLM } from '../../src/tasks/gpt2.ts';
 import { webgpuTestDevice } from '../support/device.ts';
 import { fixture, presetPath } from '../support/fixtures.ts';
