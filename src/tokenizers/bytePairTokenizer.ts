@@ -3,8 +3,10 @@ import { pipe } from 'fp-ts/lib/function.js';
 import { ArgumentError } from '../tensor/errors.ts';
 import { bytePairEncoder } from './bytePairEncoder.ts';
 import { openBytes, tokenBytes, utf8Bytes, utf8Text } from './bytes.ts';
+import { cutAround } from './cutAround.ts';
 import { describe, quote } from './errors.ts';
 import { overRows, overTexts } from './overTexts.ts';
+import { remembering } from './remembering.ts';
 import type { TextStream, TokenIds, Tokenizer } from './tokenizer.ts';
 import { checkMerges, checkVocabulary, type Vocabulary } from './vocabulary.ts';
 
@@ -18,6 +20,8 @@ export interface BytePairTokenizer extends Tokenizer {
   readonly addPrefixSpace: boolean;
   /** Strings that are one token wherever they stand in a text; the special tokens among them. */
   readonly unsplittableTokens: readonly string[];
+  /** Those of them that swallow the white space before them. */
+  readonly lstripTokens: readonly string[];
 }
 
 /** What a byte-level BPE tokenizer is made of. */
@@ -30,6 +34,8 @@ export interface BytePairTokenizerOptions {
   readonly addPrefixSpace?: boolean | undefined;
   /** Tokens, beside the special ones, that are never split when they stand in a text. Default none. */
   readonly unsplittableTokens?: readonly string[] | undefined;
+  /** Those of these tokens that swallow the white space before them, as `<mask>` does in transformers. Default none. */
+  readonly lstripTokens?: readonly string[] | undefined;
 }
 
 /** What a family adds to its vocabulary. */
@@ -43,35 +49,6 @@ export interface BytePairFamily {
   /** The id that fills up rows; it needs no token. */
   readonly padTokenId: number;
 }
-
-// V8 keeps a longer piece of a string as a view, and remembering it would keep the whole text alive.
-const REMEMBERED_LENGTH = 12;
-const REMEMBERED_WORDS = 20_000;
-
-/** The same function of a word, with the ids of short words remembered. */
-const remembering = (encode: (word: string) => readonly number[]): ((word: string) => readonly number[]) => {
-  const remembered = new Map<string, readonly number[]>();
-  return (word) => {
-    const known = remembered.get(word);
-    if (known !== undefined) return known;
-    const ids = encode(word);
-    if (word.length <= REMEMBERED_LENGTH) {
-      if (remembered.size === REMEMBERED_WORDS) remembered.clear();
-      remembered.set(word, ids);
-    }
-    return ids;
-  };
-};
-
-/** An expression by which `split` gives text and tokens in turn; of two tokens that begin alike it finds the longer. */
-const separatorOf = (tokens: readonly string[]): RegExp =>
-  new RegExp(
-    `(${[...tokens]
-      .sort((a, b) => b.length - a.length)
-      .map((token) => token.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&'))
-      .join('|')})`,
-    'u',
-  );
 
 /** Text as its ids' bytes decide it. */
 const streamOf = (addBytes: (bytes: number[], id: number) => void): TextStream => {
@@ -97,14 +74,14 @@ const streamOf = (addBytes: (bytes: number[], id: number) => void): TextStream =
  */
 export const bytePairTokenizer = (
   { name, pattern, startToken, endToken, padTokenId }: BytePairFamily,
-  { vocabulary, merges, addPrefixSpace = false, unsplittableTokens = [] }: BytePairTokenizerOptions,
+  { vocabulary, merges, addPrefixSpace = false, unsplittableTokens = [], lstripTokens = [] }: BytePairTokenizerOptions,
 ): E.Either<string, BytePairTokenizer> =>
   pipe(
     E.Do,
     E.bind('ids', () => checkVocabulary(vocabulary)),
     E.bind('rules', () => checkMerges(merges, 'merge')),
     E.bind('whole', ({ ids }) => {
-      const whole = [...new Set([startToken, endToken, ...unsplittableTokens])];
+      const whole = [...new Set([startToken, endToken, ...unsplittableTokens, ...lstripTokens])];
       const missing = whole.find((token) => token === '' || !ids.has(token));
       return missing === undefined
         ? E.right(whole)
@@ -115,12 +92,12 @@ export const bytePairTokenizer = (
     E.map(({ ids, rules, whole }) => {
       const encode = bytePairEncoder(ids, rules);
       const encodeWord = remembering((word) => encode(utf8Bytes(word)));
-      const separator = separatorOf(whole);
+      const cut = cutAround(whole, lstripTokens);
       const tokenOf = new Map(Array.from(ids, ([token, id]) => [id, token]));
 
       const encodeText = (text: string): number[] => {
         const found: number[] = [];
-        text.split(separator).forEach((section, index) => {
+        cut(text).forEach((section, index) => {
           if (index % 2 === 1) found.push(ids.get(section)!);
           else {
             const prefix = addPrefixSpace && section !== '' && !section.startsWith(' ') ? ' ' : '';
@@ -156,6 +133,7 @@ export const bytePairTokenizer = (
         merges: Object.freeze(rules.map((rule) => rule.join(' '))),
         addPrefixSpace,
         unsplittableTokens: Object.freeze(whole),
+        lstripTokens: Object.freeze([...lstripTokens]),
         idToToken: (id) => {
           const token = tokenOf.get(id);
           if (token !== undefined) return token;

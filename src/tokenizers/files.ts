@@ -52,6 +52,8 @@ export interface TokenizerJson {
   readonly addPrefixSpace: boolean;
   /** The added tokens: strings that are never split when they stand in a text. */
   readonly unsplittableTokens: readonly string[];
+  /** Those of them that swallow the white space before them. */
+  readonly lstripTokens: readonly string[];
 }
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -83,11 +85,12 @@ const unsupported = (root: Fields, model: Fields, preTokenizer: Fields, decoder:
 const addTokens = (
   vocabulary: ReadonlyMap<string, number>,
   added: unknown,
-): E.Either<string, Pick<TokenizerJson, 'vocabulary' | 'unsplittableTokens'>> => {
-  if (added === undefined || added === null) return E.right({ vocabulary, unsplittableTokens: [] });
+): E.Either<string, Pick<TokenizerJson, 'vocabulary' | 'unsplittableTokens' | 'lstripTokens'>> => {
+  if (added === undefined || added === null) return E.right({ vocabulary, unsplittableTokens: [], lstripTokens: [] });
   if (!Array.isArray(added)) return E.left(`expected added_tokens to be a list, got ${describe(added)}`);
   const tokens = new Map<unknown, unknown>(vocabulary);
   const unsplittableTokens: string[] = [];
+  const lstripTokens: string[] = [];
   for (let index = 0; index < added.length; index++) {
     const token: unknown = added[index];
     const place = `added_tokens[${index}]`;
@@ -95,7 +98,7 @@ const addTokens = (
       return E.left(
         `${place}: expected an object with a content, got ${describe(isFields(token) ? token.content : token)}`,
       );
-    for (const key of ['lstrip', 'rstrip', 'single_word'])
+    for (const key of ['rstrip', 'single_word'])
       if (token[key] === true) return E.left(`${place}: ${key} is not supported (token ${quote(token.content)})`);
     const id = tokens.get(token.content);
     if (id !== undefined && id !== token.id)
@@ -104,10 +107,11 @@ const addTokens = (
       );
     tokens.set(token.content, token.id);
     unsplittableTokens.push(token.content);
+    if (token.lstrip === true) lstripTokens.push(token.content);
   }
   return pipe(
     checkVocabulary(tokens),
-    E.map((ids) => ({ vocabulary: ids, unsplittableTokens })),
+    E.map((ids) => ({ vocabulary: ids, unsplittableTokens, lstripTokens })),
   );
 };
 

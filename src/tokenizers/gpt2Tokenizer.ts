@@ -4,15 +4,14 @@ import { ArgumentError } from '../tensor/errors.ts';
 import { type BytePairTokenizer, type BytePairTokenizerOptions, bytePairTokenizer } from './bytePairTokenizer.ts';
 import { TokenizerFileError } from './errors.ts';
 import { parseMerges, parseTokenizerJson, parseVocabulary } from './files.ts';
+import { gpt2Pattern } from './gpt2Pattern.ts';
 
 /** GPT-2's tokenizer: byte-level BPE. */
 export type GPT2Tokenizer = BytePairTokenizer;
 
 const family = {
   name: 'GPT2Tokenizer',
-  // GPT-2's own split. White space is Unicode's: JavaScript's \s has U+FEFF and lacks U+0085.
-  pattern:
-    /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu,
+  pattern: gpt2Pattern,
   startToken: '<|endoftext|>',
   endToken: '<|endoftext|>',
   padTokenId: 0,

@@ -104,6 +104,25 @@ describe('GPT2Tokenizer from files', () => {
     }
   });
 
+  it('lets an added token with lstrip swallow the white space before it', () => {
+    const added = [
+      { id: 5000, content: '<mask>', lstrip: true },
+      { id: 5001, content: '<user>' },
+    ];
+    const made = GPT2Tokenizer.fromTokenizerJson(tokenizerJson({ added_tokens: added }));
+    if (E.isLeft(made)) throw made.left;
+    const { tokenize, lstripTokens } = made.right;
+    expect(lstripTokens).toEqual(['<mask>']);
+    expect(tokenize('word \n\u3000<mask> word<user> <mask>')).toEqual([
+      ...tokenize('word'),
+      5000,
+      ...tokenize(' word'),
+      5001,
+      5000,
+    ]);
+    expect(tokenize('word <user>')).toEqual([...tokenize('word '), 5001]);
+  });
+
   it('takes added tokens that are not in the vocabulary, and add_prefix_space', () => {
     const added = [
       { id: 5000, content: '<user>' },
@@ -141,7 +160,7 @@ describe('GPT2Tokenizer from files', () => {
     [tokenizerJson({ decoder: { type: 'WordPiece' } }), 'expected a ByteLevel decoder'],
     [tokenizerJson({ added_tokens: [{ content: 'a', id: 9999 }] }), 'expected token "a" to keep its id'],
     [tokenizerJson({ added_tokens: [{ content: '<m>', id: 3 }] }), 'expected each id once, got 3'],
-    [tokenizerJson({ added_tokens: [{ content: '<m>', id: 9999, lstrip: true }] }), 'lstrip is not supported'],
+    [tokenizerJson({ added_tokens: [{ content: '<m>', id: 9999, rstrip: true }] }), 'rstrip is not supported'],
     [tokenizerJson({ added_tokens: [{ content: 5, id: 9999 }] }), 'added_tokens[0]: expected an object with a content'],
     [tokenizerJson({ added_tokens: {} }), 'expected added_tokens to be a list'],
   ])('refuses %.60s', (json, expected) => {
