@@ -1,6 +1,7 @@
 import { add } from '../ops/add.ts';
 import { matmul } from '../ops/matmul.ts';
 import { reshape } from '../ops/reshape.ts';
+import { transpose } from '../ops/transpose.ts';
 import { count } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { type LoraParams, loraUpdate } from './lora.ts';
@@ -27,19 +28,17 @@ export const dense =
     return bias === undefined ? y : add(y, bias);
   };
 
-/** Parameters of a projection to heads: kernel `[hiddenDim, heads, headDim]`, bias `[heads, headDim]`. */
+/**
+ * Parameters of a projection to heads: kernel `[hiddenDim, heads, headDim]` or, head by head, `[heads, hiddenDim, headDim]`;
+ * bias `[heads, headDim]`.
+ */
 export type HeadsParams = LoraParams & {
   readonly kernel: Tensor;
   readonly bias?: Tensor;
 };
 
-/**
- * A dense layer whose outputs are heads.
- *
- * @returns `x [batch, length, hiddenDim]` to `[batch, length, heads, headDim]`, float32.
- * @see keras.layers.EinsumDense, "abc,cde->abde"
- */
-export const toHeads =
+/** `x [..., hiddenDim]` by one kernel for all heads, to `[..., heads, headDim]`. */
+const byPlace =
   ({ kernel, bias, loraKernelA: a, loraKernelB: b }: HeadsParams) =>
   (x: Tensor): Tensor => {
     const [hiddenDim = 0, heads = 0, headDim = 0] = kernel.shape;
@@ -50,6 +49,32 @@ export const toHeads =
     const split = reshape(y, [...x.shape.slice(0, -1), heads, headDim]);
     return a === undefined || b === undefined ? split : add(split, loraUpdate(x, a, b));
   };
+
+/** `x [batch, length, hiddenDim]` by kernels that are stored head by head, to `[batch, length, heads, headDim]`. */
+const byHead =
+  ({ kernel, bias, loraKernelA: a, loraKernelB: b }: HeadsParams) =>
+  (x: Tensor): Tensor => {
+    const [batch = 0, length = 0, hiddenDim = 0] = x.shape;
+    const [heads = 0, , headDim = 0] = kernel.shape;
+    // One product a head for all tokens, [heads, tokens, headDim]: the kernel is read where it lies, and once.
+    const tokens = reshape(x, [batch * length, hiddenDim]);
+    const plain = matmul(tokens, kernel);
+    const y = a === undefined || b === undefined ? plain : add(plain, matmul(matmul(tokens, a), b));
+    const split = transpose(reshape(y, [heads, batch, length, headDim]), [1, 2, 0, 3]);
+    return bias === undefined ? split : add(split, bias);
+  };
+
+/**
+ * A dense layer whose outputs are heads.
+ *
+ * @param options - `headsFirst`: the kernel is stored head by head, `[heads, hiddenDim, headDim]`. Default false.
+ * @returns `x [batch, length, hiddenDim]` to `[batch, length, heads, headDim]`, float32.
+ * @see keras.layers.EinsumDense, "abc,cde->abde" and "btd,ndh->btnh"
+ */
+export const toHeads = (
+  params: HeadsParams,
+  { headsFirst = false }: { readonly headsFirst?: boolean | undefined } = {},
+): ((x: Tensor) => Tensor) => (headsFirst ? byHead(params) : byPlace(params));
 
 /** Parameters of a projection from heads: kernel `[heads, headDim, hiddenDim]`, bias `[hiddenDim]`. */
 export type FromHeadsParams = LoraParams & {

@@ -14,6 +14,7 @@ export {
 } from './dense.ts';
 export { type DropoutOptions, type Dropouts, dropout, dropouts } from './dropout.ts';
 export { type EmbeddingParams, embed, positions, unembed } from './embedding.ts';
+export { type GatedMlpOptions, type GatedMlpParams, gatedMlp } from './gatedMlp.ts';
 export {
   at,
   checkIntercept,
@@ -38,6 +39,7 @@ export {
   loraUpdate,
   mostLoraRank,
 } from './lora.ts';
+export { type RmsNormOptions, type RmsNormParams, rmsNorm } from './rmsNorm.ts';
 export { type RotaryOptions, rotary } from './rotary.ts';
 export {
   causalSelfAttention,
@@ -49,13 +51,17 @@ export {
 export {
   type Axis,
   decoderSites,
+  gatedSites,
   isLayerSite,
   type LayerSite,
   type ModelSite,
+  postNormSites,
   preNormSites,
+  rotarySites,
   type Site,
   type SiteInfo,
   type Stack,
   siteNames,
+  sitesWith,
   siteTable,
 } from './sites.ts';

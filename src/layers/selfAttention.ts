@@ -29,11 +29,13 @@ export interface SelfAttentionOptions {
   readonly past?: { readonly keyValue: KeyValue; readonly position: Tensor } | undefined;
   /** What a query gets whose keys are all masked: nothing, or the mean of all values. */
   readonly emptyRows: 'zero' | 'uniform';
-  /** Turns queries and keys by their places, after an intercept has seen them; the cache holds turned keys. */
+  /** Turns queries and keys by their places, between the sites `query` and `queryRotary`; the cache holds turned keys. */
   readonly rotate?: ((x: Tensor) => Tensor) | undefined;
   /** How scores are made, where not by `1 / sqrt(headDim)` alone: scale, soft cap, window, ALiBi. */
   readonly scoring?: Pick<AttentionOptions, 'scale' | 'softCap' | 'window' | 'slopes' | 'keyPositions'> | undefined;
-  /** Has an intercept see query, key, value, scores, pattern, z and each head's output. */
+  /** Whether kernels to heads are stored head by head: `[heads, hiddenDim, headDim]`. Default false. */
+  readonly headsFirst?: boolean | undefined;
+  /** Has an intercept see query, key, value (and, turned, query and key), scores, pattern, z and each head's output. */
   readonly tap?: Tap | undefined;
   /** Dropout of the pattern. */
   readonly dropPattern?: ((pattern: Tensor) => Tensor) | undefined;
@@ -81,15 +83,26 @@ const project = (z: Tensor, params: FromHeadsParams, tap: Tap | undefined): Tens
 export const causalSelfAttention =
   (
     params: SelfAttentionParams,
-    { causal = true, paddingMask, past, emptyRows, rotate = (x) => x, scoring, tap, dropPattern }: SelfAttentionOptions,
+    {
+      causal = true,
+      headsFirst,
+      paddingMask,
+      past,
+      emptyRows,
+      rotate,
+      scoring,
+      tap,
+      dropPattern,
+    }: SelfAttentionOptions,
   ) =>
   (x: Tensor): { readonly attended: Tensor; readonly present: KeyValue } => {
     const seen = tap ?? noTap;
-    const query = rotate(seen('query')(toHeads(params.query)(x)));
-    const fresh: KeyValue = {
-      key: rotate(seen('key')(toHeads(params.key)(x))),
-      value: seen('value')(toHeads(params.value)(x)),
-    };
+    const heads = (name: 'query' | 'key' | 'value'): Tensor => seen(name)(toHeads(params[name], { headsFirst })(x));
+    const [plainQuery, plainKey, value] = [heads('query'), heads('key'), heads('value')];
+    const turned = (site: 'queryRotary' | 'keyRotary', own: Tensor): Tensor =>
+      rotate === undefined ? own : seen(site)(rotate(own));
+    const query = turned('queryRotary', plainQuery);
+    const fresh: KeyValue = { key: turned('keyRotary', plainKey), value };
     const present = past === undefined ? fresh : extend(past.keyValue, past.position, fresh);
     const options: AttentionOptions = {
       ...scoring,

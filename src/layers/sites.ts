@@ -60,18 +60,20 @@ export const siteTable = Object.freeze({
   residualPre: inLayer(stream, 'the residual stream as the layer gets it', 'blocks.i.hook_resid_pre'),
   attentionNormScale: lazyInLayer(
     perToken,
-    '`sqrt(variance + epsilon)`, by which the norm before attention divides',
+    '`sqrt(variance + epsilon)`, by which the norm before attention divides; RMS norm: `sqrt(mean(x^2) + epsilon)`',
     'blocks.i.ln1.hook_scale',
   ),
   attentionNormalized: lazyInLayer(
     stream,
-    '`(x - mean) / scale`, before gain and offset',
+    '`(x - mean) / scale`, before gain and offset; RMS norm: `x / scale`',
     'blocks.i.ln1.hook_normalized with folded weights',
   ),
   attentionNormOut: inLayer(stream, 'what the norm gives attention', 'blocks.i.ln1.hook_normalized'),
   query: inLayer(inHeads, 'queries', 'blocks.i.attn.hook_q'),
   key: inLayer(inHeads, 'keys, before they go to the cache', 'blocks.i.attn.hook_k'),
   value: inLayer(inHeads, 'values, before they go to the cache', 'blocks.i.attn.hook_v'),
+  queryRotary: inLayer(inHeads, 'queries turned by their places', 'blocks.i.attn.hook_rot_q'),
+  keyRotary: inLayer(inHeads, 'keys turned by their places, as they go to the cache', 'blocks.i.attn.hook_rot_k'),
   scores: lazyInLayer(
     pairs,
     '`query . key / sqrt(headDim)`, and -1e9 where a query may not look',
@@ -85,8 +87,19 @@ export const siteTable = Object.freeze({
   z: inLayer(inHeads, 'values mixed by the pattern', 'blocks.i.attn.hook_z'),
   perHead: lazyInLayer(
     ['batch', 'length', 'heads', 'hiddenDim'],
-    "each head's share of `attentionOut`; they and the bias add up to it",
+    "each head's share of `attentionProjected` or, without it, `attentionOut`; they and the bias add up to it",
     'blocks.i.attn.hook_result',
+  ),
+  attentionProjected: inLayer(stream, 'what attention gives the norm behind it'),
+  attentionPostNormScale: lazyInLayer(
+    perToken,
+    'as `attentionNormScale`, for the norm behind attention',
+    'blocks.i.ln1_post.hook_scale',
+  ),
+  attentionPostNormalized: lazyInLayer(
+    stream,
+    'as `attentionNormalized`, for the norm behind attention',
+    'blocks.i.ln1_post.hook_normalized with folded weights',
   ),
   attentionOut: inLayer(stream, 'what attention adds to the stream', 'blocks.i.hook_attn_out'),
   residualMid: inLayer(stream, 'the stream after attention', 'blocks.i.hook_resid_mid'),
@@ -122,7 +135,24 @@ export const siteTable = Object.freeze({
   ),
   mlpNormOut: inLayer(stream, 'what the norm gives the MLP', 'blocks.i.ln2.hook_normalized'),
   mlpPre: inLayer(wide, "the MLP's neurons before the activation", 'blocks.i.mlp.hook_pre'),
-  mlpPost: inLayer(wide, "the MLP's neurons after it", 'blocks.i.mlp.hook_post'),
+  mlpGate: inLayer(wide, 'in a gated MLP, the activation of these, by which the neurons are multiplied'),
+  mlpUp: inLayer(wide, 'in a gated MLP, the neurons that the gate multiplies', 'blocks.i.mlp.hook_pre_linear'),
+  mlpPost: inLayer(
+    wide,
+    "the MLP's neurons after the activation, and multiplied by the gate if there is one",
+    'blocks.i.mlp.hook_post',
+  ),
+  mlpProjected: inLayer(stream, 'what the MLP gives the norm behind it'),
+  mlpPostNormScale: lazyInLayer(
+    perToken,
+    'as `attentionNormScale`, for the norm behind the MLP',
+    'blocks.i.ln2_post.hook_scale',
+  ),
+  mlpPostNormalized: lazyInLayer(
+    stream,
+    'as `attentionNormalized`, for the norm behind the MLP',
+    'blocks.i.ln2_post.hook_normalized with folded weights',
+  ),
   mlpOut: inLayer(stream, 'what the MLP adds to the stream', 'blocks.i.hook_mlp_out'),
   residualPost: inLayer(
     stream,
@@ -168,10 +198,27 @@ export type SiteInfo = { readonly shape: readonly Axis[]; readonly stack?: Stack
 /** The names of all sites, in order. */
 export const siteNames = Object.freeze(Object.keys(siteTable)) as readonly Site[];
 
+/** Sites of rotary positions. */
+export const rotarySites: readonly Site[] = Object.freeze(['queryRotary', 'keyRotary']);
+
+/** Sites of an MLP whose neurons are multiplied by a gate. */
+export const gatedSites: readonly Site[] = Object.freeze(['mlpGate', 'mlpUp']);
+
+/** Sites of norms behind attention and MLP, before their results join the stream. */
+export const postNormSites: readonly Site[] = Object.freeze(
+  siteNames.filter((site) => /^(attention|mlp)(Projected|PostNorm)/.test(site)),
+);
+
+const special = new Set<Site>([...rotarySites, ...gatedSites, ...postNormSites, 'residualCross']);
+
 /** The names of the sites of a decoder without an encoder, in order, where norms come before attention and MLP. */
 export const preNormSites: readonly Site[] = Object.freeze(
-  siteNames.filter((site) => !site.startsWith('cross') && site !== 'residualCross'),
+  siteNames.filter((site) => !site.startsWith('cross') && !special.has(site)),
 );
+
+/** `preNormSites` with some sites more and some less, in the order of the table. */
+export const sitesWith = (more: readonly Site[], less: readonly Site[] = []): readonly Site[] =>
+  siteNames.filter((site) => more.includes(site) || (preNormSites.includes(site) && !less.includes(site)));
 
 /** Whether every layer has a site of this name. */
 export const isLayerSite = (site: Site): site is LayerSite => siteTable[site].scope === 'layer';
