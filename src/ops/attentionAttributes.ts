@@ -12,6 +12,8 @@ export interface Attention {
   readonly keyMask: boolean;
   readonly slopes: boolean;
   readonly keyPositions: boolean;
+  readonly slopesScale: number;
+  readonly slopesDtype: 'float32' | 'bfloat16';
 }
 
 /** The optional inputs, in order. */

@@ -61,18 +61,17 @@ export const scoresOf = (query: Tensor, key: Tensor, optional: readonly Tensor[]
     reshape(transpose(key, [0, 2, 3, 1]), [batch, kvHeads, 1, dim, keys]),
   );
   const scaled = multiply(reshape(dots, [batch, heads, queries, keys]), attributes.scale);
-  const { softCap } = attributes;
+  const { softCap, slopesScale, slopesDtype } = attributes;
+  // 'float32' leaves them as they are.
+  const rounded = (x: Tensor): Tensor => cast(cast(x, slopesDtype), 'float32');
   const capped = softCap === undefined ? scaled : multiply(tanh(multiply(scaled, 1 / softCap)), softCap);
+  const place = rounded(
+    keyPositions === undefined ? cast(arange(keys), 'float32') : reshape(keyPositions, [batch, 1, 1, keys]),
+  );
   const biased =
     slopes === undefined
       ? capped
-      : add(
-          capped,
-          multiply(
-            reshape(slopes, [heads, 1, 1]),
-            keyPositions === undefined ? cast(arange(keys), 'float32') : reshape(keyPositions, [batch, 1, 1, keys]),
-          ),
-        );
+      : add(capped, multiply(rounded(multiply(reshape(slopes, [heads, 1, 1]), place)), slopesScale));
   const mask = allowed(attributes, queries, keys, at(places.position), at(places.keyMask));
   return mask === undefined ? biased : where(mask, biased, maskedScore);
 };

@@ -28,6 +28,8 @@ const asAttention = (attributes: AttentionGradient): Attention => ({
   position: false,
   slopes: false,
   keyPositions: false,
+  slopesScale: 1,
+  slopesDtype: 'float32',
 });
 
 /** Attention written in other ops. */

@@ -99,6 +99,7 @@ export const attentionLaunches = ({
         ...masks,
         SLOPES: Number(attributes.slopes),
         PLACES: Number(attributes.keyPositions),
+        ROUNDED: Number(attributes.slopesDtype === 'bfloat16'),
         SOFT_CAP: Number(softCap !== undefined),
       },
       uniforms: {
@@ -111,6 +112,7 @@ export const attentionLaunches = ({
         valueDim: valueDim / vector,
         scale,
         softCap: softCap ?? 1,
+        slopesScale: attributes.slopesScale,
         ...steps('query', 'queryDim', query, queryAt.offset, vector),
         ...steps('key', 'keyDim', key, keyAt.offset, vector),
         ...steps('value', 'valueColumn', value, valueAt.offset, vector),

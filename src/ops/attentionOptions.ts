@@ -29,6 +29,10 @@ export interface AttentionOptions {
   readonly slopes?: Tensor;
   /** With `slopes`: places of the keys, floats of `[batch, keys]`. */
   readonly keyPositions?: Tensor;
+  /** With `slopes`: factor of the products of slopes and places. Default: 1. */
+  readonly slopesScale?: number;
+  /** With `slopes`: what places, and then products of slopes and places, are rounded to. Default: 'float32', so not. */
+  readonly slopesDtype?: 'float32' | 'bfloat16';
 }
 
 const dtypesOf = { position: 'int32', keyMask: 'bool', slopes: 'float32', keyPositions: 'float32' } as const;
@@ -92,8 +96,13 @@ export const attentionParts = (
   options: AttentionOptions,
 ): AttentionParts => {
   const { causal = false, emptyRows = 'zero', softCap, window, keyMask, slopes, keyPositions } = options;
+  const { slopesScale = 1, slopesDtype = 'float32' } = options;
   const scale = options.scale ?? 1 / Math.sqrt(Math.max(1, dim));
   if (!Number.isFinite(scale)) throw new ArgumentError(`${op}: expected scale to be finite, got ${scale}`);
+  if (!Number.isFinite(slopesScale))
+    throw new ArgumentError(`${op}: expected slopesScale to be finite, got ${slopesScale}`);
+  if (slopesDtype !== 'float32' && slopesDtype !== 'bfloat16')
+    throw new ArgumentError(`${op}: expected slopesDtype to be 'float32' or 'bfloat16', got ${String(slopesDtype)}`);
   positive(op, 'softCap', softCap, false);
   positive(op, 'window', window, true);
   if (!causal && (window !== undefined || options.position !== undefined))
@@ -123,6 +132,8 @@ export const attentionParts = (
       keyMask: keyMask !== undefined,
       slopes: slopes !== undefined,
       keyPositions: keyPositions !== undefined,
+      slopesScale,
+      slopesDtype,
     },
   };
 };

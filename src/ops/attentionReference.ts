@@ -1,3 +1,4 @@
+import { bfloat16Bits, bfloat16FromBits } from '../tensor/dtype.ts';
 import type { Op } from '../tensor/tensor.ts';
 import { type Attention, inputPlaces } from './attentionAttributes.ts';
 
@@ -10,7 +11,8 @@ export const attentionReference: Op<Attention>['reference'] = (inputs, attribute
   const slopes = optional(places.slopes);
   const keyPositions = optional(places.keyPositions);
   const start = Math.max(0, optional(places.position)?.[0] ?? 0);
-  const { scale, causal, emptyRows, softCap, window } = attributes;
+  const { scale, causal, emptyRows, softCap, window, slopesScale, slopesDtype } = attributes;
+  const rounded = (x: number): number => (slopesDtype === 'bfloat16' ? bfloat16FromBits(bfloat16Bits(x)) : x);
   const [batches, queries, heads, valueDim] = shape as readonly [number, number, number, number];
   const [, keys, kvHeads, dim] = key!.shape as readonly [number, number, number, number];
   const group = heads / kvHeads;
@@ -33,7 +35,8 @@ export const attentionReference: Op<Attention>['reference'] = (inputs, attribute
           for (let d = 0; d < dim; d++) score += query!.data[q + d]! * key!.data[k + d]!;
           score *= scale;
           if (softCap !== undefined) score = softCap * Math.tanh(score / softCap);
-          if (slopes !== undefined) score += slopes[h]! * (keyPositions?.[b * keys + j] ?? j);
+          if (slopes !== undefined)
+            score += slopesScale * rounded(slopes[h]! * rounded(keyPositions?.[b * keys + j] ?? j));
           scores[j] = score;
           peak = Math.max(peak, score);
         }

@@ -8,15 +8,16 @@ override CAUSAL: bool = false;    // Query i attends to keys up to position + i.
 override POSITION: bool = false;  // Whether there is a position; otherwise it is 0.
 override WINDOW: bool = false;    // ... and only the last `window` of those.
 override KEY_MASK: bool = false;
-override SLOPES: bool = false;    // slopes[h] * (place of the key) is added to scores.
+override SLOPES: bool = false;    // slopesScale * slopes[h] * (place of the key) is added to scores.
 override PLACES: bool = false;    // The place of a key is keyPositions[b, j]; otherwise j.
+override ROUNDED: bool = false;   // Places, and products of slopes and places, are rounded to bfloat16.
 override SOFT_CAP: bool = false;  // Scores are softCap * tanh(score / softCap).
 const MASKED = -1e30;
 
 struct Uniforms {
   workgroups: u32, tiles: u32, chunks: u32, spread: u32,
   firstBatch: u32, queries: u32, keys: u32, kvHeads: u32, group: u32, dim: u32, valueDim: u32,
-  scale: f32, softCap: f32, window: i32,
+  scale: f32, softCap: f32, slopesScale: f32, window: i32,
   queryOffset: u32, queryBatch: u32, queryRow: u32, queryHead: u32, queryDim: u32,
   keyOffset: u32, keyBatch: u32, keyRow: u32, keyHead: u32, keyDim: u32,
   valueOffset: u32, valueBatch: u32, valueRow: u32, valueHead: u32, valueColumn: u32,
@@ -35,6 +36,18 @@ struct Uniforms {
 
 var<workgroup> weights: array<f32, WORKGROUP>;
 var<workgroup> partial: array<f32, WORKGROUP>;
+
+// To nearest, ties to even.
+fn bfloat16(x: f32) -> f32 {
+  let bits = bitcast<u32>(x);
+  return bitcast<f32>((bits + 0x7fffu + ((bits >> 16u) & 1u)) & 0xffff0000u);
+}
+
+// What ALiBi adds to a score, but for its scale; a slope comes as it is to be.
+fn bias(slope: f32, place: f32) -> f32 {
+  if (!ROUNDED) { return slope * place; }
+  return bfloat16(slope * bfloat16(place));
+}
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) grid: vec3u,
@@ -90,7 +103,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) grid: vec3u,
       if (SLOPES) {
         var place = f32(j);
         if (PLACES) { place = keyPositions[maskBase + j]; }
-        score += slopes[head] * place;
+        score += uniforms.slopesScale * bias(slopes[head], place);
       }
     }
     partial[lane] = score;

@@ -12,15 +12,16 @@ override CAUSAL: bool = false;    // Query i attends to keys up to position + i.
 override POSITION: bool = false;  // Whether there is a position; otherwise it is 0.
 override WINDOW: bool = false;    // ... and only the last `window` of those.
 override KEY_MASK: bool = false;
-override SLOPES: bool = false;    // slopes[h] * (place of the key) is added to scores.
+override SLOPES: bool = false;    // slopesScale * slopes[h] * (place of the key) is added to scores.
 override PLACES: bool = false;    // The place of a key is keyPositions[b, j]; otherwise j.
+override ROUNDED: bool = false;   // Places, and products of slopes and places, are rounded to bfloat16.
 override SOFT_CAP: bool = false;  // Scores are softCap * tanh(score / softCap).
 const MASKED = -1e30;
 
 struct Uniforms {
   workgroups: u32, tiles: u32, chunks: u32, lanes: u32,
   firstBatch: u32, queries: u32, keys: u32, kvHeads: u32, group: u32, dim: u32, valueDim: u32,
-  scale: f32, softCap: f32, window: i32,
+  scale: f32, softCap: f32, slopesScale: f32, window: i32,
   queryOffset: u32, queryBatch: u32, queryRow: u32, queryHead: u32,
   keyOffset: u32, keyBatch: u32, keyRow: u32, keyHead: u32,
   valueOffset: u32, valueBatch: u32, valueRow: u32, valueHead: u32,
@@ -39,6 +40,18 @@ struct Uniforms {
 
 fn pick(v: vec4f, i: u32) -> f32 {
   return select(select(v.x, v.y, i == 1u), select(v.z, v.w, i == 3u), i >= 2u);
+}
+
+// To nearest, ties to even.
+fn bfloat16(x: vec4f) -> vec4f {
+  let bits = bitcast<vec4u>(x);
+  return bitcast<vec4f>((bits + 0x7fffu + ((bits >> vec4u(16u)) & vec4u(1u))) & vec4u(0xffff0000u));
+}
+
+// What ALiBi adds to scores, but for its scale; slopes come as they are to be.
+fn bias(slope: vec4f, place: vec4f) -> vec4f {
+  if (!ROUNDED) { return slope * place; }
+  return bfloat16(slope * bfloat16(place));
 }
 
 @compute @workgroup_size(SUBGROUP)
@@ -101,7 +114,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) grid: vec3u,
         places = vec4f(keyPositions[maskBase + safe.x], keyPositions[maskBase + safe.y],
                        keyPositions[maskBase + safe.z], keyPositions[maskBase + safe.w]);
       }
-      scores += slope * places;
+      scores += uniforms.slopesScale * bias(vec4f(slope), places);
     }
     var seen = keys < vec4u(end);
     if (KEY_MASK) {

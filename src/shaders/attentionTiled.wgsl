@@ -8,15 +8,16 @@ override CAUSAL: bool = false;    // Query i attends to keys up to position + i.
 override POSITION: bool = false;  // Whether there is a position; otherwise it is 0.
 override WINDOW: bool = false;    // ... and only the last `window` of those.
 override KEY_MASK: bool = false;
-override SLOPES: bool = false;    // slopes[h] * (place of the key) is added to scores.
+override SLOPES: bool = false;    // slopesScale * slopes[h] * (place of the key) is added to scores.
 override PLACES: bool = false;    // The place of a key is keyPositions[b, j]; otherwise j.
+override ROUNDED: bool = false;   // Places, and products of slopes and places, are rounded to bfloat16.
 override SOFT_CAP: bool = false;  // Scores are softCap * tanh(score / softCap).
 const MASKED = -1e30;
 
 struct Uniforms {
   workgroups: u32, tiles: u32, chunks: u32,
   firstBatch: u32, queries: u32, keys: u32, kvHeads: u32, group: u32, dim: u32, valueDim: u32,
-  scale: f32, softCap: f32, window: i32,
+  scale: f32, softCap: f32, slopesScale: f32, window: i32,
   queryOffset: u32, queryBatch: u32, queryRow: u32, queryHead: u32, queryDim: u32,
   keyOffset: u32, keyBatch: u32, keyRow: u32, keyHead: u32, keyDim: u32,
   valueOffset: u32, valueBatch: u32, valueRow: u32, valueHead: u32, valueColumn: u32,
@@ -47,6 +48,18 @@ fn scaled(m: mat4x4f, rows: vec4f) -> mat4x4f {
   return mat4x4f(m[0] * rows, m[1] * rows, m[2] * rows, m[3] * rows);
 }
 
+// To nearest, ties to even.
+fn bfloat16(x: vec4f) -> vec4f {
+  let bits = bitcast<vec4u>(x);
+  return bitcast<vec4f>((bits + 0x7fffu + ((bits >> vec4u(16u)) & vec4u(1u))) & vec4u(0xffff0000u));
+}
+
+// What ALiBi adds to scores, but for its scale; slopes come as they are to be.
+fn bias(slope: vec4f, place: vec4f) -> vec4f {
+  if (!ROUNDED) { return slope * place; }
+  return bfloat16(slope * bfloat16(place));
+}
+
 // The scores of one key in 4 rows, with bias and masks.
 fn finished(dots: vec4f, slope: vec4f, j: u32, maskBase: u32, end: u32, last: vec4i) -> vec4f {
   var scores = dots * uniforms.scale;
@@ -56,7 +69,7 @@ fn finished(dots: vec4f, slope: vec4f, j: u32, maskBase: u32, end: u32, last: ve
   if (SLOPES) {
     var place = f32(j);
     if (PLACES) { place = keyPositions[safe]; }
-    scores += slope * place;
+    scores += uniforms.slopesScale * bias(slope, vec4f(place));
   }
   if (KEY_MASK) { seen &= vec4<bool>(keyMask[safe] != 0u); }
   if (CAUSAL) { seen &= vec4i(i32(j)) <= last; }

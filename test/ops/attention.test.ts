@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { attention } from '../../src/ops/attention.ts';
+import { attend, attentionPattern, attentionScores } from '../../src/ops/attentionComposed.ts';
 import { broadcastTo } from '../../src/ops/broadcastTo.ts';
 import { cast } from '../../src/ops/cast.ts';
 import { tensor } from '../../src/ops/constant.ts';
@@ -70,6 +71,42 @@ describe.each(Object.keys(devices))('attention on WebGPU, %s', (name) => {
       await devices[name]!(),
     );
   });
+
+  it.each([
+    [1, 300, 4, 2, 8],
+    [33, 33, 3, 3, 5],
+    [9, 300, 12, 1, 16],
+  ])(
+    'rounds ALiBi as transformers does: %i queries, %i keys, %i heads over %i of %i',
+    async (queries, keys, heads, kvHeads, dim) => {
+      // Slopes of 8 bits, so that products with places of 8 bits are exact before they are rounded.
+      const slopes = tensor(Float32Array.from({ length: heads }, (_, h) => (200 - 7 * h) / 2 ** (8 + (h % 4))));
+      const options = {
+        causal: true,
+        position: int(keys - queries),
+        slopes,
+        slopesScale: 0.7,
+        slopesDtype: 'bfloat16',
+      } as const;
+      const inputs = [
+        noise([2, queries, heads, dim], 1),
+        noise([2, keys, kvHeads, dim], 2),
+        noise([2, keys, kvHeads, dim], 3),
+      ] as const;
+      const keyPositions = tensor(
+        Float32Array.from({ length: 2 * keys }, (_, j) => (j * 7) % 411),
+        { shape: [2, keys] },
+      );
+      const rounded = attention(...inputs, options);
+      const placed = attention(...inputs, { ...options, keyPositions });
+      const exact = attention(...inputs, { ...options, slopesDtype: 'float32' });
+      const composed = attend(attentionPattern(attentionScores(inputs[0], inputs[1], options), options), inputs[2]);
+      await expectAgrees([rounded, placed], { atol: 1e-4, rtol: 1e-4 }, await devices[name]!());
+      const [a, b, c] = evaluateReference([rounded, exact, composed]);
+      expect(Math.max(...a!.data.map((x, i) => Math.abs(x - b!.data[i]!)))).toBeGreaterThan(1e-3);
+      expectClose(c!, a!, { atol: 1e-6 });
+    },
+  );
 
   it('does not let keys beyond the last query into the result, NaN or not', async () => {
     const gpu = await devices[name]!();
