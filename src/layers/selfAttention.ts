@@ -19,6 +19,12 @@ export type SelfAttentionParams = {
   readonly output: FromHeadsParams;
 };
 
+/** How scores of attention are made: scale, soft cap, window, and what ALiBi adds. */
+export type Scoring = Pick<
+  AttentionOptions,
+  'scale' | 'softCap' | 'window' | 'slopes' | 'keyPositions' | 'slopesScale' | 'slopesDtype'
+>;
+
 /** What self-attention depends on besides its parameters. */
 export interface SelfAttentionOptions {
   /** False: every query sees every key. Default true. */
@@ -32,7 +38,7 @@ export interface SelfAttentionOptions {
   /** Turns queries and keys by their places, between the sites `query` and `queryRotary`; the cache holds turned keys. */
   readonly rotate?: ((x: Tensor) => Tensor) | undefined;
   /** How scores are made, where not by `1 / sqrt(headDim)` alone: scale, soft cap, window, ALiBi. */
-  readonly scoring?: Pick<AttentionOptions, 'scale' | 'softCap' | 'window' | 'slopes' | 'keyPositions'> | undefined;
+  readonly scoring?: Scoring | undefined;
   /** Whether kernels to heads are stored head by head: `[heads, hiddenDim, headDim]`. Default false. */
   readonly headsFirst?: boolean | undefined;
   /** Has an intercept see query, key, value (and, turned, query and key), scores, pattern, z and each head's output. */
