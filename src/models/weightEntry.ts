@@ -21,18 +21,28 @@ export interface TensorPart {
   readonly order?: readonly number[] | undefined;
 }
 
-/** A tensor in a file, by `name`, and the `part` of it that is meant; `shape` is the stored tensor's. */
+/**
+ * A tensor in a file, by `name`, and the `part` of it that is meant; `shape` is the stored tensor's. Where one tensor may
+ * go by several names, the first that a file has is read, and `otherNames` besides are passed over.
+ */
 export interface WeightSource {
   readonly name: string;
+  readonly otherNames?: readonly string[] | undefined;
   readonly shape: Shape;
   readonly part: TensorPart;
+  /** A second tensor whose part is added to this one's; its shape may be the parameter's last axes alone. */
+  readonly plus?: Omit<WeightSource, 'plus'> | undefined;
 }
 
-/** One parameter: its `path` and `shape` in the tree, and the `sources`, where each layout keeps it. */
+/**
+ * One parameter: its `path` and `shape` in the tree, and the `sources`, where each layout keeps it. Where `isOptional`,
+ * files may lack it, and it starts as in a new model.
+ */
 export interface WeightEntry {
   readonly path: ParamPath;
   readonly shape: Shape;
   readonly sources: Readonly<Record<PresetLayout, WeightSource>>;
+  readonly isOptional?: boolean;
 }
 
 /** A layer with weights of its own or in layers below, as KerasHub counts them. */

@@ -1,6 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js';
 import { treeOf } from '../models/init.ts';
-import type { PresetLayout, TensorPart, WeightTable } from '../models/weightEntry.ts';
+import type { PresetLayout, TensorPart, WeightEntry, WeightTable } from '../models/weightEntry.ts';
+import { add } from '../ops/add.ts';
 import { cast } from '../ops/cast.ts';
 import { reshape } from '../ops/reshape.ts';
 import { sliceAxis } from '../ops/slice.ts';
@@ -10,7 +11,13 @@ import type { DType } from '../tensor/dtype.ts';
 import type { Shape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { leaves, type Tree, withLeaves } from '../tensor/tree.ts';
-import { type Checkpoint, matchWeights, type StoredTensor, toPresetError } from '../weights/index.ts';
+import {
+  type Checkpoint,
+  type MatchedSource,
+  matchWeights,
+  type StoredTensor,
+  toPresetError,
+} from '../weights/index.ts';
 
 /** How far loading has come. */
 export interface LoadProgress {
@@ -26,12 +33,15 @@ export interface LoadWeightsOptions {
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
   /** Storage of the weights on the device. Default: as in the files. */
   readonly dtype?: DType | undefined;
+  /** What parameters are that the files may lack and do lack. */
+  readonly absent?: ((entry: WeightEntry) => Tensor) | undefined;
 }
 
-const partOf = (stored: Tensor, { split, slice, order }: TensorPart, shape: Shape): Tensor => {
+const partOf = (stored: Tensor, { split, slice, order }: TensorPart, shape?: Shape): Tensor => {
   const apart = split === undefined ? stored : reshape(stored, split);
   const taken = slice === undefined ? apart : sliceAxis(apart, slice.axis, slice.start, slice.end);
-  return reshape(order === undefined ? taken : transpose(taken, order), shape);
+  const ordered = order === undefined ? taken : transpose(taken, order);
+  return shape === undefined ? ordered : reshape(ordered, shape);
 };
 
 /**
@@ -43,11 +53,11 @@ export const loadWeights = async (
   layout: PresetLayout,
   table: WeightTable,
   checkpoint: Checkpoint,
-  { signal, onProgress, dtype }: LoadWeightsOptions = {},
+  { signal, onProgress, dtype, absent }: LoadWeightsOptions = {},
 ): Promise<Tree> => {
   const matched = matchWeights(layout, table, checkpoint);
   if (E.isLeft(matched)) throw toPresetError(matched.left);
-  const sources = [...new Set(matched.right.map(({ source }) => source))];
+  const sources = [...new Set(matched.right.flatMap(({ source, plus }) => [source, ...(plus ? [plus.source] : [])]))];
   const total = sources.reduce((sum, { byteLength }) => sum + byteLength, 0);
   let loaded = 0;
   const uploaded = new Map<StoredTensor, Tensor>();
@@ -76,10 +86,18 @@ export const loadWeights = async (
     device.release([...uploaded.values()]);
     throw cause;
   }
+  const read = ({ source, part }: MatchedSource, shape?: Shape): Tensor => partOf(uploaded.get(source)!, part, shape);
+  const params = new Map(
+    matched.right.map(({ entry, plus, ...own }) => {
+      const plain = read(own, entry.shape);
+      return [entry, plus === undefined ? plain : add(plain, read(plus))] as const;
+    }),
+  );
   return treeOf(
-    matched.right.map(
-      ({ entry, source, part }) => [entry.path, partOf(uploaded.get(source)!, part, entry.shape)] as const,
-    ),
+    table.entries.flatMap((entry) => {
+      const param = params.get(entry) ?? absent?.(entry);
+      return param === undefined ? [] : [[entry.path, param] as const];
+    }),
   );
 };
 

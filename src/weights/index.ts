@@ -6,7 +6,7 @@ export { type Content, type FileToWrite, restoreFolder, writeAtomically, writeFo
 export { openH5 } from './h5.ts';
 export { type H5Attributes, type H5Dataset, type H5Group, h5Tree, writeHdf5 } from './hdf5Writer.ts';
 export { holdsFactorsOnly, type LoraCheckpoint, type LoraTensor, openLora, writeLora } from './loraFile.ts';
-export { type MatchedWeight, matchWeights } from './matchWeights.ts';
+export { type MatchedSource, type MatchedWeight, matchWeights } from './matchWeights.ts';
 export { openPreset, type Preset } from './preset.ts';
 export { openSafetensors, safetensorsContent, type TensorToWrite, writeSafetensors } from './safetensors.ts';
 export { openShardedH5, openShardedSafetensors } from './sharded.ts';

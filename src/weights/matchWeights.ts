@@ -5,17 +5,23 @@ import {
   type PresetLayout,
   type TensorPart,
   type WeightEntry,
+  type WeightSource,
   type WeightTable,
 } from '../models/weightEntry.ts';
 import { formatShape, sameShape } from '../tensor/shape.ts';
 import type { Checkpoint, StoredDType, StoredTensor } from './checkpoint.ts';
 import { firstFew, type WeightsError } from './errors.ts';
 
-/** A parameter's `entry` in the table with the stored tensor that is its `source`, and which `part` of that it is. */
-export interface MatchedWeight {
-  readonly entry: WeightEntry;
+/** A stored tensor that is the `source` of a parameter, and which `part` of that it is. */
+export interface MatchedSource {
   readonly source: StoredTensor;
   readonly part: TensorPart;
+}
+
+/** A parameter's `entry` in the table with its source; what `plus` says is added to it. */
+export interface MatchedWeight extends MatchedSource {
+  readonly entry: WeightEntry;
+  readonly plus?: MatchedSource | undefined;
 }
 
 const weightDtypes: readonly StoredDType[] = ['float32', 'float16', 'bfloat16'];
@@ -40,7 +46,7 @@ const byName = (
  * and dtype right. Several entries may be parts of one tensor.
  *
  * @param layout - Which names the checkpoint uses.
- * @returns The parameters in the table's order, or one error that lists the first few problems of each kind.
+ * @returns The parameters in the table's order, without optional ones that are not there, or one error that lists the first few problems of each kind.
  */
 export const matchWeights = (
   layout: PresetLayout,
@@ -53,16 +59,29 @@ export const matchWeights = (
   const matched: MatchedWeight[] = [];
   const missing = new Map<string, string>();
   const wrong = new Map<string, string>();
-  for (const entry of table.entries) {
-    const { name, shape, part } = entry.sources[layout];
+  /** The tensor that a source means, or undefined after a note of what is wrong. */
+  const find = (
+    { path, isOptional }: WeightEntry,
+    { name: first, otherNames = [], shape, part }: Omit<WeightSource, 'plus'>,
+  ): MatchedSource | undefined => {
+    const names = [first, ...otherNames];
+    const name = names.find((each) => found.has(each)) ?? first;
     const source = found.get(name);
-    unread.delete(name);
-    if (source === undefined) missing.set(name, `${name} (for ${formatPath(entry.path)})`);
-    else if (!sameShape(source.shape, shape))
+    for (const each of names) unread.delete(each);
+    if (source === undefined) {
+      if (isOptional !== true) missing.set(name, `${name} (for ${formatPath(path)})`);
+    } else if (!sameShape(source.shape, shape))
       wrong.set(name, `${name} is ${formatShape(source.shape)}, expected ${formatShape(shape)}`);
     else if (!weightDtypes.includes(source.dtype))
       wrong.set(name, `${name} is ${source.dtype}, expected ${weightDtypes.join(', ')}`);
-    else matched.push({ entry, source, part });
+    else return { source, part };
+    return undefined;
+  };
+  for (const entry of table.entries) {
+    const own = entry.sources[layout];
+    const source = find(entry, own);
+    const plus = own.plus === undefined ? undefined : find(entry, own.plus);
+    if (source !== undefined) matched.push({ entry, ...source, ...(plus === undefined ? {} : { plus }) });
   }
   const problems = [
     ['missing', [...missing.values()]],
