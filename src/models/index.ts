@@ -3,6 +3,13 @@
  *
  * @module
  */
+export { type Activation, activations } from './activations.ts';
+export { type BartMemory, bart, bartLogits, decodeBart, encodeBart, rememberBart } from './bart/bart.ts';
+export { type BartConfig, type BartOptions, makeBartConfig, parseBartConfig } from './bart/config.ts';
+export { bartDecoderLayer, bartEncoderLayer } from './bart/layers.ts';
+export type { BartDecoderLayerParams, BartEncoderLayerParams, BartParams } from './bart/params.ts';
+export { bartPresets } from './bart/presets.ts';
+export { bartWeights } from './bart/weightNames.ts';
 export type { CausalContext, CausalInputs, CausalModel, CausalOutputs } from './causalModel.ts';
 export { type GPT2Config, type GPT2Options, makeGPT2Config, parseGPT2Config } from './gpt2/config.ts';
 export { decoderLayer } from './gpt2/decoderLayer.ts';
@@ -20,6 +27,7 @@ export {
   type LoraOptions,
   loraEntries,
   loraModel,
+  loraSeq2SeqModel,
   loraTrainable,
   mergedLora,
   planLora,
@@ -27,6 +35,13 @@ export {
 } from './lora.ts';
 export type { PresetInfo } from './presetInfo.ts';
 export { builtInPresets } from './presets.ts';
+export {
+  applySeq2Seq,
+  type EncoderContext,
+  type Seq2SeqInputs,
+  type Seq2SeqModel,
+  type Seq2SeqOutputs,
+} from './seq2seqModel.ts';
 export type {
   LayerEntry,
   ParamPath,

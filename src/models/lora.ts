@@ -9,6 +9,7 @@ import { isTensor, type Tensor } from '../tensor/tensor.ts';
 import { paths, type Tree } from '../tensor/tree.ts';
 import type { CausalModel } from './causalModel.ts';
 import { preview } from './configReader.ts';
+import type { Seq2SeqModel } from './seq2seqModel.ts';
 import { formatPath, type ParamPath, type WeightTable } from './weightEntry.ts';
 
 /** Options of `enableLora`. */
@@ -179,22 +180,32 @@ export const loraTrainable = (params: Tree, { layers }: Lora): ReadonlySet<strin
 };
 
 /**
- * A model that reads parameters with factors. Layers add the product of the factors as it is; where `alpha` is not
- * `rank`, `b` is scaled before they see it.
+ * Parameters as layers with factors read them: they add the product of the factors as it is, so that `b` is scaled before
+ * where `alpha` is not `rank`.
  */
-export const loraModel = <Params extends Tree>(model: CausalModel<Params>, lora: Lora): CausalModel<Params> => {
-  const { rank, alpha, layers } = lora;
-  const scaled = (params: Params): Params =>
-    alpha === rank
-      ? params
-      : mapLayers(params, layers, ({ loraKernelB, ...layer }) => ({
-          ...layer,
-          loraKernelB: multiply(loraKernelB as Tensor, alpha / rank),
-        }));
-  return Object.freeze<CausalModel<Params>>({
+const scaled = <Params extends Tree>(params: Params, { rank, alpha, layers }: Lora): Params =>
+  alpha === rank
+    ? params
+    : mapLayers(params, layers, ({ loraKernelB, ...layer }) => ({
+        ...layer,
+        loraKernelB: multiply(loraKernelB as Tensor, alpha / rank),
+      }));
+
+/** A model that reads parameters with factors. */
+export const loraModel = <Params extends Tree>(model: CausalModel<Params>, lora: Lora): CausalModel<Params> =>
+  Object.freeze<CausalModel<Params>>({
     ...model,
     init: (seed) => addLora(model.init(seed), lora, seed),
-    apply: (params, ...rest) => model.apply(scaled(params), ...rest),
-    logits: (params, ...rest) => model.logits(scaled(params), ...rest),
+    apply: (params, ...rest) => model.apply(scaled(params, lora), ...rest),
+    logits: (params, ...rest) => model.logits(scaled(params, lora), ...rest),
   });
-};
+
+/** A model of two stacks that reads parameters with factors. */
+export const loraSeq2SeqModel = <Params extends Tree>(model: Seq2SeqModel<Params>, lora: Lora): Seq2SeqModel<Params> =>
+  Object.freeze<Seq2SeqModel<Params>>({
+    ...model,
+    init: (seed) => addLora(model.init(seed), lora, seed),
+    encode: (params, ...rest) => model.encode(scaled(params, lora), ...rest),
+    remember: (params, ...rest) => model.remember(scaled(params, lora), ...rest),
+    decoder: loraModel(model.decoder, lora),
+  });

@@ -27,8 +27,8 @@ export interface BackboneInputs {
   readonly paddingMask?: TensorValues;
 }
 
-/** A model with its parameters: immutable, and a function from inputs to hidden states. */
-export interface CausalBackbone<Config = unknown, Params extends Tree = Tree> {
+/** What every backbone is: a model with its parameters, immutable. `Self` is its own kind. */
+export interface Backbone<Config, Params extends Tree, Model, Self> {
   /** KerasHub's name of its class. */
   readonly name: string;
   /** Its sizes. */
@@ -36,21 +36,19 @@ export interface CausalBackbone<Config = unknown, Params extends Tree = Tree> {
   /** Its parameters, a plain record under KerasHub's layer names. */
   readonly params: Params;
   /** The functions that it applies the parameters to. */
-  readonly model: CausalModel<Params>;
+  readonly model: Model;
   /** The device that holds the parameters; undefined for parameters that were not loaded to one. */
   readonly device: Device | undefined;
   /** Where an intercept of `apply` is called, in order: all sites but the logits. */
   readonly sites: readonly SiteInfo[];
-  /** Hidden states after the final norm, `[batch, length, hiddenDim]`, as an expression. */
-  readonly apply: (inputs: BackboneInputs, context?: CausalContext) => Tensor;
   /** The same backbone with other parameters of the same shapes. */
-  readonly withParams: (params: Params) => CausalBackbone<Config, Params>;
+  readonly withParams: (params: Params) => Self;
   /** How many numbers the parameters are, LoRA's included. */
   readonly countParams: () => number;
   /** Paths of the parameters that `fit` changes; all of them, unless `withTrainable` or `enableLora` says otherwise. */
   readonly trainable: ReadonlySet<string>;
   /** The same backbone with other parameters frozen: those train whose path is accepted. */
-  readonly withTrainable: (accepts: (path: string) => boolean) => CausalBackbone<Config, Params>;
+  readonly withTrainable: (accepts: (path: string) => boolean) => Self;
   /** Which layers have LoRA factors; undefined without LoRA. */
   readonly lora: Lora | undefined;
   /**
@@ -60,13 +58,13 @@ export interface CausalBackbone<Config = unknown, Params extends Tree = Tree> {
    * @throws {ArgumentError} If the rank is too large or no whole number, a name is no layer's, or LoRA is there already.
    * @see keras_hub.models.Backbone.enable_lora
    */
-  readonly enableLora: (options: LoraOptions) => CausalBackbone<Config, Params>;
+  readonly enableLora: (options: LoraOptions) => Self;
   /**
    * The backbone without factors: each kernel has taken up its own, in float32. All parameters train again.
    *
    * @throws {ArgumentError} If there is no LoRA.
    */
-  readonly mergeLora: () => CausalBackbone<Config, Params>;
+  readonly mergeLora: () => Self;
   /**
    * Writes the factors: `.lora.h5` as KerasHub does, which holds them alone, or `.safetensors`, which holds the biases
    * that train with them too. Whole or not at all.
@@ -82,19 +80,29 @@ export interface CausalBackbone<Config = unknown, Params extends Tree = Tree> {
    * @throws {PresetError} By rejection, if the file cannot be read, or has another rank or other layers.
    * @see keras_hub.models.Backbone.load_lora_weights
    */
-  readonly loadLoraWeights: (path: string) => Promise<CausalBackbone<Config, Params>>;
+  readonly loadLoraWeights: (path: string) => Promise<Self>;
+}
+
+/** A causal model with its parameters: immutable, and a function from inputs to hidden states. */
+export interface CausalBackbone<Config = unknown, Params extends Tree = Tree>
+  extends Backbone<Config, Params, CausalModel<Params>, CausalBackbone<Config, Params>> {
+  /** Hidden states after the final norm, `[batch, length, hiddenDim]`, as an expression. */
+  readonly apply: (inputs: BackboneInputs, context?: CausalContext) => Tensor;
 }
 
 /** What a backbone is besides its parameters. */
-export interface BackboneParts<Config, Params extends Tree> {
+export interface BackboneParts<Config, Model> {
   readonly config: Config;
   /** Without LoRA. */
-  readonly model: CausalModel<Params>;
+  readonly model: Model;
   readonly device: Device | undefined;
   /** Default: all. */
   readonly trainable?: ReadonlySet<string>;
   readonly lora?: Lora | undefined;
 }
+
+/** What a backbone asks of its model, of whatever kind. */
+export type BackboneModel = Pick<CausalModel, 'name' | 'weights' | 'sites'>;
 
 /** Inputs as tensors. */
 export const causalInputs = ({ tokenIds, paddingMask }: BackboneInputs): CausalInputs => ({
@@ -106,22 +114,33 @@ const withoutLora = (): never => {
   throw new ArgumentError('LoRA: expected a backbone with LoRA, got one without; call enableLora({ rank }) first');
 };
 
-/** A backbone from all that it is. */
-export const backboneOf = <Config, Params extends Tree>(
-  parts: BackboneParts<Config, Params>,
+/**
+ * What all kinds of backbones have in common.
+ *
+ * @param make - A backbone of this kind.
+ * @param withLora - The model that reads parameters with factors.
+ */
+export const backboneCore = <
+  Config,
+  Params extends Tree,
+  Model extends BackboneModel,
+  Self extends Backbone<Config, Params, Model, Self>,
+>(
+  parts: BackboneParts<Config, Model>,
   params: Params,
-): CausalBackbone<Config, Params> => {
+  make: (parts: BackboneParts<Config, Model>, params: Params) => Self,
+  withLora: (model: Model, lora: Lora) => Model,
+): Backbone<Config, Params, Model, Self> => {
   const { config, device, lora } = parts;
-  const model = lora === undefined ? parts.model : loraModel(parts.model, lora);
-  const sites = model.sites.filter(({ site }) => site !== 'logits');
+  const model = lora === undefined ? parts.model : withLora(parts.model, lora);
   const trainable = parts.trainable ?? new Set(paths(params).map(([path]) => path));
 
-  const enable = (plan: Lora, seed?: number): CausalBackbone<Config, Params> => {
+  const enable = (plan: Lora, seed?: number): Self => {
     const withFactors = addLora(params, plan, seed);
-    return backboneOf({ ...parts, lora: plan, trainable: loraTrainable(withFactors, plan) }, withFactors);
+    return make({ ...parts, lora: plan, trainable: loraTrainable(withFactors, plan) }, withFactors);
   };
 
-  return Object.freeze<CausalBackbone<Config, Params>>({
+  return {
     name: model.name,
     config,
     params,
@@ -129,11 +148,7 @@ export const backboneOf = <Config, Params extends Tree>(
     device,
     trainable,
     lora,
-    sites,
-    apply: (inputs, context) => {
-      if (context?.intercept !== undefined) checkIntercept(model.name, context.intercept, sites);
-      return model.apply(params, causalInputs(inputs), context).hidden;
-    },
+    sites: model.sites.filter(({ site }) => site !== 'logits'),
     withParams: (other) => {
       const own = new Map(paths(params));
       const given = new Map(paths(other));
@@ -147,21 +162,15 @@ export const backboneOf = <Config, Params extends Tree>(
       const extra = [...given.keys()].find((path) => !own.has(path));
       if (extra !== undefined)
         throw new ArgumentError(`withParams: expected the parameters of ${model.name}, got ${extra} besides`);
-      return backboneOf({ ...parts, trainable }, other);
+      return make({ ...parts, trainable }, other);
     },
     countParams: () => leaves(params).reduce((total, { shape }) => total + count(shape), 0),
-    withTrainable: (accepts) =>
-      backboneOf(
-        {
-          ...parts,
-          trainable: new Set(
-            paths(params)
-              .map(([path]) => path)
-              .filter(accepts),
-          ),
-        },
-        params,
-      ),
+    withTrainable: (accepts) => {
+      const accepted = paths(params)
+        .map(([path]) => path)
+        .filter(accepts);
+      return make({ ...parts, trainable: new Set(accepted) }, params);
+    },
     enableLora: (options) => {
       if (lora !== undefined)
         throw new ArgumentError(
@@ -171,13 +180,34 @@ export const backboneOf = <Config, Params extends Tree>(
     },
     mergeLora: () => {
       const plan = lora ?? withoutLora();
-      return backboneOf({ config, device, model: parts.model }, mergedLora(params, plan));
+      return make({ config, device, model: parts.model }, mergedLora(params, plan));
     },
     saveLoraWeights: (path) => saveLora(path, { params, lora, device }),
     loadLoraWeights: async (path) => {
       const loaded = await loadLora(path, { model, lora });
-      const target = lora === undefined ? enable(loaded.lora) : backboneOf(parts, params);
+      const target = lora === undefined ? enable(loaded.lora) : make(parts, params);
       return target.withParams(replaceLora(target.params, loaded.lora, loaded.values));
+    },
+  };
+};
+
+/** A backbone of a causal model from all that it is. */
+export const backboneOf = <Config, Params extends Tree>(
+  parts: BackboneParts<Config, CausalModel<Params>>,
+  params: Params,
+): CausalBackbone<Config, Params> => {
+  const core = backboneCore<Config, Params, CausalModel<Params>, CausalBackbone<Config, Params>>(
+    parts,
+    params,
+    backboneOf,
+    loraModel,
+  );
+  const { model, sites } = core;
+  return Object.freeze<CausalBackbone<Config, Params>>({
+    ...core,
+    apply: (inputs, context) => {
+      if (context?.intercept !== undefined) checkIntercept(model.name, context.intercept, sites);
+      return model.apply(params, causalInputs(inputs), context).hidden;
     },
   });
 };

@@ -7,9 +7,9 @@ import type { DType } from '../tensor/dtype.ts';
 import { ArgumentError } from '../tensor/errors.ts';
 import { widen } from '../tensor/ndarray.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { paths, type Tree } from '../tensor/tree.ts';
+import { paths } from '../tensor/tree.ts';
 import { holdsFactorsOnly, openLora, type StoredTensor, writeLora } from '../weights/index.ts';
-import type { CausalBackbone } from './backbone.ts';
+import type { BackboneModel, CausalBackbone } from './backbone.ts';
 import { orReject } from './presets.ts';
 
 // Files hold `b` as it is with alpha = rank, which is all that KerasHub knows: the same file means the same function.
@@ -17,9 +17,9 @@ import { orReject } from './presets.ts';
 const isFactorB = (path: string): boolean => path.endsWith('.loraKernelB');
 
 /** Writes a backbone's LoRA weights. */
-export const saveLora = async <Config, Params extends Tree>(
+export const saveLora = async (
   path: string,
-  { params, lora, device }: Pick<CausalBackbone<Config, Params>, 'params' | 'lora' | 'device'>,
+  { params, lora, device }: Pick<CausalBackbone, 'params' | 'lora' | 'device'>,
 ): Promise<void> => {
   if (lora === undefined)
     throw new ArgumentError(
@@ -52,9 +52,9 @@ const numbersOf = async ({ dtype, shape, byteLength, read }: StoredTensor, scale
 };
 
 /** What a file holds for a model: which layers have factors, and the values by path. */
-export const loadLora = async <Config, Params extends Tree>(
+export const loadLora = async (
   path: string,
-  { model, lora }: Pick<CausalBackbone<Config, Params>, 'model' | 'lora'>,
+  { model, lora }: { readonly model: BackboneModel; readonly lora: Lora | undefined },
 ): Promise<{ readonly lora: Lora; readonly values: ReadonlyMap<string, Tensor> }> => {
   const opened = orReject(await openLora(path, model.weights, lora)());
   const scale = opened.lora.rank / opened.lora.alpha;

@@ -1,9 +1,10 @@
 import * as E from 'fp-ts/lib/Either.js';
+import { type Activation, ownActivations, transformersActivations } from '../activations.ts';
 import { type ConfigError, type ConfigReader, configReader, isJsonObject, preview } from '../configReader.ts';
 import type { PresetLayout } from '../weightEntry.ts';
 
 /** The feedforward activation: the tanh form of GELU, GELU by the error function, or ReLU. */
-export type GPT2Activation = 'geluApproximate' | 'gelu' | 'relu';
+export type GPT2Activation = Activation;
 
 /** The sizes of a GPT-2, by KerasHub's names. */
 export interface GPT2Config {
@@ -42,21 +43,6 @@ const mostParams = 2 ** 43;
 const positive = { expected: 'a number above 0 and at most 1', accepts: (value: number) => value > 0 && value <= 1 };
 const probability = { expected: 'a number from 0 to below 1', accepts: (value: number) => value >= 0 && value < 1 };
 
-/** transformers' names for the activations whose arithmetic we have. */
-const transformersActivations: ReadonlyMap<unknown, GPT2Activation> = new Map([
-  ['gelu_new', 'geluApproximate'],
-  ['gelu_fast', 'geluApproximate'],
-  ['gelu_pytorch_tanh', 'geluApproximate'],
-  ['gelu_python_tanh', 'geluApproximate'],
-  ['gelu', 'gelu'],
-  ['gelu_python', 'gelu'],
-  ['relu', 'relu'],
-]);
-
-const activations: ReadonlyMap<unknown, GPT2Activation> = new Map(
-  (['geluApproximate', 'gelu', 'relu'] as const).map((name) => [name, name]),
-);
-
 const fromOptions = (reader: ConfigReader): GPT2Config => ({
   vocabularySize: reader.integer('vocabularySize', { high: mostWidth }),
   numLayers: reader.integer('numLayers', { high: mostLayers }),
@@ -66,7 +52,7 @@ const fromOptions = (reader: ConfigReader): GPT2Config => ({
   dropout: reader.number('dropout', { fallback: 0.1, ...probability }),
   maxSequenceLength: reader.integer('maxSequenceLength', { high: mostWidth, fallback: 1024 }),
   layerNormEpsilon: reader.number('layerNormEpsilon', { fallback: 1e-5, ...positive }),
-  activation: reader.oneOf('activation', activations, 'geluApproximate'),
+  activation: reader.oneOf('activation', ownActivations, 'geluApproximate'),
 });
 
 const fromKeras = (reader: ConfigReader): GPT2Config => {

@@ -6,14 +6,10 @@ import { noTap } from '../../layers/intercept.ts';
 import { layerNorm } from '../../layers/layerNorm.ts';
 import { causalSelfAttention, type SelfAttentionOptions } from '../../layers/selfAttention.ts';
 import { add } from '../../ops/add.ts';
-import { gelu } from '../../ops/gelu.ts';
-import { geluApproximate } from '../../ops/geluApproximate.ts';
-import { relu } from '../../ops/relu.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
+import { activations } from '../activations.ts';
 import type { GPT2Config } from './config.ts';
 import type { GPT2LayerParams } from './params.ts';
-
-const activations = { geluApproximate, gelu, relu } as const;
 
 /** What a decoder layer depends on besides its parameters. */
 export interface DecoderLayerOptions extends Omit<SelfAttentionOptions, 'dropPattern'> {
