@@ -10,6 +10,9 @@ export type Axis =
   | 'hiddenDim'
   | 'intermediateDim'
   | 'vocabularySize'
+  | 'positions'
+  | 'headWidth'
+  | 'classes'
   | 1;
 
 /** A row of the table of sites. */
@@ -55,6 +58,7 @@ const wide = ['batch', 'length', 'intermediateDim'] as const;
 export const siteTable = Object.freeze({
   tokenEmbedding: inModel(stream, 'rows of the token table', 'hook_embed'),
   positionEmbedding: inModel(['length', 'hiddenDim'], 'rows of the position table, the same for all', 'hook_pos_embed'),
+  segmentEmbedding: inModel(stream, 'rows of the segment table', 'hook_token_type_embed'),
   embeddings: inModel(stream, 'their sum, before dropout: `layerInterceptFn` at -1'),
 
   residualPre: inLayer(stream, 'the residual stream as the layer gets it', 'blocks.i.hook_resid_pre'),
@@ -167,6 +171,11 @@ export const siteTable = Object.freeze({
     'ln_final.hook_normalized with folded weights',
   ),
   finalNormOut: inModel(stream, 'what the final norm gives the output table', 'ln_final.hook_normalized'),
+  pooled: inModel(['batch', 'hiddenDim'], "`tanh` of the pooler's dense layer over the first place"),
+  headDense: inModel(['batch', 'positions', 'headWidth'], "a masked LM's head after its dense layer and activation"),
+  headNormOut: inModel(['batch', 'positions', 'headWidth'], 'what its norm gives the output table'),
+  maskLogits: inModel(['batch', 'positions', 'vocabularySize'], 'logits of the places that are asked for'),
+  classLogits: inModel(['batch', 'classes'], 'logits of the classes'),
   logits: inModel(['batch', 'length', 'vocabularySize'], 'logits'),
 });
 
@@ -209,7 +218,18 @@ export const postNormSites: readonly Site[] = Object.freeze(
   siteNames.filter((site) => /^(attention|mlp)(Projected|PostNorm)/.test(site)),
 );
 
-const special = new Set<Site>([...rotarySites, ...gatedSites, ...postNormSites, 'residualCross']);
+const special = new Set<Site>([
+  ...rotarySites,
+  ...gatedSites,
+  ...postNormSites,
+  'residualCross',
+  'segmentEmbedding',
+  'pooled',
+  'headDense',
+  'headNormOut',
+  'maskLogits',
+  'classLogits',
+]);
 
 /** The names of the sites of a decoder without an encoder, in order, where norms come before attention and MLP. */
 export const preNormSites: readonly Site[] = Object.freeze(

@@ -8,18 +8,30 @@ export interface KerasClass {
 }
 
 /**
- * How KerasHub writes a family of causal models down, but for the weights, which stand in the weight table: the classes of
- * its `backbone`, `tokenizer`, `causalLM` and `causalLMPreprocessor`, and their configs.
+ * How KerasHub writes a family down, but for the weights, which stand in the weight table: the classes of its `backbone` and
+ * `tokenizer`, and their configs.
  */
-export interface KerasLayout<Config> {
+export interface KerasBackboneLayout<Config> {
   /** The family's folder in `keras_hub.src.models`. */
   readonly folder: string;
   readonly backbone: KerasClass;
   readonly tokenizer: KerasClass;
-  readonly causalLM: KerasClass;
-  readonly causalLMPreprocessor: KerasClass;
   /** A config as KerasHub's constructor takes it; a left if the constructor cannot say it. */
   readonly config: (config: Config) => E.Either<ConfigError, JsonObject>;
   /** Every layer's group in the weights file, those without weights too, and the layer's name. */
   readonly layers: (config: Config) => readonly (readonly [group: string, name: string])[];
+}
+
+/** The same of a family of causal models, with the classes `causalLM` and `causalLMPreprocessor`. */
+export interface KerasLayout<Config> extends KerasBackboneLayout<Config> {
+  readonly causalLM: KerasClass;
+  readonly causalLMPreprocessor: KerasClass;
+}
+
+/** The same of a family of encoders, with the classes of its masked LM and its classifier. */
+export interface EncoderKerasLayout<Config> extends KerasBackboneLayout<Config> {
+  readonly maskedLM: KerasClass;
+  readonly maskedLMPreprocessor: KerasClass;
+  readonly textClassifier: KerasClass;
+  readonly textClassifierPreprocessor: KerasClass;
 }

@@ -9,6 +9,7 @@ import { isTensor, type Tensor } from '../tensor/tensor.ts';
 import { paths, type Tree } from '../tensor/tree.ts';
 import type { CausalModel } from './causalModel.ts';
 import { preview } from './configReader.ts';
+import type { EncoderModel } from './encoderModel.ts';
 import type { Seq2SeqModel } from './seq2seqModel.ts';
 import { formatPath, type ParamPath, type WeightTable } from './weightEntry.ts';
 
@@ -208,4 +209,13 @@ export const loraSeq2SeqModel = <Params extends Tree>(model: Seq2SeqModel<Params
     encode: (params, ...rest) => model.encode(scaled(params, lora), ...rest),
     remember: (params, ...rest) => model.remember(scaled(params, lora), ...rest),
     decoder: loraModel(model.decoder, lora),
+  });
+
+/** An encoder that reads parameters with factors. */
+export const loraEncoderModel = <Params extends Tree>(model: EncoderModel<Params>, lora: Lora): EncoderModel<Params> =>
+  Object.freeze<EncoderModel<Params>>({
+    ...model,
+    init: (seed) => addLora(model.init(seed), lora, seed),
+    apply: (params, ...rest) => model.apply(scaled(params, lora), ...rest),
+    tokenTable: (params) => model.tokenTable(scaled(params, lora)),
   });
