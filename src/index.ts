@@ -39,12 +39,20 @@ export {
 export type { Compiled, CompileOptions } from './runtime/webgpu/compile.ts';
 export { DeviceError, type DeviceProblem } from './runtime/webgpu/errors.ts';
 export {
+  BeamSampler,
+  ContrastiveSampler,
   CustomSampler,
+  type Decided,
+  type Draft,
   GreedySampler,
   RandomSampler,
+  type SampleOptions,
   type Sampler,
+  type SamplerConfig,
   type SamplerLike,
   type SamplerName,
+  SpeculativeSampler,
+  type TokenSampler,
   TopKSampler,
   TopPSampler,
 } from './samplers/index.ts';
@@ -53,7 +61,7 @@ export type { Dataset } from './tasks/batches.ts';
 export type { CompileTaskOptions, GeneratedTokens } from './tasks/causalLM.ts';
 export { type FitProgress, type History, NonFiniteLossError } from './tasks/fit.ts';
 export { CausalLM } from './tasks/fromPreset.ts';
-export type { GenerateOptions } from './tasks/generate.ts';
+export type { Beam, GeneratedText, GenerateOptions } from './tasks/generate.ts';
 export { GPT2Backbone, GPT2CausalLM, GPT2CausalLMPreprocessor, GPT2Tokenizer } from './tasks/gpt2.ts';
 export type { TokenInputs } from './tasks/inputs.ts';
 export type { LoadProgress } from './tasks/loadWeights.ts';

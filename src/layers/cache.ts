@@ -1,8 +1,21 @@
+import { add } from '../ops/add.ts';
+import { arange } from '../ops/arange.ts';
+import { multiply } from '../ops/multiply.ts';
+import { reshape } from '../ops/reshape.ts';
 import { sliceUpdate } from '../ops/sliceUpdate.ts';
+import { take } from '../ops/take.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 
 /** The `key` and the `value` of every place in one layer, each `[batch, length, heads, headDim]` float32. */
-export type KeyValue = { readonly key: Tensor; readonly value: Tensor };
+export type KeyValue = {
+  readonly key: Tensor;
+  readonly value: Tensor;
+  /**
+   * Where rows share what they have in common, as beams do: the row in which each place's key and value are,
+   * `[batch, length]` int32. Left out, each row has its own.
+   */
+  readonly rows?: Tensor;
+};
 
 /** What earlier calls left of all layers, and how far it is filled. */
 export interface Cache {
@@ -18,7 +31,17 @@ export interface Cache {
  * @param position - Place of the first new one, int32 scalar.
  * @param fresh - What is written, `[batch, new, heads, headDim]`.
  */
-export const extend = ({ key, value }: KeyValue, position: Tensor, fresh: KeyValue): KeyValue => ({
+export const extend = ({ key, value, rows }: KeyValue, position: Tensor, fresh: KeyValue): KeyValue => ({
   key: sliceUpdate(key, [0, position, 0, 0], fresh.key),
   value: sliceUpdate(value, [0, position, 0, 0], fresh.value),
+  ...(rows === undefined ? {} : { rows }),
 });
+
+/** Keys and values with each place where its row has it: what rows share is read for each of them. */
+export const gathered = ({ key, value, rows }: KeyValue): KeyValue => {
+  if (rows === undefined) return { key, value };
+  const [batch = 0, length = 0] = key.shape;
+  const places = add(multiply(rows, length), arange(length));
+  const own = (x: Tensor): Tensor => take(reshape(x, [batch * length, ...x.shape.slice(2)]), places);
+  return { key: own(key), value: own(value) };
+};

@@ -6,7 +6,7 @@ import { matmul } from '../ops/matmul.ts';
 import { sum } from '../ops/sum.ts';
 import { transpose } from '../ops/transpose.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { extend, type KeyValue } from './cache.ts';
+import { extend, gathered, type KeyValue } from './cache.ts';
 import { type FromHeadsParams, fromHeads, type HeadsParams, toHeads } from './dense.ts';
 import { noTap, type Tap } from './intercept.ts';
 import type { Site } from './sites.ts';
@@ -117,7 +117,7 @@ export const causalSelfAttention =
       ...(past === undefined ? {} : { position: past.position }),
       ...(paddingMask === undefined ? {} : { keyMask: paddingMask }),
     };
-    const z = seen('z')(mix(query, present, options, tap, dropPattern));
+    const z = seen('z')(mix(query, gathered(present), options, tap, dropPattern));
     return { attended: project(z, params.output, tap), present };
   };
 

@@ -2,10 +2,18 @@ import { flow } from 'fp-ts/lib/function.js';
 import { add } from '../ops/add.ts';
 import { argmax } from '../ops/argmax.ts';
 import { cast } from '../ops/cast.ts';
-import { ArgumentError, refuseUnknown } from '../tensor/errors.ts';
+import { refuseUnknown } from '../tensor/errors.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { type Candidates, draw, keepTopK, keepTopP, type Narrowing, type RandomState } from './candidates.ts';
-import { checkTemperature, type Sampler, type TemperatureOptions, temper } from './sampler.ts';
+import {
+  checkCount,
+  checkSeed,
+  checkTemperature,
+  type TemperatureOptions,
+  type TokenSampler,
+  temper,
+  tokenSampler,
+} from './sampler.ts';
 
 /** Options of samplers that draw. */
 export interface RandomOptions extends TemperatureOptions {
@@ -13,23 +21,17 @@ export interface RandomOptions extends TemperatureOptions {
   readonly seed?: number;
 }
 
-const checkSeed = (name: string, seed: number | undefined): number | undefined => {
-  if (seed !== undefined && !Number.isSafeInteger(seed))
-    throw new ArgumentError(`${name}: expected a whole number as seed, got ${seed}`);
-  return seed;
-};
-
 /**
  * A sampler that draws from what its narrowings leave of the probabilities.
  *
  * @param name - What errors say.
- * @param narrow - Any composition of `keepTopK`, `keepTopP` and functions of your own.
+ * @param narrow - Any composition of `keepTopK`, `keepTopP`, `keepMinP` and functions of your own.
  */
-export const drawingSampler = (name: string, options: RandomOptions, narrow: Narrowing): Sampler<RandomState> => {
+export const drawingSampler = (name: string, options: RandomOptions, narrow: Narrowing): TokenSampler<RandomState> => {
   refuseUnknown(name, options, ['temperature', 'seed']);
   const { temperature = 1, seed } = options;
   const probabilities = temper(checkTemperature(name, temperature));
-  return Object.freeze<Sampler<RandomState>>({
+  return tokenSampler<RandomState>({
     name,
     seed: checkSeed(name, seed),
     init: ({ keys, position }) => ({ keys, position }),
@@ -46,10 +48,10 @@ export const drawingSampler = (name: string, options: RandomOptions, narrow: Nar
  *
  * @see keras_hub.samplers.GreedySampler
  */
-export const GreedySampler = (options: TemperatureOptions = {}): Sampler<readonly []> => {
+export const GreedySampler = (options: TemperatureOptions = {}): TokenSampler<readonly []> => {
   refuseUnknown('greedy', options, ['temperature']);
   const { temperature = 1 } = options;
-  return Object.freeze<Sampler<readonly []>>({
+  return tokenSampler<readonly []>({
     name: 'greedy',
     init: () => [],
     probabilities: temper(checkTemperature('greedy', temperature)),
@@ -62,7 +64,7 @@ export const GreedySampler = (options: TemperatureOptions = {}): Sampler<readonl
  *
  * @see keras_hub.samplers.RandomSampler
  */
-export const RandomSampler = (options: RandomOptions = {}): Sampler<RandomState> =>
+export const RandomSampler = (options: RandomOptions = {}): TokenSampler<RandomState> =>
   drawingSampler('random', options, (candidates) => candidates);
 
 /**
@@ -74,8 +76,7 @@ export const RandomSampler = (options: RandomOptions = {}): Sampler<RandomState>
 export const TopKSampler = ({
   k = 5,
   ...options
-}: RandomOptions & { readonly k?: number } = {}): Sampler<RandomState> => {
-  if (!Number.isInteger(k) || k < 1) throw new ArgumentError(`top_k: expected k to be a whole number from 1, got ${k}`);
+}: RandomOptions & { readonly k?: number } = {}): TokenSampler<RandomState> => {
   return drawingSampler('top_k', options, keepTopK(k));
 };
 
@@ -90,10 +91,8 @@ export const TopPSampler = ({
   p = 0.1,
   k,
   ...options
-}: RandomOptions & { readonly p?: number; readonly k?: number } = {}): Sampler<RandomState> => {
-  if (!(p >= 0 && p <= 1)) throw new ArgumentError(`top_p: expected p from 0 to 1, got ${p}`);
-  if (k !== undefined && (!Number.isInteger(k) || k < 1))
-    throw new ArgumentError(`top_p: expected k to be a whole number from 1, got ${k}`);
+}: RandomOptions & { readonly p?: number; readonly k?: number } = {}): TokenSampler<RandomState> => {
+  if (k !== undefined) checkCount('top_p', 'k', k);
   return drawingSampler('top_p', options, k === undefined ? keepTopP(p) : flow(keepTopK(k), keepTopP(p)));
 };
 
@@ -109,49 +108,14 @@ export const CustomSampler = (
     readonly nextToken: (probabilities: Tensor) => Tensor;
     readonly name?: string;
   },
-): Sampler<readonly []> => {
+): TokenSampler<readonly []> => {
   refuseUnknown('sampler', options, ['nextToken', 'temperature', 'name']);
   const { nextToken, temperature = 1, name = 'custom' } = options;
   const probabilities = temper(checkTemperature(name, temperature));
-  return Object.freeze<Sampler<readonly []>>({
+  return tokenSampler<readonly []>({
     name,
     init: () => [],
     probabilities,
     step: (state, logits) => [nextToken(probabilities(logits)), state],
   });
-};
-
-/** Samplers that `compile` knows by name, with their defaults: `greedy`, `top_k`, `top_p` and `random`. */
-export const namedSamplers = {
-  greedy: () => GreedySampler(),
-  top_k: () => TopKSampler(),
-  top_p: () => TopPSampler(),
-  random: () => RandomSampler(),
-} as const;
-
-/** A name of a sampler. */
-export type SamplerName = keyof typeof namedSamplers;
-
-/** What `compile` takes for a sampler: a name, a sampler, or a function from probabilities to tokens. */
-export type SamplerLike = SamplerName | Sampler | ((probabilities: Tensor) => Tensor);
-
-/**
- * The sampler that is meant.
- *
- * @throws {ArgumentError} If the name is none of those known.
- */
-export const getSampler = (sampler: SamplerLike): Sampler => {
-  if (typeof sampler === 'function') return CustomSampler({ nextToken: sampler }) as Sampler;
-  if (typeof sampler !== 'string') {
-    if (typeof sampler !== 'object' || sampler === null || typeof sampler.step !== 'function')
-      throw new ArgumentError(
-        `sampler: expected a name, a Sampler or a function from probabilities to tokens, got ${JSON.stringify(sampler)}`,
-      );
-    return sampler;
-  }
-  if (!Object.hasOwn(namedSamplers, sampler))
-    throw new ArgumentError(
-      `sampler: expected one of ${Object.keys(namedSamplers).join(', ')} (lower case) or a Sampler, got ${JSON.stringify(sampler)}`,
-    );
-  return namedSamplers[sampler]() as Sampler;
 };

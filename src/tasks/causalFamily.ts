@@ -4,7 +4,7 @@ import type { ConfigError } from '../models/configReader.ts';
 import type { KerasLayout } from '../models/kerasLayout.ts';
 import type { PresetInfo } from '../models/presetInfo.ts';
 import type { PresetLayout } from '../models/weightEntry.ts';
-import type { SamplerLike } from '../samplers/samplers.ts';
+import type { SamplerLike } from '../samplers/getSampler.ts';
 import { ArgumentError, refuseUnknown } from '../tensor/errors.ts';
 import type { Tree } from '../tensor/tree.ts';
 import type { CausalLMPreprocessor, CausalLMPreprocessorOptions } from '../tokenizers/index.ts';

@@ -1,8 +1,8 @@
 import type { SiteInfo } from '../layers/sites.ts';
 import type { CausalContext } from '../models/causalModel.ts';
 import type { LoraOptions } from '../models/lora.ts';
+import { getSampler, type SamplerLike } from '../samplers/getSampler.ts';
 import type { Sampler } from '../samplers/sampler.ts';
-import { getSampler, type SamplerLike } from '../samplers/samplers.ts';
 import { ArgumentError, refuseUnknown } from '../tensor/errors.ts';
 import type { NDArray } from '../tensor/ndarray.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -13,7 +13,14 @@ import type { OptimizerState } from '../training/index.ts';
 import { type BackboneInputs, type CausalBackbone, causalInputs } from './backbone.ts';
 import type { Prepare } from './batches.ts';
 import type { History } from './fit.ts';
-import { checkGiven, checkLength, type GenerateOptions, generatorOf, type PromptBatches } from './generate.ts';
+import {
+  checkGiven,
+  checkLength,
+  type GeneratedText,
+  type GenerateOptions,
+  generatorOf,
+  type PromptBatches,
+} from './generate.ts';
 import type { TokenBatch } from './generation.ts';
 import { deviceOf, heldParams } from './heldParams.ts';
 import { asWeights, describe, type TokenInputs, tokenBatch, tokenExamples } from './inputs.ts';
@@ -37,6 +44,8 @@ export interface GeneratedTokens {
   readonly tokenIds: NDArray;
   /** True up to and including the first generated stop id; all true without stop ids. */
   readonly paddingMask: NDArray;
+  /** Scores of all beams, where they are asked for, `[batch, beams]` float32; then the others are `[batch, beams, length]`. */
+  readonly logProbs?: NDArray;
 }
 
 /** Options of `compile`. */
@@ -89,13 +98,19 @@ export interface CausalLM<Config = unknown, Params extends Tree = Tree, T extend
   /**
    * Writes on from prompts.
    *
+   * With `BeamSampler({ returnAllBeams: true })` there is a list of beams, best first, where there is a text otherwise
+   * (`generate<Beam[]>('…')`), and tokens are `[batch, beams, length]`, with their scores.
+   *
    * @param inputs - A text, a list of texts, an iterable of batches, or `{ tokenIds, paddingMask }`.
    * @throws {ArgumentError} If there is no preprocessor for texts or for `stopTokenIds: 'auto'`, or an option is wrong.
    * @throws {RangeError} If a length exceeds the position table, or an id the vocabulary.
    */
   readonly generate: {
-    (inputs: string, options?: GenerateOptions): Promise<string>;
-    (inputs: readonly string[] | PromptBatches, options?: GenerateOptions): Promise<string[]>;
+    <Text extends GeneratedText = string>(inputs: string, options?: GenerateOptions): Promise<Text>;
+    <Text extends GeneratedText = string>(
+      inputs: readonly string[] | PromptBatches,
+      options?: GenerateOptions,
+    ): Promise<Text[]>;
     (inputs: TokenInputs, options?: GenerateOptions): Promise<GeneratedTokens>;
   };
   /**

@@ -1,12 +1,21 @@
 import { checkIntercept, type Intercept } from '../layers/intercept.ts';
 import type { CausalModel } from '../models/causalModel.ts';
-import type { Device } from '../runtime/device.ts';
+import { type Device, holderOf } from '../runtime/device.ts';
+import type { Draft } from '../samplers/decoding.ts';
 import type { Sampler } from '../samplers/sampler.ts';
 import { ArgumentError, refuseUnknown } from '../tensor/errors.ts';
 import type { NDArray } from '../tensor/ndarray.ts';
-import type { Tree } from '../tensor/tree.ts';
+import { leaves, type Tree } from '../tensor/tree.ts';
 import type { Tokenizer } from '../tokenizers/tokenizer.ts';
-import { firstStop, type GenerationProgress, generateTokens, shortestPrompt, type TokenBatch } from './generation.ts';
+import {
+  type Beams,
+  firstStop,
+  type GenerationProgress,
+  generateTokens,
+  repeatRows,
+  shortestPrompt,
+  type TokenBatch,
+} from './generation.ts';
 import { deviceOf, heldParams } from './heldParams.ts';
 import { describe } from './inputs.ts';
 
@@ -35,6 +44,17 @@ export interface GenerateOptions {
   /** Called with the number of tokens that all rows have got since the last call, up to their stop ids. */
   readonly onTokens?: (count: number) => void;
 }
+
+/** One of several answers to a prompt. */
+export interface Beam {
+  /** The answer, with its prompt unless that was stripped. */
+  readonly text: string;
+  /** Sum of the logarithms of its tokens' probabilities. */
+  readonly logProb: number;
+}
+
+/** An answer: text; with `BeamSampler({ returnAllBeams: true })` all beams, best first. */
+export type GeneratedText = string | readonly Beam[];
 
 /** Batches of prompts, one after the other. */
 export type PromptBatches<One = string> = AsyncIterable<One | readonly One[]> | Iterable<readonly One[]>;
@@ -164,6 +184,23 @@ const strip = (prompt: TokenBatch, all: TokenBatch): TokenBatch => {
   return { tokenIds, paddingMask, batch, length };
 };
 
+/** Refuses a draft model that does not speak the model's language. */
+const checkDraft = ({ vocabularySize }: CausalModel, { decoding: { draft } }: Sampler): void => {
+  if (draft !== undefined && draft.backbone.model.vocabularySize !== vocabularySize)
+    throw new ArgumentError(
+      `speculative: expected a draft of the model's vocabulary, ${vocabularySize} tokens, got ${draft.name} of ${draft.backbone.model.vocabularySize}`,
+    );
+};
+
+/** Refuses a draft model whose parameters another device holds. */
+const checkDraftOn = (device: Device, { name, backbone: { params } }: Draft): void => {
+  const holder = holderOf(leaves(params));
+  if (holder !== undefined && holder !== device)
+    throw new ArgumentError(
+      `speculative: expected a draft on the model's device (${device.name}), got ${name} on ${holder.name}; load it with that device`,
+    );
+};
+
 /** `generate` and `stream` of a task. */
 export interface Generator {
   /** Tokens, a text or a list of texts for inputs of that form; a list for batches. */
@@ -175,6 +212,8 @@ export interface Generator {
 /** `generate` and `stream` for whatever a task reads and writes. */
 export const generatorOf = <Params extends Tree>(task: Generating<Params>): Generator => {
   const { model, backbone, sampler, tokenizer } = task;
+  const { isAll = false } = sampler.decoding;
+  checkDraft(model, sampler);
 
   const stopIds = (stop: GenerateOptions['stopTokenIds']): readonly number[] | null => {
     if (stop === null) return null;
@@ -204,15 +243,23 @@ export const generatorOf = <Params extends Tree>(task: Generating<Params>): Gene
         `generate: expected a function as when, together with an intercept, got ${intercept === undefined ? 'no intercept' : describe(when)}`,
       );
     const keys = rowKeys('generate', prompt.batch, options.seed ?? sampler.seed);
+    const draftLength = sampler.decoding.draft?.backbone.model.maxSequenceLength;
+    if (draftLength !== undefined && prompt.length > draftLength)
+      throw new RangeError(
+        `generate: expected a length of at most ${draftLength} (the draft's maxSequenceLength), got ${prompt.length}; pass a smaller maxLength`,
+      );
     options.signal?.throwIfAborted();
     const device = await deviceOf(backbone);
     const params = await heldParams(device, backbone.params);
+    const { draft } = sampler.decoding;
+    if (draft !== undefined) checkDraftOn(device, draft);
     const inForce = when === undefined || when(0) ? intercept : undefined;
     const running = generateTokens({
       device,
       model,
       params,
       sampler,
+      ...(draft === undefined ? {} : { draftParams: await heldParams(device, draft.backbone.params) }),
       prompt,
       ...(remember === undefined ? {} : { memory: () => remember({ device, params, intercept: inForce }) }),
       stopTokenIds,
@@ -234,40 +281,64 @@ export const generatorOf = <Params extends Tree>(task: Generating<Params>): Gene
     }
   };
 
-  /** Tokens of a whole generation, with the mask that says which of them count. */
-  const finish = async (own: Prompt<Params>, options: GenerateOptions): Promise<TokenBatch> => {
+  /** Tokens of a whole generation, with the mask that says which of them count; of beams, all if they are asked for. */
+  const finish = async (
+    own: Prompt<Params>,
+    options: GenerateOptions,
+  ): Promise<{ readonly tokens: TokenBatch; readonly beams: Beams | undefined }> => {
     const stopTokenIds = stopIds(options.stopTokenIds);
-    const { batch, length } = own.tokens;
     const running = run(own, options, stopTokenIds);
     let next = await running.next();
     while (next.done !== true) next = await running.next();
-    const { tokenIds, end } = next.value;
+    const beams = isAll ? next.value.beams : undefined;
+    const { tokenIds } = beams ?? next.value;
+    const prompt = repeatRows(own.tokens, beams?.count ?? 1);
+    const { batch, length } = prompt;
     const paddingMask = new Uint8Array(batch * length);
     for (let row = 0; row < batch; row++) {
-      const stop = stopTokenIds === null ? undefined : firstStop(tokenIds, own.tokens, row, end, stopTokenIds);
+      const stop = stopTokenIds === null ? undefined : firstStop(tokenIds, prompt, row, next.value.end, stopTokenIds);
       paddingMask.fill(1, row * length, row * length + (stop === undefined ? length : stop + 1));
     }
     const all: TokenBatch = { tokenIds: Int32Array.from(tokenIds), paddingMask, batch, length };
-    return options.stripPrompt === true ? strip(own.tokens, all) : all;
+    return { tokens: options.stripPrompt === true ? strip(prompt, all) : all, beams };
+  };
+
+  /** Results of a generation from tokens, in the task's form. */
+  const asTokens = ({ tokenIds, paddingMask, batch, length }: TokenBatch, beams: Beams | undefined): object => {
+    const rows = beams === undefined ? [batch] : [batch / beams.count, beams.count];
+    const shape = [...rows, length];
+    const made = task.tokens({ data: tokenIds, shape, dtype: 'int32' }, { data: paddingMask, shape, dtype: 'bool' });
+    return beams === undefined ? made : { ...made, logProbs: { data: beams.logProbs, shape: rows, dtype: 'float32' } };
+  };
+
+  /** A text for each prompt; of beams, a list of them with their scores. */
+  const asTexts = (tokens: TokenBatch, beams: Beams | undefined): readonly (string | readonly Beam[])[] => {
+    const texts = task.texts(tokens);
+    if (beams === undefined) return texts;
+    const { count, logProbs } = beams;
+    return Array.from({ length: texts.length / count }, (_, row) =>
+      Array.from({ length: count }, (_, at) => ({
+        text: texts[row * count + at]!,
+        logProb: logProbs[row * count + at]!,
+      })),
+    );
   };
 
   const generate = async (inputs: unknown, options: GenerateOptions = {}): Promise<unknown> => {
     refuseUnknown('generate', options, generateOptions);
     const own = task.read(inputs, options.maxLength);
     if (own !== undefined) {
-      const all = await finish(own, options);
-      if (own.form !== 'tokens') return own.form === 'text' ? task.texts(all)[0]! : task.texts(all);
-      const shape = [all.batch, all.length];
-      return task.tokens(
-        { data: all.tokenIds, shape, dtype: 'int32' },
-        { data: all.paddingMask, shape, dtype: 'bool' },
-      );
+      const { tokens, beams } = await finish(own, options);
+      if (own.form === 'tokens') return asTokens(tokens, beams);
+      const texts = asTexts(tokens, beams);
+      return own.form === 'text' ? texts[0]! : texts;
     }
     if (!isBatches(inputs)) throw new ArgumentError(`generate: expected ${task.expected}, got ${describe(inputs)}`);
     const all: unknown[] = [];
     for await (const batch of inputs) {
       const made = await generate(batch, options);
-      all.push(...(Array.isArray(made) ? (made as unknown[]) : [made]));
+      // What a text alone gives is no list of results, not even where it is a list of beams.
+      all.push(...(typeof batch !== 'string' && Array.isArray(made) ? (made as unknown[]) : [made]));
     }
     return all;
   };

@@ -5,19 +5,22 @@ import { add } from '../ops/add.ts';
 import { arange } from '../ops/arange.ts';
 import { broadcastTo } from '../ops/broadcastTo.ts';
 import { constant, tensor } from '../ops/constant.ts';
+import { less } from '../ops/less.ts';
 import { multiply } from '../ops/multiply.ts';
-import { notEqual } from '../ops/notEqual.ts';
-import { expandDims, reshape } from '../ops/reshape.ts';
+import { reshape, squeeze } from '../ops/reshape.ts';
 import { sliceUpdate } from '../ops/sliceUpdate.ts';
 import { subtract } from '../ops/subtract.ts';
 import { take } from '../ops/take.ts';
 import { takeAlongAxis } from '../ops/takeAlongAxis.ts';
 import { where } from '../ops/where.ts';
+import { zeros } from '../ops/zeros.ts';
 import type { Device } from '../runtime/device.ts';
 import type { Compiled } from '../runtime/webgpu/compile.ts';
+import type { Decoded, Decoder, Prefilled } from '../samplers/decoding.ts';
+import { floorDivided } from '../samplers/sample.ts';
 import type { Sampler } from '../samplers/sampler.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { leaves, type Tree } from '../tensor/tree.ts';
+import { leaves, type Tree, withLeaves } from '../tensor/tree.ts';
 
 /** Token ids and a mask on the host, `[batch, length]`, row-major. */
 export interface TokenBatch {
@@ -34,6 +37,8 @@ export interface GenerationRequest<Params extends Tree> {
   readonly model: CausalModel<Params>;
   readonly params: Params;
   readonly sampler: Sampler;
+  /** The parameters of the sampler's draft model, if it has one. */
+  readonly draftParams?: Tree;
   readonly prompt: TokenBatch;
   /**
    * Computes what the model reads besides, as `context.memory`: tensors that the device holds, whose first axis is the
@@ -53,22 +58,30 @@ export interface GenerationRequest<Params extends Tree> {
 
 /** How far a generation has come: columns before `end` are decided. */
 export interface GenerationProgress {
+  /** `[batch, length]`; of beams, the best as it stands. */
   readonly tokenIds: Int32Array;
   readonly end: number;
+  /** All beams of all rows, when the generation has ended. */
+  readonly beams?: Beams;
 }
 
-type LoopState = {
-  readonly tokens: Tensor;
-  readonly index: Tensor;
-  readonly cache: readonly KeyValue[];
-  readonly sampler: Tree;
-};
+/** Alternatives for each row, best first. */
+export interface Beams {
+  /** How many there are of each row. */
+  readonly count: number;
+  /** `[batch * count, length]`. */
+  readonly tokenIds: Int32Array;
+  /** Sums of the logarithms of the tokens' probabilities, `[batch * count]`. */
+  readonly logProbs: Float32Array;
+}
+
+type LoopState = Decoded & Tree;
 
 interface Loop {
-  /** (prompt ids of the prefill, all tokens, mask, place of the first new token, keys, memory) to a state. */
-  readonly prefill: Compiled<readonly [Tensor, Tensor, Tensor, Tensor, Tensor, Tree], LoopState>;
-  /** (state, mask, memory) to the next state. */
-  readonly step: Compiled<readonly [LoopState, Tensor, Tree], LoopState>;
+  /** (prompt ids of the prefill, all tokens, mask, stop ids, place of the first new token, keys, memory) to a state. */
+  readonly prefill: Compiled<readonly [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tree], LoopState>;
+  /** (state, mask, stop ids, memory) to the next state. */
+  readonly step: Compiled<readonly [LoopState, Tensor, Tensor, Tree], LoopState>;
 }
 
 /** What stands for the memory of models that have none: a tree without tensors. */
@@ -76,13 +89,74 @@ const noMemory: Tree = [];
 
 const given = (memory: Tree): Tree | undefined => (leaves(memory).length === 0 ? undefined : memory);
 
-/** Column `index` of `x [batch, length]`, as `[batch, 1]`. */
-const column = (x: Tensor, index: Tensor): Tensor =>
-  takeAlongAxis(x, broadcastTo(reshape(index, [1, 1]), [x.shape[0]!, 1]));
+/** A model's cache, as decodings carry it along. */
+type ModelCache = {
+  readonly layers: readonly KeyValue[];
+  /** Where rows share what they have in common: in which row's cache each place of a row is, `[rows, capacity]` int32. */
+  readonly rows?: Tensor;
+};
 
-/** `next` written into column `index`, where the prompt has nothing. */
-const write = (tokens: Tensor, mask: Tensor, index: Tensor, next: Tensor): Tensor =>
-  sliceUpdate(tokens, [0, index], where(notEqual(column(mask, index), 0), column(tokens, index), expandDims(next, -1)));
+/** A model with parameters as something that decodes. */
+const decoderOf = <Params extends Tree>(
+  { model, params }: { readonly model: CausalModel<Params>; readonly params: Params },
+  context: Pick<CausalContext, 'intercept' | 'memory'>,
+): Decoder => {
+  /** Reads `count` tokens from place `from` on. */
+  const read = (tokens: Tensor, { layers, rows }: ModelCache, from: Tensor, count: number) => {
+    const [batch = 0, capacity = 0] = tokens.shape;
+    // What is read now, and whatever comes later, is each row's own.
+    const shared = rows && where(less(arange(capacity), from), rows, reshape(arange(batch), [batch, 1]));
+    const cache: Cache = {
+      layers: shared === undefined ? layers : layers.map((layer) => ({ ...layer, rows: shared })),
+      position: from,
+    };
+    const places = reshape(count === 1 ? from : add(arange(count), from), [1, count]);
+    const tokenIds = takeAlongAxis(tokens, broadcastTo(places, [batch, count]));
+    const { hidden, presents } = model.apply(params, { tokenIds }, { ...context, cache });
+    const kept: ModelCache = {
+      layers: presents.map(({ key, value }) => ({ key, value })),
+      ...(shared === undefined ? {} : { rows: shared }),
+    };
+    return { hidden, logits: model.logits(params, hidden, { ...context, cache }), cache: kept };
+  };
+  return {
+    next: (tokens, cache, index) => {
+      const { hidden, logits, cache: kept } = read(tokens, cache as ModelCache, subtract(index, 1), 1);
+      return { logits: squeeze(logits, { axis: 1 }), hidden: squeeze(hidden, { axis: 1 }), cache: kept };
+    },
+    verify: (tokens, cache, index, count) => read(tokens, cache as ModelCache, subtract(index, 1), count),
+    reorder: (cache, parents) => {
+      const { layers, rows } = cache as ModelCache;
+      return rows === undefined ? { layers } : { layers, rows: take(rows, parents) };
+    },
+  };
+};
+
+/**
+ * Keys and values of a prefill as a cache of `capacity` places, with entries for `copies` rows of each: the first has them,
+ * and the others read them there.
+ */
+const grow = (presents: readonly KeyValue[], capacity: number, copies: number): ModelCache => {
+  const [batch = 0, width = 0] = presents[0]?.key.shape ?? [];
+  const whole = (fresh: Tensor): Tensor => {
+    const rest = fresh.shape.slice(2);
+    const first = [0, 0, ...rest.map(() => 0)];
+    if (copies === 1) return width === capacity ? fresh : sliceUpdate(zeros([batch, capacity, ...rest]), first, fresh);
+    const all = sliceUpdate(
+      zeros([batch, copies, capacity, ...rest]),
+      [0, ...first],
+      reshape(fresh, [batch, 1, width, ...rest]),
+    );
+    return reshape(all, [batch * copies, capacity, ...rest]);
+  };
+  const firsts = Int32Array.from({ length: batch * copies }, (_, row) => row - (row % copies));
+  return {
+    layers: presents.map(({ key, value }) => ({ key: whole(key), value: whole(value) })),
+    ...(copies === 1
+      ? {}
+      : { rows: broadcastTo(tensor(firsts, { shape: [batch * copies, 1] }), [batch * copies, capacity]) }),
+  };
+};
 
 /** Logits of one place a row, `[batch, hiddenDim]` to `[batch, vocabularySize]`; an intercept sees a length of 1. */
 const logitsOfPlace = <Params extends Tree>(
@@ -96,43 +170,52 @@ const logitsOfPlace = <Params extends Tree>(
 
 /** Parameters are part of the traced functions, not arguments: views of stored tensors stay views. */
 const compileLoop = <Params extends Tree>(
-  { device, model, params, sampler }: Pick<GenerationRequest<Params>, 'device' | 'model' | 'params' | 'sampler'>,
+  { device, model, params, sampler, draftParams = [] }: GenerationRequest<Params>,
   intercept: Intercept,
-): Loop => ({
-  prefill: device.compile((prompt: Tensor, tokens: Tensor, mask: Tensor, index: Tensor, keys: Tensor, memory: Tree) => {
-    const [batch = 0, width = 0] = prompt.shape;
-    const capacity = tokens.shape[1]!;
-    const { hidden, presents } = model.apply(params, { tokenIds: prompt }, { intercept, memory: given(memory) });
-    // Rows of the last given token: only its logits are needed.
-    const rows = add(multiply(arange(batch), width), subtract(index, 1));
-    const last = take(reshape(hidden, [batch * width, hidden.shape[2]!]), rows);
-    const logits = logitsOfPlace({ model, params }, last, { intercept });
-    const [next, state] = sampler.step(sampler.init({ keys, position: index }), logits);
-    const grow = (fresh: Tensor): Tensor =>
-      width === capacity
-        ? fresh
-        : sliceUpdate(broadcastTo(constant(0), [batch, capacity, ...fresh.shape.slice(2)]), [0, 0, 0, 0], fresh);
-    return {
-      tokens: write(tokens, mask, index, next),
-      index: add(index, 1),
-      cache: presents.map(({ key, value }) => ({ key: grow(key), value: grow(value) })),
-      sampler: state,
-    };
-  }),
-  step: device.compile(
-    (state: LoopState, mask: Tensor, memory: Tree) => {
-      const { tokens, index } = state;
-      const position = subtract(index, 1);
-      const cache: Cache = { layers: state.cache, position };
-      const context: CausalContext = { cache, intercept, memory: given(memory) };
-      const { hidden, presents } = model.apply(params, { tokenIds: column(tokens, position) }, context);
-      const last = reshape(hidden, [hidden.shape[0]!, hidden.shape[2]!]);
-      const [next, sampled] = sampler.step(state.sampler, logitsOfPlace({ model, params }, last, context));
-      return { tokens: write(tokens, mask, index, next), index: add(index, 1), cache: presents, sampler: sampled };
-    },
-    { donate: [0] },
-  ),
-});
+): Loop => {
+  const { decoding } = sampler;
+  const own = { model, params };
+  const draft = decoding.draft && { model: decoding.draft.backbone.model, params: draftParams };
+  return {
+    prefill: device.compile(
+      (
+        prompt: Tensor,
+        tokens: Tensor,
+        mask: Tensor,
+        stops: Tensor,
+        index: Tensor,
+        keys: Tensor,
+        memory: Tree,
+      ): LoopState => {
+        const [batch = 0, width = 0] = prompt.shape;
+        const capacity = tokens.shape[1]!;
+        const context = { intercept, memory: given(memory) };
+        const { hidden, presents } = model.apply(params, { tokenIds: prompt }, context);
+        // Rows of the last given token: only its logits are needed.
+        const rows = add(multiply(arange(batch), width), subtract(index, 1));
+        const last = take(reshape(hidden, [batch * width, hidden.shape[2]!]), rows);
+        const guessed = draft?.model.apply(draft.params, { tokenIds: prompt });
+        const known: Prefilled = {
+          tokens,
+          index,
+          keys,
+          logits: logitsOfPlace(own, last, context),
+          hidden,
+          cache: grow(presents, capacity, decoding.copies),
+          draftCache: guessed === undefined ? [] : grow(guessed.presents, capacity, 1),
+        };
+        return decoding.start(known, { mask, stops }, decoderOf(own, context));
+      },
+    ),
+    step: device.compile(
+      (state: LoopState, mask: Tensor, stops: Tensor, memory: Tree): LoopState => {
+        const decoder = decoderOf(own, { intercept, memory: given(memory) });
+        return decoding.advance(state, { mask, stops }, decoder, draft && decoderOf(draft, {}));
+      },
+      { donate: [0] },
+    ),
+  };
+};
 
 const loops = new WeakMap<Device, WeakMap<object, WeakMap<Sampler, WeakMap<Intercept, Loop>>>>();
 
@@ -186,9 +269,51 @@ const PREFILL_STEP = 16;
 const PATIENCE = 60;
 const MOST_STEPS = 32;
 
+/** The prompt with every row several times over. */
+export const repeatRows = ({ tokenIds, paddingMask, batch, length }: TokenBatch, times: number): TokenBatch => {
+  const rows = <A extends Int32Array | Uint8Array>(data: A): A => {
+    const all = new (data.constructor as new (size: number) => A)(data.length * times);
+    for (let row = 0; row < batch * times; row++) {
+      const from = Math.floor(row / times) * length;
+      all.set(data.subarray(from, from + length), row * length);
+    }
+    return all;
+  };
+  return times === 1
+    ? { tokenIds, paddingMask, batch, length }
+    : { tokenIds: rows(tokenIds), paddingMask: rows(paddingMask), batch: batch * times, length };
+};
+
+/** Beams of `[batch * count, length]`, those of a row sorted by their scores, largest first. */
+const sortBeams = (tokenIds: Int32Array, logProbs: Float32Array, count: number, length: number): Beams => {
+  const order = Array.from(logProbs, (_, at) => at).sort(
+    (a, b) => Math.floor(a / count) - Math.floor(b / count) || logProbs[b]! - logProbs[a]! || a - b,
+  );
+  const sorted = new Int32Array(tokenIds.length);
+  for (const [to, from] of order.entries())
+    sorted.set(tokenIds.subarray(from * length, (from + 1) * length), to * length);
+  return { count, tokenIds: sorted, logProbs: Float32Array.from(order, (at) => logProbs[at]!) };
+};
+
+/** The best beam of each row. */
+const bestOf = ({ count, tokenIds }: Beams, length: number): Int32Array => {
+  const best = new Int32Array(tokenIds.length / count);
+  for (let at = 0; at < best.length; at += length) best.set(tokenIds.subarray(at * count, at * count + length), at);
+  return best;
+};
+
+/** The first column, before `end`, in which some beams of a row differ: what comes before will not change. */
+const settled = ({ count, tokenIds }: Beams, length: number, end: number): number => {
+  for (let at = 0; at < end; at++)
+    for (let row = 0; row * length < tokenIds.length; row++)
+      if (tokenIds[row * length + at] !== tokenIds[(row - (row % count)) * length + at]) return at;
+  return end;
+};
+
 /**
  * Generates column by column, as KerasHub does: the cache is filled from what all rows have given, and from there on
- * every step decides one column for all rows, except where a row's own prompt still stands.
+ * every step of the sampler's decoding decides a column (or more) for all rows, except where a row's own prompt still
+ * stands.
  *
  * Yields whenever columns were decided; ends when every row has generated a stop id, or all columns are full. Tokens,
  * cache, place and random state stay on the device, and several steps go in one submission.
@@ -197,13 +322,18 @@ export async function* generateTokens<Params extends Tree>(
   request: GenerationRequest<Params>,
 ): AsyncGenerator<GenerationProgress, GenerationProgress> {
   const { device, prompt, stopTokenIds, keys, signal, intercept = identityIntercept, when } = request;
+  const { copies, beams: count = 1 } = request.sampler.decoding;
+  const hasBeams = request.sampler.decoding.beams !== undefined;
   const { batch, length } = prompt;
   const start = shortestPrompt(prompt);
-  let progress: GenerationProgress = { tokenIds: prompt.tokenIds, end: start };
+  const wide = repeatRows(prompt, count);
   signal?.throwIfAborted();
-  if (start >= length) return progress;
+  if (start >= length) {
+    const none = { count, tokenIds: wide.tokenIds, logProbs: new Float32Array(batch * count) };
+    return { tokenIds: prompt.tokenIds, end: start, ...(hasBeams ? { beams: none } : {}) };
+  }
 
-  const interceptOf = (step: number): Intercept => (when === undefined || when(step) ? intercept : identityIntercept);
+  const interceptOf = (pass: number): Intercept => (when === undefined || when(pass) ? intercept : identityIntercept);
   const used = new Set<Loop>();
   const loopWith = (own: Intercept): Loop => {
     const loop = loopOf(request, own);
@@ -215,7 +345,12 @@ export async function* generateTokens<Params extends Tree>(
   for (let row = 0; row < batch; row++)
     first.set(prompt.tokenIds.subarray(row * length, row * length + width), row * width);
   const int32 = (data: Int32Array, shape: readonly number[]): Tensor => tensor(data, { shape });
-  const [mask] = await device.realize([int32(Int32Array.from(prompt.paddingMask), [batch, length])]);
+  // No id is negative, so that one stands for none.
+  const ids = Int32Array.from(stopTokenIds === null || stopTokenIds.length === 0 ? [-1] : stopTokenIds);
+  const [mask, stops] = (await device.realize([
+    tensor(prompt.paddingMask, { shape: [batch, length] }),
+    int32(ids, [ids.length]),
+  ])) as readonly [Tensor, Tensor];
   let state: LoopState | undefined;
   let memory = noMemory;
   try {
@@ -223,47 +358,63 @@ export async function* generateTokens<Params extends Tree>(
     state = await loopWith(interceptOf(0)).prefill.run(
       int32(first, [batch, width]),
       int32(prompt.tokenIds, [batch, length]),
-      mask!,
+      mask,
+      stops,
       constant(start, { dtype: 'int32' }),
       int32(keys, [batch, 2]),
       memory,
     );
-    let end = start + 1;
+    if (copies > 1 && leaves(memory).length > 0) {
+      const rows = floorDivided(batch * copies, copies);
+      const repeated = await device.realize(leaves(memory).map((leaf) => take(leaf, rows)));
+      device.release(leaves(memory));
+      memory = withLeaves(memory, repeated);
+    }
+    let passes = 1;
     let taken = 0;
     let steps = 1;
     let began = performance.now();
     for (;;) {
-      const [tokens] = await device.evaluate([state.tokens]);
+      const { tokens, index, logProbs } = state;
+      const read = await device.evaluate([tokens, index, ...(logProbs === undefined ? [] : [logProbs])]);
       // A submission is as long as a listener will wait, judged by the last one.
       if (taken > 0)
         steps = Math.max(1, Math.min(MOST_STEPS, Math.floor((PATIENCE * taken) / (performance.now() - began))));
-      const tokenIds = tokens!.data as Int32Array;
-      const stops =
+      const all = read[0]!.data as Int32Array;
+      const end = read[1]!.data[0]!;
+      const scores = read[2]?.data as Float32Array | undefined;
+      const beams = hasBeams && scores !== undefined ? sortBeams(all, scores, count, length) : undefined;
+      const tokenIds = beams === undefined ? all : bestOf(beams, length);
+      const ends =
         stopTokenIds === null
           ? undefined
-          : Array.from({ length: batch }, (_, row) => firstStop(tokenIds, prompt, row, end, stopTokenIds));
-      const isDone = stops?.every((stop) => stop !== undefined) === true;
-      // Several steps went at once: what came after the last row's stop was never asked for.
-      if (isDone) {
-        const last = 1 + Math.max(...stops.map((stop) => stop!));
+          : Array.from({ length: batch * count }, (_, row) => firstStop(all, wide, row, end, stopTokenIds));
+      const isDone = end >= length || ends?.every((stop) => stop !== undefined) === true;
+      let progress: GenerationProgress;
+      // Beams stand still when all of them have ended. Elsewhere several steps went at once: what came after the last
+      // row's stop was never asked for.
+      if (beams !== undefined)
+        progress = isDone ? { tokenIds, end, beams } : { tokenIds, end: settled(beams, length, end) };
+      else if (ends?.every((stop) => stop !== undefined) === true) {
+        const last = 1 + Math.max(...ends.map((stop) => stop!));
         for (let row = 0; row < batch; row++)
           tokenIds.set(prompt.tokenIds.subarray(row * length + last, (row + 1) * length), row * length + last);
         progress = { tokenIds, end: last };
       } else progress = { tokenIds, end };
       yield progress;
-      if (isDone || end >= length) return progress;
+      if (isDone) return progress;
       signal?.throwIfAborted();
       began = performance.now();
       // One submission holds steps with the same intercept.
-      const own = interceptOf(end - start);
+      const own = interceptOf(passes);
       const most = Math.min(steps, length - end);
       taken = 1;
-      while (taken < most && interceptOf(end - start + taken) === own) taken++;
-      state = await loopWith(own).step.repeat(taken, state, mask!, memory);
-      end += taken;
+      while (taken < most && interceptOf(passes + taken) === own) taken++;
+      state = await loopWith(own).step.repeat(taken, state, mask, stops, memory);
+      passes += taken;
     }
   } finally {
-    device.release([mask!, ...leaves(memory), ...(state === undefined ? [] : leaves(state))]);
+    device.release([mask, stops, ...leaves(memory), ...(state === undefined ? [] : leaves(state))]);
     for (const { prefill, step } of used) {
       prefill.release();
       step.release();

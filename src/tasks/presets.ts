@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url';
 import * as E from 'fp-ts/lib/Either.js';
 import type { CausalModel } from '../models/causalModel.ts';
 import { type Device, type DeviceChoice, getDevice } from '../runtime/device.ts';
-import type { SamplerLike } from '../samplers/samplers.ts';
+import type { SamplerLike } from '../samplers/getSampler.ts';
 import type { DType } from '../tensor/dtype.ts';
 import type { Tree } from '../tensor/tree.ts';
 import type { CausalLMPreprocessor } from '../tokenizers/index.ts';

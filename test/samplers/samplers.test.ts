@@ -4,15 +4,9 @@ import { tensor } from '../../src/ops/constant.ts';
 import { type Device, referenceDevice } from '../../src/runtime/device.ts';
 import type { Narrowing } from '../../src/samplers/candidates.ts';
 import { keepTopK, keepTopP } from '../../src/samplers/candidates.ts';
-import type { Sampler } from '../../src/samplers/sampler.ts';
-import {
-  drawingSampler,
-  GreedySampler,
-  getSampler,
-  RandomSampler,
-  TopKSampler,
-  TopPSampler,
-} from '../../src/samplers/samplers.ts';
+import { getSampler } from '../../src/samplers/getSampler.ts';
+import type { Sampler, TokenSampler } from '../../src/samplers/sampler.ts';
+import { drawingSampler, GreedySampler, RandomSampler, TopKSampler, TopPSampler } from '../../src/samplers/samplers.ts';
 import { webgpuTestDevice } from '../support/device.ts';
 import { fixture, floats, type RecordedFloats } from '../support/fixtures.ts';
 
@@ -37,7 +31,7 @@ const { cases } = fixture<Recorded>('samplers');
 /** Tokens of one step over rows of logits, each row with a key of its own. */
 const step = async (
   device: Device,
-  sampler: Sampler,
+  sampler: TokenSampler,
   logits: Float32Array,
   columns: number,
   seed = 0,
@@ -102,7 +96,7 @@ describe.each(devices)('samplers on %s', (_name, open) => {
 
     it('S68 greedy takes the likeliest, the lowest id on ties', async () => {
       for (const { greedy } of temperature.slice(0, 1))
-        expect(await step(await device, GreedySampler() as Sampler, logits, columns)).toEqual(greedy);
+        expect(await step(await device, GreedySampler() as TokenSampler, logits, columns)).toEqual(greedy);
     });
 
     const narrowed = async (narrow: Narrowing, t: number): Promise<Float32Array> => {
@@ -155,9 +149,9 @@ describe.each(devices)('samplers on %s', (_name, open) => {
       fc.asyncProperty(rows, fc.integer(), async (row, seed) => {
         const device = await open();
         const logits = Float32Array.from(row);
-        const greedy = await step(device, GreedySampler() as Sampler, logits, row.length);
-        expect(await step(device, TopKSampler({ k: 1 }) as Sampler, logits, row.length, seed)).toEqual(greedy);
-        expect(await step(device, TopPSampler({ p: 0 }) as Sampler, logits, row.length, seed)).toEqual(greedy);
+        const greedy = await step(device, GreedySampler() as TokenSampler, logits, row.length);
+        expect(await step(device, TopKSampler({ k: 1 }) as TokenSampler, logits, row.length, seed)).toEqual(greedy);
+        expect(await step(device, TopPSampler({ p: 0 }) as TokenSampler, logits, row.length, seed)).toEqual(greedy);
       }),
       { numRuns: 25 },
     ));
@@ -170,11 +164,11 @@ describe.each(devices)('samplers on %s', (_name, open) => {
       const total = kept.reduce((sum, i) => sum + weights[i]!, 0);
       return weights.map((w, i) => (kept.includes(i) ? w / total : 0));
     };
-    const samplers: readonly (readonly [Sampler, number[]])[] = [
-      [RandomSampler() as Sampler, share([0, 1, 2, 3, 4, 5, 6])],
-      [TopKSampler({ k: 3 }) as Sampler, share([0, 1, 5])],
+    const samplers: readonly (readonly [TokenSampler, number[]])[] = [
+      [RandomSampler() as TokenSampler, share([0, 1, 2, 3, 4, 5, 6])],
+      [TopKSampler({ k: 3 }) as TokenSampler, share([0, 1, 5])],
       // 0.445 + 0.27 = 0.715 and 0.164 more exceeds 0.8.
-      [TopPSampler({ p: 0.8 }) as Sampler, share([0, 1, 5])],
+      [TopPSampler({ p: 0.8 }) as TokenSampler, share([0, 1, 5])],
     ];
     for (const [sampler, expected] of samplers) {
       const drawn = await step(device, sampler, repeated(logits, 4000), logits.length, 1234);
@@ -204,7 +198,7 @@ describe.each(devices)('samplers on %s', (_name, open) => {
       expect(tokens).toBeUndefined();
       return keepTopK(2)({ probabilities });
     };
-    const sampler = drawingSampler('own', { seed: 1 }, onlyEven) as Sampler;
+    const sampler = drawingSampler('own', { seed: 1 }, onlyEven) as TokenSampler;
     const drawn = new Set(await step(device, sampler, repeated([0, 3, 1, 2.9, -1], 50), 5));
     expect([...drawn].sort()).toEqual([1, 3]);
   });
@@ -217,6 +211,8 @@ describe('S41 getSampler', () => {
 
   it('refuses what is none', () => {
     expect(() => getSampler('beams' as 'greedy')).toThrow('expected one of greedy, top_k, top_p, random');
-    expect(() => getSampler({} as Sampler)).toThrow('expected a name, a Sampler or a function');
+    expect(() => getSampler({} as Sampler)).toThrow(
+      'expected a name (greedy, top_k, top_p, random, beam, contrastive, speculative), a Sampler or',
+    );
   });
 });
