@@ -8,15 +8,21 @@ import type { Tokenizer } from './tokenizer.ts';
 /** A text, or a list of at least one. */
 export type Texts = string | readonly string[];
 
-/** What a causal language model learns from: `y[i]` is the id after `x.tokenIds[i]`. Also unpacks as `[x, y, sampleWeight]`. */
-export interface CausalLMExamples extends Iterable<PackedTokens | NDArray> {
-  /** Ids and their mask, `[length]` for one text and `[batch, length]` for a list. */
-  readonly x: PackedTokens;
+/**
+ * What a language model learns from: `y[i]` is the id after place `i` of the ids in `x`. Also unpacks as
+ * `[x, y, sampleWeight]`.
+ */
+export interface LMExamples<X> extends Iterable<X | NDArray> {
+  /** Ids and their masks, `[length]` for one text and `[batch, length]` for a list. */
+  readonly x: X;
   /** The next ids, same shape, int32. */
   readonly y: NDArray;
   /** Where `y` is real, same shape, bool. */
   readonly sampleWeight: NDArray;
 }
+
+/** What a causal language model learns from. */
+export type CausalLMExamples = LMExamples<PackedTokens>;
 
 /** What one call may change. */
 export interface SequenceOptions {
@@ -58,18 +64,64 @@ export interface CausalLMPreprocessor<T extends Tokenizer = Tokenizer> {
 }
 
 /** Columns `from` to `to` of the last axis. */
-const columns = ({ data, shape, dtype }: NDArray, from: number, to: number): NDArray => {
+export const columns = ({ data, shape, dtype }: NDArray, from: number, to: number): NDArray => {
   const length = shape.at(-1)!;
   const kept = data.filter((_, at) => at % length >= from && at % length < to);
   return ndarray(kept, [...shape.slice(0, -1), to - from], dtype);
 };
 
-const examples = (x: PackedTokens, y: NDArray, sampleWeight: NDArray): CausalLMExamples =>
+/** Examples that also unpack as a list of three. */
+export const examples = <X>(x: X, y: NDArray, sampleWeight: NDArray): LMExamples<X> =>
   Object.freeze(
     Object.defineProperty({ x, y, sampleWeight }, Symbol.iterator, {
       value: () => [x, y, sampleWeight].values(),
-    }) as CausalLMExamples,
+    }) as LMExamples<X>,
   );
+
+/**
+ * Ids of a text, or of a list of at least one.
+ *
+ * @param name - Whose texts they are, for messages; `what` names the argument.
+ * @throws {ArgumentError} If they are something else.
+ */
+export const tokenizeTexts = (name: string, what: string, tokenizer: Tokenizer, x: unknown): number[] | number[][] => {
+  if (typeof x === 'string') return tokenizer.tokenize(x);
+  const wrong = Array.isArray(x) ? x.findIndex((text) => typeof text !== 'string') : -1;
+  if (!Array.isArray(x) || x.length === 0 || wrong >= 0)
+    throw new ArgumentError(
+      `${name}: expected ${what} to be a string or a list of strings (at least one), got ${
+        wrong >= 0 ? `a list with ${describe((x as unknown[])[wrong])} at index ${wrong}` : describe(x)
+      }`,
+    );
+  return tokenizer.tokenize(x as readonly string[]);
+};
+
+/**
+ * Texts of rows of ids: places with a false mask and special ids are left out wherever they stand.
+ *
+ * @param name - Whose they are, and `names` what they are called, for messages.
+ * @throws {ShapeError} If the shapes differ, or are not `[length]` or `[batch, length]`.
+ */
+export const textsOf = (
+  name: string,
+  names: readonly [tokenIds: string, paddingMask: string],
+  tokenizer: Tokenizer,
+  { tokenIds, paddingMask }: PackedTokens,
+): string | string[] => {
+  const special = new Set(tokenizer.specialTokenIds);
+  const { data, shape } = tokenIds;
+  if (shape.length < 1 || shape.length > 2 || !sameShape(shape, paddingMask.shape))
+    throw new ShapeError(
+      `${name}: expected ${names.join(' and ')} of one shape, [length] or [batch, length], got ${formatShape(shape)} and ${formatShape(paddingMask.shape)}`,
+    );
+  const length = shape.at(-1)!;
+  const rows = Array.from({ length: count(shape.slice(0, -1)) }, (_, row) =>
+    Array.from(data.subarray(row * length, (row + 1) * length)).filter(
+      (id, at) => paddingMask.data[row * length + at] !== 0 && !special.has(id),
+    ),
+  );
+  return shape.length === 1 ? tokenizer.detokenize(rows[0]!) : rows.map((row) => tokenizer.detokenize(row));
+};
 
 /**
  * A causal language model's preprocessor over any tokenizer.
@@ -89,22 +141,8 @@ export const causalLMPreprocessor = <T extends Tokenizer>(
     endValue: tokenizer.endTokenId,
     padValue: tokenizer.padTokenId,
   });
-  const special = new Set(tokenizer.specialTokenIds);
-
-  const tokenize = (x: unknown): number[] | number[][] => {
-    if (typeof x === 'string') return tokenizer.tokenize(x);
-    const wrong = Array.isArray(x) ? x.findIndex((text) => typeof text !== 'string') : -1;
-    if (!Array.isArray(x) || x.length === 0 || wrong >= 0)
-      throw new ArgumentError(
-        `${name}: expected x to be a string or a list of strings (at least one), got ${
-          wrong >= 0 ? `a list with ${describe((x as unknown[])[wrong])} at index ${wrong}` : describe(x)
-        }`,
-      );
-    return tokenizer.tokenize(x as readonly string[]);
-  };
-
   const packed = (x: unknown, options: PackOptions & { readonly sequenceLength: number }): PackedTokens =>
-    pack(tokenize(x), options);
+    pack(tokenizeTexts(name, 'x', tokenizer, x), options);
 
   return Object.freeze(
     Object.assign(
@@ -128,20 +166,8 @@ export const causalLMPreprocessor = <T extends Tokenizer>(
             sequenceLength: checkSequenceLength(name, options.sequenceLength ?? sequenceLength),
             addEndValue: false,
           }),
-        generatePostprocess: ({ tokenIds, paddingMask }: PackedTokens): string | string[] => {
-          const { data, shape } = tokenIds;
-          if (shape.length < 1 || shape.length > 2 || !sameShape(shape, paddingMask.shape))
-            throw new ShapeError(
-              `${name}: expected tokenIds and paddingMask of one shape, [length] or [batch, length], got ${formatShape(shape)} and ${formatShape(paddingMask.shape)}`,
-            );
-          const length = shape.at(-1)!;
-          const rows = Array.from({ length: count(shape.slice(0, -1)) }, (_, row) =>
-            Array.from(data.subarray(row * length, (row + 1) * length)).filter(
-              (id, at) => paddingMask.data[row * length + at] !== 0 && !special.has(id),
-            ),
-          );
-          return shape.length === 1 ? tokenizer.detokenize(rows[0]!) : rows.map((row) => tokenizer.detokenize(row));
-        },
+        generatePostprocess: (x: PackedTokens): string | string[] =>
+          textsOf(name, ['tokenIds', 'paddingMask'], tokenizer, x),
         withSequenceLength: (length: number): CausalLMPreprocessor<T> =>
           causalLMPreprocessor(name, { tokenizer, sequenceLength: length, addStartToken, addEndToken }),
         tokenizer,

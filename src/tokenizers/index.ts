@@ -1,3 +1,5 @@
+export { BartSeq2SeqLMPreprocessor } from './bartSeq2SeqLMPreprocessor.ts';
+export { BartTokenizer, type BartTokenizerFiles } from './bartTokenizer.ts';
 export {
   type BytePairFamily,
   type BytePairTokenizer,
@@ -9,6 +11,7 @@ export {
   type CausalLMPreprocessor,
   type CausalLMPreprocessorOptions,
   causalLMPreprocessor,
+  type LMExamples,
   type SequenceOptions,
   type Texts,
 } from './causalLMPreprocessor.ts';
@@ -17,6 +20,16 @@ export { parseMerges, parseTokenizerJson, parseVocabulary, type TokenizerJson } 
 export { GemmaTokenizer } from './gemmaTokenizer.ts';
 export { GPT2CausalLMPreprocessor } from './gpt2CausalLMPreprocessor.ts';
 export { GPT2Tokenizer } from './gpt2Tokenizer.ts';
+export {
+  type Seq2SeqLengths,
+  type Seq2SeqLMExamples,
+  type Seq2SeqLMPreprocessor,
+  type Seq2SeqLMPreprocessorOptions,
+  type Seq2SeqPacking,
+  type Seq2SeqTexts,
+  type Seq2SeqTokens,
+  seq2seqLMPreprocessor,
+} from './seq2seqLMPreprocessor.ts';
 export { type SentencePiece, type SentencePieceType, sentencePiece } from './sentencePiece.ts';
 export {
   type SentencePieceFamily,
