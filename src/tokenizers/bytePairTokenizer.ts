@@ -44,6 +44,8 @@ export interface BytePairFamily {
   readonly name: string;
   /** How a text is cut into words before BPE: a global expression. */
   readonly pattern: RegExp;
+  /** How a word's bytes are cut once more; default not. */
+  readonly pieces?: ((bytes: Uint8Array) => readonly Uint8Array[]) | undefined;
   readonly startToken: string;
   readonly endToken: string;
   /** The id that fills up rows; it needs no token. */
@@ -73,7 +75,7 @@ const streamOf = (addBytes: (bytes: number[], id: number) => void): TextStream =
  * @see keras_hub.tokenizers.BytePairTokenizer
  */
 export const bytePairTokenizer = (
-  { name, pattern, startToken, endToken, padTokenId }: BytePairFamily,
+  { name, pattern, pieces, startToken, endToken, padTokenId }: BytePairFamily,
   { vocabulary, merges, addPrefixSpace = false, unsplittableTokens = [], lstripTokens = [] }: BytePairTokenizerOptions,
 ): E.Either<string, BytePairTokenizer> =>
   pipe(
@@ -91,7 +93,11 @@ export const bytePairTokenizer = (
     }),
     E.map(({ ids, rules, whole }) => {
       const encode = bytePairEncoder(ids, rules);
-      const encodeWord = remembering((word) => encode(utf8Bytes(word)));
+      const encodeWord = remembering(
+        pieces === undefined
+          ? (word) => encode(utf8Bytes(word))
+          : (word) => pieces(utf8Bytes(word)).flatMap((piece) => encode(piece)),
+      );
       const cut = cutAround(whole, lstripTokens);
       const tokenOf = new Map(Array.from(ids, ([token, id]) => [id, token]));
 

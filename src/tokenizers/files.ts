@@ -4,12 +4,14 @@ import { byteCharacters } from './bytes.ts';
 import { describe, quote, TokenizerFileError } from './errors.ts';
 import { checkMerges, checkVocabulary } from './vocabulary.ts';
 
-const inFile =
+/** An error that names its file. */
+export const inFile =
   (file: string) =>
   (message: string): TokenizerFileError =>
     new TokenizerFileError(`${file}: ${message}`);
 
-const parseJson = (text: string): E.Either<string, unknown> =>
+/** What a JSON text holds. */
+export const parseJson = (text: string): E.Either<string, unknown> =>
   E.tryCatch(
     () => JSON.parse(text) as unknown,
     (error) => `expected JSON, got ${text.trim() === '' ? 'an empty file' : quote(text)} (${(error as Error).message})`,
@@ -54,20 +56,54 @@ export interface TokenizerJson {
   readonly unsplittableTokens: readonly string[];
   /** Those of them that swallow the white space before them. */
   readonly lstripTokens: readonly string[];
+  /** Whose way of cutting texts into words the file asks for. */
+  readonly split: BytePairSplit;
 }
 
-type Fields = Readonly<Record<string, unknown>>;
+/** How a text is cut into words before BPE: GPT-2's way, or Falcon's. */
+export type BytePairSplit = 'gpt2' | 'falcon';
 
-const isFields = (value: unknown): value is Fields =>
+/** A JSON object. */
+export type Fields = Readonly<Record<string, unknown>>;
+
+/** Whether a value is a JSON object. */
+export const isFields = (value: unknown): value is Fields =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-const fieldsOf = (parent: Fields, key: string): E.Either<string, Fields> => {
+/** An object within an object. */
+export const fieldsOf = (parent: Fields, key: string): E.Either<string, Fields> => {
   const value = parent[key];
   return isFields(value) ? E.right(value) : E.left(`expected ${key} to be an object, got ${describe(value)}`);
 };
 
+/** The steps of Falcon's pre_tokenizer, with what each must say. */
+const falconSteps: readonly Fields[] = [
+  { type: 'Punctuation', behavior: 'Contiguous' },
+  { type: 'ByteLevel', add_prefix_space: false, use_regex: true },
+  { type: 'Digits', individual_digits: false },
+  { type: 'Split', behavior: 'Isolated', invert: false },
+];
+
+/** Whether a pre_tokenizer cuts as Falcon does. */
+const isFalconSplit = ({ type, pretokenizers: steps }: Fields): boolean =>
+  type === 'Sequence' &&
+  Array.isArray(steps) &&
+  steps.length === falconSteps.length &&
+  falconSteps.every((wanted, i) => {
+    const step: unknown = steps[i];
+    return isFields(step) && Object.entries(wanted).every(([key, value]) => step[key] === value);
+  }) &&
+  isFields(steps[3].pattern) &&
+  steps[3].pattern.Regex === '[0-9][0-9][0-9]';
+
 /** Settings that change what a tokenizer gives and that byte-level BPE here does not have: refused, never ignored. */
-const unsupported = (root: Fields, model: Fields, preTokenizer: Fields, decoder: Fields): string | undefined => {
+const unsupported = (
+  root: Fields,
+  model: Fields,
+  preTokenizer: Fields,
+  decoder: Fields,
+  splits: readonly BytePairSplit[],
+): string | undefined => {
   const off = (value: unknown): boolean =>
     value === undefined || value === null || value === false || value === '' || value === 0;
   const type = (fields: Fields): string => `of type ${describe(fields.type)}`;
@@ -75,14 +111,16 @@ const unsupported = (root: Fields, model: Fields, preTokenizer: Fields, decoder:
   for (const key of ['dropout', 'continuing_subword_prefix', 'end_of_word_suffix', 'byte_fallback', 'ignore_merges'])
     if (!off(model[key])) return `model.${key} is not supported, got ${describe(model[key])}`;
   if (!off(root.normalizer)) return 'a normalizer is not supported in byte-level BPE';
-  if (preTokenizer.type !== 'ByteLevel') return `expected a ByteLevel pre_tokenizer, got one ${type(preTokenizer)}`;
+  const isFalcon = splits.includes('falcon') && isFalconSplit(preTokenizer);
+  if (!isFalcon && preTokenizer.type !== 'ByteLevel')
+    return `expected a ByteLevel pre_tokenizer${splits.includes('falcon') ? " or Falcon's sequence" : ''}, got one ${type(preTokenizer)}`;
   if (preTokenizer.use_regex === false) return "expected the pre_tokenizer to use GPT-2's pattern, got use_regex false";
   if (decoder.type !== 'ByteLevel') return `expected a ByteLevel decoder, got one ${type(decoder)}`;
   return undefined;
 };
 
 /** The vocabulary with the added tokens in it, and their strings. */
-const addTokens = (
+export const addTokens = (
   vocabulary: ReadonlyMap<string, number>,
   added: unknown,
 ): E.Either<string, Pick<TokenizerJson, 'vocabulary' | 'unsplittableTokens' | 'lstripTokens'>> => {
@@ -131,10 +169,12 @@ const mergeStrings = (merges: unknown): unknown =>
  *
  * @param text - What the file holds.
  * @param file - Its name, for messages; default `'tokenizer.json'`.
+ * @param splits - The ways of cutting a text that are accepted; default GPT-2's.
  */
 export const parseTokenizerJson = (
   text: string,
   file = 'tokenizer.json',
+  splits: readonly BytePairSplit[] = ['gpt2'],
 ): E.Either<TokenizerFileError, TokenizerJson> =>
   pipe(
     E.Do,
@@ -146,7 +186,7 @@ export const parseTokenizerJson = (
     E.bind('preTokenizer', ({ fields }) => fieldsOf(fields, 'pre_tokenizer')),
     E.bind('decoder', ({ fields }) => fieldsOf(fields, 'decoder')),
     E.chainFirst(({ fields, model, preTokenizer, decoder }) => {
-      const reason = unsupported(fields, model, preTokenizer, decoder);
+      const reason = unsupported(fields, model, preTokenizer, decoder, splits);
       return reason === undefined ? E.right(undefined) : E.left(reason);
     }),
     E.bind('own', ({ model }) => checkVocabulary(model.vocab)),
@@ -163,6 +203,7 @@ export const parseTokenizerJson = (
       ...tokens,
       merges: rules.map((rule) => rule.join(' ')),
       addPrefixSpace: preTokenizer.add_prefix_space === true,
+      split: isFalconSplit(preTokenizer) ? ('falcon' as const) : ('gpt2' as const),
     })),
     E.mapLeft(inFile(file)),
   );

@@ -16,7 +16,15 @@ export {
   type Texts,
 } from './causalLMPreprocessor.ts';
 export { TokenizerFileError } from './errors.ts';
-export { parseMerges, parseTokenizerJson, parseVocabulary, type TokenizerJson } from './files.ts';
+export { FalconCausalLMPreprocessor } from './falconCausalLMPreprocessor.ts';
+export { FalconTokenizer, type FalconTokenizerOptions } from './falconTokenizer.ts';
+export {
+  type BytePairSplit,
+  parseMerges,
+  parseTokenizerJson,
+  parseVocabulary,
+  type TokenizerJson,
+} from './files.ts';
 export { GemmaTokenizer } from './gemmaTokenizer.ts';
 export { GPT2CausalLMPreprocessor } from './gpt2CausalLMPreprocessor.ts';
 export { GPT2Tokenizer } from './gpt2Tokenizer.ts';
