@@ -61,6 +61,13 @@ export type { Dataset } from './tasks/batches.ts';
 export type { CompileTaskOptions, GeneratedTokens } from './tasks/causalLM.ts';
 export { type FitProgress, type History, NonFiniteLossError } from './tasks/fit.ts';
 export { CausalLM } from './tasks/fromPreset.ts';
+export {
+  GemmaBackbone,
+  GemmaCausalLM,
+  GemmaCausalLMPreprocessor,
+  GemmaTokenizer,
+  type GemmaTokenizerOptions,
+} from './tasks/gemma.ts';
 export type { Beam, GeneratedText, GenerateOptions } from './tasks/generate.ts';
 export { GPT2Backbone, GPT2CausalLM, GPT2CausalLMPreprocessor, GPT2Tokenizer } from './tasks/gpt2.ts';
 export type { TokenInputs } from './tasks/inputs.ts';

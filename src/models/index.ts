@@ -11,6 +11,13 @@ export type { BartDecoderLayerParams, BartEncoderLayerParams, BartParams } from 
 export { bartPresets } from './bart/presets.ts';
 export { bartWeights } from './bart/weightNames.ts';
 export type { CausalContext, CausalInputs, CausalModel, CausalOutputs } from './causalModel.ts';
+export { type GemmaConfig, type GemmaOptions, makeGemmaConfig, parseGemmaConfig } from './gemma/config.ts';
+export { gemmaDecoderLayer } from './gemma/decoderLayer.ts';
+export { applyGemma, gemma, gemmaLogits } from './gemma/gemma.ts';
+export { gemmaKerasLayout } from './gemma/kerasLayout.ts';
+export type { GemmaLayerParams, GemmaParams } from './gemma/params.ts';
+export { gemmaPresets } from './gemma/presets.ts';
+export { gemmaWeights } from './gemma/weightNames.ts';
 export { type GPT2Config, type GPT2Options, makeGPT2Config, parseGPT2Config } from './gpt2/config.ts';
 export { decoderLayer } from './gpt2/decoderLayer.ts';
 export { applyGPT2, gpt2, gpt2Logits } from './gpt2/gpt2.ts';

@@ -2,6 +2,7 @@ import * as E from 'fp-ts/lib/Either.js';
 import { pipe } from 'fp-ts/lib/function.js';
 import { ArgumentError } from '../tensor/errors.ts';
 import type { TokenizerFileError } from './errors.ts';
+import { sentencePieceOfTokenizerJson } from './sentencePieceJson.ts';
 import {
   type SentencePieceTokenizer,
   type SentencePieceTokenizerOptions,
@@ -38,6 +39,12 @@ export const GemmaTokenizer = Object.freeze(
       /** A tokenizer from what vocabulary.spm (transformers: tokenizer.model) holds, or what is wrong with it. */
       fromProto: (proto: Uint8Array): E.Either<TokenizerFileError, GemmaTokenizer> =>
         sentencePieceTokenizer(family, { proto }),
+      /** A tokenizer from what transformers' tokenizer.json holds: the model that it was converted from. */
+      fromTokenizerJson: (text: string): E.Either<TokenizerFileError, GemmaTokenizer> =>
+        pipe(
+          sentencePieceOfTokenizerJson(text, family),
+          E.chain((proto) => sentencePieceTokenizer(family, { proto })),
+        ),
     },
   ),
 );

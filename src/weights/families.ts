@@ -8,9 +8,11 @@ interface FamilyNames {
   readonly modelType: string;
 }
 
-/** The families whose presets can be read. */
+/** The families whose presets can be read; a family that goes by several names has several rows. */
 export const families = [
   { family: 'gpt2', kerasBackbone: 'GPT2Backbone', modelType: 'gpt2' },
+  { family: 'gemma', kerasBackbone: 'GemmaBackbone', modelType: 'gemma' },
+  { family: 'gemma', kerasBackbone: 'GemmaBackbone', modelType: 'gemma2' },
 ] as const satisfies readonly FamilyNames[];
 
 /** The name of a family, as its folder in `models` has it. */

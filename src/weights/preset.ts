@@ -10,7 +10,7 @@ import type { PresetLayout } from '../models/weightEntry.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { fail, type WeightsError } from './errors.ts';
 import { type Family, families } from './families.ts';
-import { inFolder, kindOf, readText } from './files.ts';
+import { inFolder, kindOf, readBytes, readText } from './files.ts';
 import { openH5 } from './h5.ts';
 import { field, mostJsonBytes, readJson, readJsonObject } from './json.ts';
 import { openSafetensors } from './safetensors.ts';
@@ -32,6 +32,8 @@ export interface Preset {
   readonly openWeights: () => TE.TaskEither<WeightsError, Checkpoint>;
   /** Reads another file of the folder; the name may not lead out of it. */
   readonly readText: (name: string) => TE.TaskEither<WeightsError, string>;
+  /** The same, as bytes. */
+  readonly readBytes: (name: string) => TE.TaskEither<WeightsError, Uint8Array>;
   /** The same, as JSON. Note that tokenizer.json is a layer's config in KerasHub's layout, a whole tokenizer in transformers'. */
   readonly readJson: (name: string) => TE.TaskEither<WeightsError, unknown>;
   /** Whether the folder has a file of this name. */
@@ -50,7 +52,8 @@ const wayOut = (folder: string): string => {
   return `or one of the built-in ids, downloaded: ${[...builtInPresets.keys()].join(', ')}`;
 };
 
-const supported = (name: (names: (typeof families)[number]) => string): string => families.map(name).join(', ');
+const supported = (name: (names: (typeof families)[number]) => string): string =>
+  [...new Set(families.map(name))].join(', ');
 
 interface Detected {
   readonly layout: PresetLayout;
@@ -215,6 +218,11 @@ export const openPreset =
         pipe(
           within(name),
           TE.chain((path) => readText(path, mostJsonBytes)),
+        ),
+      readBytes: (name) =>
+        pipe(
+          within(name),
+          TE.chain((path) => readBytes(path, mostJsonBytes)),
         ),
       readJson: (name) => pipe(within(name), TE.chain(readJson)),
       has: (name) => async () => {
