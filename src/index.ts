@@ -69,6 +69,12 @@ export {
   type GemmaTokenizerOptions,
 } from './tasks/gemma.ts';
 export type { Beam, GeneratedText, GenerateOptions } from './tasks/generate.ts';
+export {
+  FalconBackbone,
+  FalconCausalLM,
+  FalconCausalLMPreprocessor,
+  FalconTokenizer,
+} from './tasks/falcon.ts';
 export { GPT2Backbone, GPT2CausalLM, GPT2CausalLMPreprocessor, GPT2Tokenizer } from './tasks/gpt2.ts';
 export type { TokenInputs } from './tasks/inputs.ts';
 export type { LoadProgress } from './tasks/loadWeights.ts';

@@ -11,6 +11,7 @@ interface FamilyNames {
 /** The families whose presets can be read; a family that goes by several names has several rows. */
 export const families = [
   { family: 'gpt2', kerasBackbone: 'GPT2Backbone', modelType: 'gpt2' },
+  { family: 'falcon', kerasBackbone: 'FalconBackbone', modelType: 'falcon' },
   { family: 'gemma', kerasBackbone: 'GemmaBackbone', modelType: 'gemma' },
   { family: 'gemma', kerasBackbone: 'GemmaBackbone', modelType: 'gemma2' },
 ] as const satisfies readonly FamilyNames[];

@@ -1,8 +1,11 @@
 import type { CausalModel } from '../../src/models/causalModel.ts';
+import { falcon } from '../../src/models/falcon/falcon.ts';
+import { falconPresets } from '../../src/models/falcon/presets.ts';
 import { gpt2 } from '../../src/models/gpt2/gpt2.ts';
 import { gpt2Presets } from '../../src/models/gpt2/presets.ts';
 import type { PresetInfo } from '../../src/models/presetInfo.ts';
 import type { CausalBackbone } from '../../src/tasks/backbone.ts';
+import { FalconBackbone } from '../../src/tasks/falcon.ts';
 import { GPT2Backbone } from '../../src/tasks/gpt2.ts';
 import type { Tree } from '../../src/tensor/tree.ts';
 
@@ -46,5 +49,18 @@ export const familyCases: readonly FamilyCase[] = [
     }),
     gpt2Presets,
     gpt2,
+  ),
+  familyCase(
+    'Falcon',
+    FalconBackbone({
+      vocabularySize: 97,
+      numLayers: 2,
+      numAttentionHeads: 3,
+      hiddenDim: 24,
+      intermediateDim: 40,
+      seed: 3,
+    }),
+    falconPresets,
+    falcon,
   ),
 ];
