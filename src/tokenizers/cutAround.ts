@@ -1,7 +1,7 @@
 const whiteSpace = /\p{White_Space}/u;
 
 /** The text without the white space that ends it; the time is linear, as no `\s+$` is. */
-const trimEnd = (text: string): string => {
+export const trimEnd = (text: string): string => {
   let end = text.length;
   while (end > 0 && whiteSpace.test(text[end - 1]!)) end -= 1; // No white space is beyond U+FFFF.
   return text.slice(0, end);

@@ -1,5 +1,6 @@
 export { BartSeq2SeqLMPreprocessor } from './bartSeq2SeqLMPreprocessor.ts';
 export { BartTokenizer, type BartTokenizerFiles } from './bartTokenizer.ts';
+export { BertTokenizer, type WordPieceSettings } from './bertTokenizer.ts';
 export {
   type BytePairFamily,
   type BytePairTokenizer,
@@ -15,6 +16,7 @@ export {
   type SequenceOptions,
   type Texts,
 } from './causalLMPreprocessor.ts';
+export { DistilBertTokenizer } from './distilBertTokenizer.ts';
 export { TokenizerFileError } from './errors.ts';
 export { FalconCausalLMPreprocessor } from './falconCausalLMPreprocessor.ts';
 export { FalconTokenizer, type FalconTokenizerOptions } from './falconTokenizer.ts';
@@ -28,6 +30,14 @@ export {
 export { GemmaTokenizer } from './gemmaTokenizer.ts';
 export { GPT2CausalLMPreprocessor } from './gpt2CausalLMPreprocessor.ts';
 export { GPT2Tokenizer } from './gpt2Tokenizer.ts';
+export { type MaskTokenizer, tokenizeWithMasks } from './maskTokenizer.ts';
+export { type SentencePiece, type SentencePieceType, sentencePiece } from './sentencePiece.ts';
+export {
+  type SentencePieceFamily,
+  type SentencePieceTokenizer,
+  type SentencePieceTokenizerOptions,
+  sentencePieceTokenizer,
+} from './sentencePieceTokenizer.ts';
 export {
   type Seq2SeqLengths,
   type Seq2SeqLMExamples,
@@ -38,13 +48,14 @@ export {
   type Seq2SeqTokens,
   seq2seqLMPreprocessor,
 } from './seq2seqLMPreprocessor.ts';
-export { type SentencePiece, type SentencePieceType, sentencePiece } from './sentencePiece.ts';
-export {
-  type SentencePieceFamily,
-  type SentencePieceTokenizer,
-  type SentencePieceTokenizerOptions,
-  sentencePieceTokenizer,
-} from './sentencePieceTokenizer.ts';
 export { type PackedTokens, type PackOptions, type StartEndPackerOptions, startEndPacker } from './startEndPacker.ts';
 export type { TextStream, TokenIds, Tokenizer } from './tokenizer.ts';
 export type { Vocabulary } from './vocabulary.ts';
+export { formatVocabularyText, parseVocabularyText, parseWordPieceJson } from './wordPieceFiles.ts';
+export {
+  type WordPieceConvention,
+  type WordPieceFamily,
+  type WordPieceTokenizer,
+  type WordPieceTokenizerOptions,
+  wordPieceTokenizer,
+} from './wordPieceTokenizer.ts';
