@@ -12,8 +12,15 @@ export interface Batch {
   readonly lossScale?: number;
 }
 
-/** What a task makes batches of: texts, token records, or whatever its preprocessor reads. */
-export type Prepare = (x: unknown, y?: unknown, sampleWeight?: unknown) => Batch;
+/**
+ * What a task makes batches of: texts, token records, or whatever its preprocessor reads. Where the preprocessor draws
+ * random numbers, each example has a seed of its own.
+ */
+export type Prepare = (x: unknown, y?: unknown, sampleWeight?: unknown, seeds?: readonly number[]) => Batch;
+
+/** The seed of an example's draws: one for each example of each epoch of each run. */
+export const exampleSeed = (seed: number, epoch: number, example: number): number =>
+  ((Math.abs(seed) % 2 ** 14) * 2 ** 16 + (epoch % 2 ** 16)) * 2 ** 22 + (example % 2 ** 22);
 
 /** Batches, again and again: one run through them is an epoch. */
 export interface Source {
@@ -94,11 +101,11 @@ export const shuffled = (size: number, seed: number, epoch: number): readonly nu
 /**
  * Batches of examples that are all there.
  *
- * @param at - Makes the examples of these numbers.
+ * @param at - Makes the examples of these numbers, for this epoch.
  */
 export const indexedSource = (
   size: number,
-  at: (order: readonly number[]) => Batch,
+  at: (order: readonly number[], epoch: number) => Batch,
   { batchSize, shuffleSeed }: BatchOptions,
 ): Source => ({
   steps: Math.ceil(size / batchSize),
@@ -106,39 +113,57 @@ export const indexedSource = (
     const order =
       shuffleSeed === undefined ? Array.from({ length: size }, (_, i) => i) : shuffled(size, shuffleSeed, epoch);
     for (let start = skip * batchSize; start < size; start += batchSize)
-      yield at(order.slice(start, start + batchSize));
+      yield at(order.slice(start, start + batchSize), epoch);
   },
 });
 
 /** Batches that come one by one: each a list of texts, a record of tokens, `{ x, y, sampleWeight }` or `[x, y, sampleWeight]`. */
 export type Dataset = AsyncIterable<unknown> | Iterable<unknown> | (() => AsyncIterable<unknown> | Iterable<unknown>);
 
-/** Whether a value is a dataset: an iterable that is no list of texts, or a function that gives one. */
+/** Whether a value is one text or pair of texts, as an entry of a list of samples. */
+const isSample = (value: unknown): boolean =>
+  typeof value === 'string' ||
+  (typeof value === 'object' && value !== null && 'first' in value && typeof value.first === 'string');
+
+/** Whether a value is a list of samples: texts, or pairs `{ first, second }`. Lists of lists are batches. */
+export const isSamples = (value: unknown): value is readonly unknown[] =>
+  Array.isArray(value) && value.length > 0 && isSample(value[0]);
+
+/** Whether a value is a dataset: an iterable that is no list of samples, or a function that gives one. */
 export const isDataset = (value: unknown): value is Dataset =>
   typeof value === 'function' ||
   (typeof value === 'object' &&
     value !== null &&
     (Symbol.asyncIterator in value || Symbol.iterator in value) &&
     !ArrayBuffer.isView(value) &&
-    !(Array.isArray(value) && (value.length === 0 || typeof value[0] === 'string')));
+    !(Array.isArray(value) && (value.length === 0 || isSamples(value))));
 
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** One item of a dataset as examples. */
-const itemBatch = (item: unknown, prepare: Prepare): Batch => {
-  if (Array.isArray(item) && item.length > 0 && typeof item[0] !== 'string') return prepare(item[0], item[1], item[2]);
-  if (isRecord(item) && 'x' in item) return prepare(item.x, item.y, item.sampleWeight);
-  return prepare(item);
+const itemBatch = (item: unknown, prepare: Prepare, seeds: (x: unknown) => readonly number[] | undefined): Batch => {
+  const [x, y, sampleWeight] =
+    Array.isArray(item) && item.length > 0 && !isSamples(item)
+      ? item
+      : isRecord(item) && 'x' in item
+        ? [item.x, item.y, item.sampleWeight]
+        : [item];
+  return prepare(x, y, sampleWeight, seeds(x));
 };
 
 /** Batches of a dataset; an epoch runs through it once. */
-export const streamedSource = (name: string, data: Dataset, prepare: Prepare): Source => ({
+export const streamedSource = (name: string, data: Dataset, prepare: Prepare, seed = 0): Source => ({
   steps: Array.isArray(data) ? data.length : undefined,
   batches: async function* (epoch, skip = 0) {
     let count = 0;
     for await (const item of typeof data === 'function' ? data() : data)
-      if (count++ >= skip) yield itemBatch(item, prepare);
+      if (count++ >= skip) {
+        const first = count * 2 ** 12;
+        yield itemBatch(item, prepare, (x) =>
+          isSamples(x) ? x.map((_, i) => exampleSeed(seed, epoch, first + i)) : undefined,
+        );
+      }
     if (count === 0)
       throw new ArgumentError(
         epoch === 0

@@ -24,7 +24,8 @@ export const describe = (value: unknown): string =>
         ? 'an object'
         : `${typeof value}`;
 
-const hostArray = (what: string, values: TensorValues, dtype: 'int32' | 'bool' | 'float32'): NDArray => {
+/** Values on the host as an array. @throws {ShapeError} If a device holds them. */
+export const hostArray = (what: string, values: TensorValues, dtype: 'int32' | 'bool' | 'float32'): NDArray => {
   const made = tensor(values, { dtype });
   const storage = leafStorage(made);
   if (storage?.kind === 'resident')

@@ -34,7 +34,7 @@ export interface LoadWeightsOptions {
   /** Storage of the weights on the device. Default: as in the files. */
   readonly dtype?: DType | undefined;
   /** What parameters are that the files may lack and do lack. */
-  readonly absent?: ((entry: WeightEntry) => Tensor) | undefined;
+  readonly absent?: ((entry: WeightEntry) => Tensor | undefined) | undefined;
 }
 
 const partOf = (stored: Tensor, { split, slice, order }: TensorPart, shape?: Shape): Tensor => {

@@ -1,12 +1,14 @@
 import { fileURLToPath } from 'node:url';
 import * as E from 'fp-ts/lib/Either.js';
 import type { CausalModel } from '../models/causalModel.ts';
+import { formatPath, type PresetLayout, type WeightEntry } from '../models/weightEntry.ts';
 import { type Device, type DeviceChoice, getDevice } from '../runtime/device.ts';
 import type { SamplerLike } from '../samplers/getSampler.ts';
 import type { DType } from '../tensor/dtype.ts';
-import type { Tree } from '../tensor/tree.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import { paths, type Tree } from '../tensor/tree.ts';
 import type { CausalLMPreprocessor } from '../tokenizers/index.ts';
-import { openPreset, type Preset, toPresetError, type WeightsError } from '../weights/index.ts';
+import { type Checkpoint, openPreset, type Preset, toPresetError, type WeightsError } from '../weights/index.ts';
 import { type LoadProgress, loadWeights, realizeParams } from './loadWeights.ts';
 
 /** Options of a backbone's `fromPreset`. */
@@ -91,22 +93,43 @@ export const expectFamily = (name: string, preset: Preset, { family, backbone }:
     });
 };
 
+/** What loading asks of a model: its table, and how its parameters start. */
+export type Loaded<Params extends Tree> = Pick<CausalModel<Params>, 'weights' | 'init'>;
+
+/** The device that is meant by an option. */
+export const deviceFor = async (choice: BackbonePresetOptions['device']): Promise<Device> =>
+  typeof choice === 'object' ? choice : getDevice(choice);
+
+/** A model's parameters out of a checkpoint, on a device. Those that files may lack start as in a new model. */
+export const loadParams = async <Params extends Tree>(
+  device: Device,
+  layout: PresetLayout,
+  model: Loaded<Params>,
+  checkpoint: Checkpoint,
+  { seed = 0, dtype, signal, onProgress }: BackbonePresetOptions,
+): Promise<Params> => {
+  const fresh = new Map(paths(model.init(seed)));
+  const absent = ({ path }: WeightEntry): Tensor | undefined => fresh.get(formatPath(path));
+  const options = { signal, onProgress, dtype, absent };
+  return (await loadWeights(device, layout, model.weights, checkpoint, options)) as Params;
+};
+
 /** A model's parameters as a preset and the options say, on a device. */
 export const loadBackbone = async <Params extends Tree>(
   preset: Preset,
-  model: CausalModel<Params>,
-  { loadWeights: load = true, seed = 0, dtype, device: choice, signal, onProgress }: BackbonePresetOptions,
+  model: Loaded<Params>,
+  options: BackbonePresetOptions,
 ): Promise<{ readonly params: Params; readonly device: Device }> => {
+  const { loadWeights: load = true, seed = 0, device: choice, signal } = options;
   signal?.throwIfAborted();
   if (!load) {
-    const device = typeof choice === 'object' ? choice : await getDevice(choice);
+    const device = await deviceFor(choice);
     return { params: await realizeParams(device, model.init(seed)), device };
   }
   const checkpoint = orReject(await preset.openWeights()());
   try {
-    const device = typeof choice === 'object' ? choice : await getDevice(choice);
-    const params = await loadWeights(device, preset.layout, model.weights, checkpoint, { signal, onProgress, dtype });
-    return { params: params as Params, device };
+    const device = await deviceFor(choice);
+    return { params: await loadParams(device, preset.layout, model, checkpoint, options), device };
   } finally {
     await checkpoint.close();
   }

@@ -1,5 +1,5 @@
 import { multiply } from '../ops/multiply.ts';
-import { ArgumentError, refuseUnknown } from '../tensor/errors.ts';
+import { ArgumentError, refuseUnknown, ShapeError } from '../tensor/errors.ts';
 import type { NDArray } from '../tensor/ndarray.ts';
 import type { Tree } from '../tensor/tree.ts';
 import type { CallbackLike } from '../training/callbacks.ts';
@@ -17,8 +17,10 @@ import {
 import {
   type Batch,
   type Dataset,
+  exampleSeed,
   indexedSource,
   isDataset,
+  isSamples,
   type Prepare,
   type Source,
   select,
@@ -170,30 +172,40 @@ const knownOptions: Readonly<Record<'fit' | 'evaluate' | 'predict', readonly str
   predict: ['batchSize', 'steps', 'signal'],
 };
 
-const isTexts = (x: unknown): x is readonly string[] => Array.isArray(x) && x.length > 0 && typeof x[0] === 'string';
-
 /** Examples that are all there, before they are batches. */
 interface Whole {
   readonly size: number;
-  readonly at: (order: readonly number[]) => Batch;
+  readonly at: (order: readonly number[], epoch: number) => Batch;
 }
 
-const wholeOf = (what: string, { x, y, sampleWeight }: LabelledData, prepare: Prepare): Whole => {
+/** Labels or weights of some examples, where there are any and they can be picked apart. */
+const picked = (values: unknown, order: readonly number[]): unknown =>
+  Array.isArray(values) || ArrayBuffer.isView(values) ? order.map((i) => (values as ArrayLike<unknown>)[i]) : values;
+
+const wholeOf = (what: string, { x, y, sampleWeight }: LabelledData, prepare: Prepare, seed: number): Whole => {
   if (typeof x === 'string' || x === undefined || x === null || typeof x !== 'object')
     throw new ArgumentError(
       `${what}: expected x to have a batch axis (a list of texts, or tokens of [batch, length]), got ${describe(x)}`,
     );
   if (Array.isArray(x) && x.length === 0) throw new ArgumentError(`${what}: expected at least one example, got none`);
-  if (isTexts(x))
+  if (isSamples(x)) {
+    for (const [name, values] of [
+      ['y', y],
+      ['sampleWeight', sampleWeight],
+    ] as const)
+      if (Array.isArray(values) && values.length !== x.length)
+        throw new ShapeError(`${what}: expected ${name} for each of the ${x.length} texts, got ${values.length}`);
     return {
       size: x.length,
-      at: (order) =>
+      at: (order, epoch) =>
         prepare(
           order.map((i) => x[i]),
-          y,
-          sampleWeight,
+          picked(y, order),
+          picked(sampleWeight, order),
+          order.map((i) => exampleSeed(seed, epoch, i)),
         ),
     };
+  }
   const all = prepare(x, y, sampleWeight);
   return { size: sizeOf(all), at: (order) => select(all, order) };
 };
@@ -202,7 +214,11 @@ const wholeOf = (what: string, { x, y, sampleWeight }: LabelledData, prepare: Pr
 const sourceOf = (
   what: string,
   data: LabelledData,
-  { batchSize, shuffleSeed }: { readonly batchSize: number | undefined; readonly shuffleSeed?: number | undefined },
+  {
+    batchSize,
+    shuffleSeed,
+    seed = 0,
+  }: { readonly batchSize: number | undefined; readonly shuffleSeed?: number | undefined; readonly seed?: number },
   prepare: Prepare,
 ): Source => {
   if (isDataset(data.x)) {
@@ -215,9 +231,9 @@ const sourceOf = (
       throw new ArgumentError(
         `${what}: expected no ${extra[0]} with a dataset, whose batches bring their own, got one; let the dataset give { x, y, sampleWeight }`,
       );
-    return streamedSource(what, data.x as Dataset, prepare);
+    return streamedSource(what, data.x as Dataset, prepare, seed);
   }
-  const { size, at } = wholeOf(what, data, prepare);
+  const { size, at } = wholeOf(what, data, prepare, seed);
   return indexedSource(size, at, { batchSize: wholeNumber(`${what}: batchSize`, batchSize ?? 32, 1), shuffleSeed });
 };
 
@@ -288,8 +304,8 @@ export interface Fitted<Params extends Tree> {
 /** Examples that `fit` and `evaluate` can learn from and judge by have targets. */
 const withTargets =
   (what: string, prepare: Prepare): Prepare =>
-  (x, y, sampleWeight) => {
-    const batch = prepare(x, y, sampleWeight);
+  (x, y, sampleWeight, seeds) => {
+    const batch = prepare(x, y, sampleWeight, seeds);
     if (batch.y === undefined)
       throw new ArgumentError(
         `${what}: expected targets y for tokens, got none; pass { y }, or texts to a task with a preprocessor`,
@@ -335,18 +351,26 @@ export const fitTask = async <Params extends Tree>(
   if (validationSplit > 0 && validationData === undefined) {
     if (isDataset(x))
       throw new ArgumentError('fit: expected texts or tokens for validationSplit, got a dataset; pass validationData');
-    const { size, at } = wholeOf('fit', data, prepare);
+    const { size, at } = wholeOf('fit', data, prepare, seed);
     const kept = Math.floor(size * (1 - validationSplit));
     if (kept === 0 || kept === size)
       throw new ArgumentError(
         `fit: expected a validationSplit that leaves examples on both sides, got ${validationSplit} of ${size}`,
       );
     source = indexedSource(kept, at, { batchSize: wholeNumber('fit: batchSize', batchSize ?? 32, 1), shuffleSeed });
-    validation = indexedSource(size - kept, (order) => at(order.map((i) => kept + i)), {
-      batchSize: wholeNumber('fit: validationBatchSize', judgedBatchSize ?? 32, 1),
-    });
+    validation = indexedSource(
+      size - kept,
+      (order, epoch) =>
+        at(
+          order.map((i) => kept + i),
+          epoch,
+        ),
+      {
+        batchSize: wholeNumber('fit: validationBatchSize', judgedBatchSize ?? 32, 1),
+      },
+    );
   } else {
-    source = sourceOf('fit', data, { batchSize, shuffleSeed }, prepare);
+    source = sourceOf('fit', data, { batchSize, shuffleSeed, seed }, prepare);
     if (validationData !== undefined) {
       const judged = labelled(validationData);
       validation = sourceOf(

@@ -14,6 +14,8 @@ export const families = [
   { family: 'falcon', kerasBackbone: 'FalconBackbone', modelType: 'falcon' },
   { family: 'gemma', kerasBackbone: 'GemmaBackbone', modelType: 'gemma' },
   { family: 'gemma', kerasBackbone: 'GemmaBackbone', modelType: 'gemma2' },
+  { family: 'bart', kerasBackbone: 'BartBackbone', modelType: 'bart' },
+  { family: 'bert', kerasBackbone: 'BertBackbone', modelType: 'bert' },
 ] as const satisfies readonly FamilyNames[];
 
 /** The name of a family, as its folder in `models` has it. */

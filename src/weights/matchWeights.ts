@@ -12,7 +12,7 @@ import { formatShape, sameShape } from '../tensor/shape.ts';
 import type { Checkpoint, StoredDType, StoredTensor } from './checkpoint.ts';
 import { firstFew, type WeightsError } from './errors.ts';
 
-/** A stored tensor that is the `source` of a parameter, and which `part` of that it is. */
+/** A stored tensor that is the `source` of a parameter, and the `part` of it that is meant. */
 export interface MatchedSource {
   readonly source: StoredTensor;
   readonly part: TensorPart;

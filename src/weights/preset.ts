@@ -26,10 +26,14 @@ export interface Preset {
   readonly config: JsonObject;
   /** The task's class that task.json names (`GPT2CausalLM`), in KerasHub's layout. */
   readonly taskClass: O.Option<string>;
+  /** What task.json says of the task itself, such as its number of classes; empty where there is none. */
+  readonly taskConfig: JsonObject;
   /** The length that preprocessor.json pads to, in KerasHub's layout. */
   readonly sequenceLength: O.Option<number>;
   /** Opens the weights, whole or sharded. The caller closes them. */
   readonly openWeights: () => TE.TaskEither<WeightsError, Checkpoint>;
+  /** Opens the weights of the task's own layers, in KerasHub's layout; none where there are none. The caller closes them. */
+  readonly openTaskWeights: () => TE.TaskEither<WeightsError, O.Option<Checkpoint>>;
   /** Reads another file of the folder; the name may not lead out of it. */
   readonly readText: (name: string) => TE.TaskEither<WeightsError, string>;
   /** The same, as bytes. */
@@ -115,10 +119,17 @@ const optional =
     return value === undefined ? fail('WrongConfig', path, `expected ${expected}`) : E.right(O.some(value));
   };
 
-const readTaskClass = (folder: string): TE.TaskEither<WeightsError, O.Option<string>> =>
+/** The task's class and what its config says. */
+interface SavedTask {
+  readonly className: string;
+  readonly config: JsonObject;
+}
+
+const readTask = (folder: string): TE.TaskEither<WeightsError, O.Option<SavedTask>> =>
   optional(join(folder, 'task.json'), 'the class of a task as "class_name"', (object) => {
-    const name = field(object, 'class_name');
-    return typeof name === 'string' ? name : undefined;
+    const className = field(object, 'class_name');
+    const config = field(object, 'config');
+    return typeof className === 'string' ? { className, config: isJsonObject(config) ? config : {} } : undefined;
   });
 
 const readSequenceLength = (folder: string): TE.TaskEither<WeightsError, O.Option<number>> =>
@@ -175,6 +186,20 @@ const openWeights = (folder: string, layout: PresetLayout): TE.TaskEither<Weight
       );
 };
 
+/** The weights of a task's own layers, without what an optimizer left there. */
+const openTaskWeights =
+  (folder: string, layout: PresetLayout): TE.TaskEither<WeightsError, O.Option<Checkpoint>> =>
+  async () => {
+    const path = join(folder, 'task.weights.h5');
+    if (layout !== 'keras' || (await kindOf(path)()) === 'nothing') return E.right(O.none);
+    return E.map((checkpoint: Checkpoint) =>
+      O.some({
+        ...checkpoint,
+        tensors: new Map([...checkpoint.tensors].filter(([name]) => !name.startsWith('optimizer/'))),
+      }),
+    )(await openH5(path)());
+  };
+
 /**
  * Reads what a folder holds: layout and family by its config.json, KerasHub's or transformers'. No weights are opened.
  *
@@ -199,8 +224,8 @@ export const openPreset =
     if (E.isLeft(detected)) return detected;
     const { layout, family } = detected.right;
     // task.json and preprocessor.json are KerasHub's files; transformers has nothing of these names.
-    const taskClass = layout === 'keras' ? await readTaskClass(folder)() : E.right(O.none);
-    if (E.isLeft(taskClass)) return taskClass;
+    const task = layout === 'keras' ? await readTask(folder)() : E.right(O.none);
+    if (E.isLeft(task)) return task;
     const sequenceLength = layout === 'keras' ? await readSequenceLength(folder)() : E.right(O.none);
     if (E.isLeft(sequenceLength)) return sequenceLength;
 
@@ -211,9 +236,11 @@ export const openPreset =
       layout,
       family,
       config: config.right,
-      taskClass: taskClass.right,
+      taskClass: O.map(({ className }: SavedTask) => className)(task.right),
+      taskConfig: O.isSome(task.right) ? task.right.value.config : {},
       sequenceLength: sequenceLength.right,
       openWeights: () => openWeights(folder, layout),
+      openTaskWeights: () => openTaskWeights(folder, layout),
       readText: (name) =>
         pipe(
           within(name),

@@ -1,3 +1,4 @@
+import { bertLayerNames } from '../encoder/layerNames.ts';
 import type { TransformerEncoderConfig } from '../encoder/transformerEncoder.ts';
 import type { WeightTable } from '../weightEntry.ts';
 import { encoderLayerEntries, encoderLayerRows, linearRows, normRows, numbered, row } from '../weightRows.ts';
@@ -48,24 +49,14 @@ export const bertWeights = (config: TransformerEncoderConfig & { readonly numSeg
         'embeddings.token_type_embeddings.weight',
       ),
       ...normRows(['embeddingsLayerNorm'], hiddenDim, 'layers/layer_normalization', 'embeddings.LayerNorm'),
-      ...layers.flatMap((index) => {
-        const block = `encoder.layer.${index}`;
-        return encoderLayerRows(
+      ...layers.flatMap((index) =>
+        encoderLayerRows(
           ['transformerLayers', index],
           config,
           `layers/${numbered('transformer_encoder', index)}`,
-          {
-            query: `${block}.attention.self.query`,
-            key: `${block}.attention.self.key`,
-            value: `${block}.attention.self.value`,
-            output: `${block}.attention.output.dense`,
-            attentionNorm: `${block}.attention.output.LayerNorm`,
-            intermediate: `${block}.intermediate.dense`,
-            outputDense: `${block}.output.dense`,
-            outputNorm: `${block}.output.LayerNorm`,
-          },
-        );
-      }),
+          bertLayerNames(`encoder.layer.${index}`),
+        ),
+      ),
       // Saved with a masked LM's head alone, transformers leaves the pooler out.
       ...linearRows(['pooledDense'], [hiddenDim], [hiddenDim], 'layers/dense', 'pooler.dense').map((entry) => ({
         ...entry,

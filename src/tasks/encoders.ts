@@ -1,0 +1,69 @@
+import { ArgumentError, refuseUnknown } from '../tensor/errors.ts';
+import type { Family } from '../weights/index.ts';
+import { bertFamily } from './bert.ts';
+import {
+  type AnyEncoderFamily,
+  type MaskedLMPresetOptions,
+  maskedLMPresetOptions,
+  type TextClassifierPresetOptions,
+  textClassifierPresetOptions,
+} from './encoderFamily.ts';
+import type { MaskedLM as MaskedLMTask } from './maskedLM.ts';
+import { openPresetFolder } from './presets.ts';
+import type { TextClassifier as TextClassifierTask } from './textClassifier.ts';
+
+/** The families of encoders, by name. */
+export const encoderFamilies: ReadonlyMap<Family, AnyEncoderFamily> = new Map(
+  [bertFamily].map((family) => [family.family, family]),
+);
+
+/** The family that an opened preset is of. @throws {ArgumentError} If it is no encoder's. */
+const familyOf = (name: string, family: Family, path: string): AnyEncoderFamily => {
+  const known = encoderFamilies.get(family);
+  if (known === undefined)
+    throw new ArgumentError(
+      `${name}: expected a preset of an encoder (${[...encoderFamilies.values()].map(({ layout }) => layout.backbone.className).join(', ')}), got one of the family ${family} in ${path}`,
+    );
+  return known;
+};
+
+/** A masked language model of whatever family; immutable. */
+export type MaskedLM = MaskedLMTask;
+
+/** The base class of masked language models: `fromPreset` finds the family in the preset's config. */
+export const MaskedLM = Object.freeze({
+  /**
+   * The masked LM of a preset folder, whatever its family, with the head that the folder has.
+   *
+   * @param preset - A folder in KerasHub's or transformers' layout.
+   * @throws {ArgumentError} By rejection, if an option is unknown, or the preset is of no encoder.
+   * @throws {PresetError} By rejection: what is wrong with the folder.
+   * @see keras_hub.models.MaskedLM
+   */
+  fromPreset: async (preset: string, options: MaskedLMPresetOptions = {}): Promise<MaskedLMTask> => {
+    refuseUnknown('MaskedLM.fromPreset', options, maskedLMPresetOptions);
+    const opened = await openPresetFolder(preset);
+    return familyOf('MaskedLM', opened.family, opened.path).openMaskedLM(opened, options);
+  },
+});
+
+/** A text classifier of whatever family; immutable. */
+export type TextClassifier = TextClassifierTask;
+
+/** The base class of text classifiers: `fromPreset` finds the family in the preset's config. */
+export const TextClassifier = Object.freeze({
+  /**
+   * The classifier of a preset folder, whatever its family. Told `numClasses`, its head is a new one; else it is the folder's.
+   *
+   * @param preset - A folder in KerasHub's or transformers' layout.
+   * @throws {ArgumentError} By rejection, if an option is unknown, the preset is of no encoder, or nobody says how many
+   *   classes there are.
+   * @throws {PresetError} By rejection: what is wrong with the folder.
+   * @see keras_hub.models.TextClassifier
+   */
+  fromPreset: async (preset: string, options: TextClassifierPresetOptions = {}): Promise<TextClassifierTask> => {
+    refuseUnknown('TextClassifier.fromPreset', options, textClassifierPresetOptions);
+    const opened = await openPresetFolder(preset);
+    return familyOf('TextClassifier', opened.family, opened.path).openTextClassifier(opened, options);
+  },
+});

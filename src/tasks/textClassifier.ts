@@ -1,0 +1,233 @@
+import {
+  checkIntercept,
+  compose,
+  type Intercept,
+  identityIntercept,
+  type LayerIntercept,
+  layerIntercept,
+} from '../layers/intercept.ts';
+import type { ClassifierHeadParams, Head } from '../models/encoder/heads.ts';
+import type { EncoderOutputs } from '../models/encoderModel.ts';
+import type { EncoderContext } from '../models/seq2seqModel.ts';
+import { type TensorValues, tensor } from '../ops/constant.ts';
+import { relu } from '../ops/relu.ts';
+import { sigmoid } from '../ops/sigmoid.ts';
+import { softmax } from '../ops/softmax.ts';
+import { sparseCategoricalCrossentropy } from '../ops/sparseCategoricalCrossentropy.ts';
+import { tanh } from '../ops/tanh.ts';
+import { ArgumentError, refuseUnknown } from '../tensor/errors.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import type { Tree } from '../tensor/tree.ts';
+import type { EncoderInput } from '../tokenizers/encoderInputs.ts';
+import type { TextClassifierPreprocessor } from '../tokenizers/textClassifierPreprocessor.ts';
+import type { TextSamples } from '../tokenizers/textSegments.ts';
+import type { Tokenizer } from '../tokenizers/tokenizer.ts';
+import type { OptimizerState } from '../training/index.ts';
+import { SparseCategoricalCrossentropy } from '../training/index.ts';
+import type { Prepare } from './batches.ts';
+import type { EncoderBackbone } from './encoderBackbone.ts';
+import { type EncoderBackboneInputs, encoderArrays, isTokens, targetsOf, weightsOf } from './encoderInputs.ts';
+import { type EncoderTask, type EncoderTaskChanges, encoderTask } from './encoderTask.ts';
+import { type CompiledTraining, type CompileTrainingOptions, compileTraining } from './training.ts';
+
+/** What is done to the classes' logits last. */
+export type ClassifierActivation = 'linear' | 'softmax' | 'sigmoid' | 'relu' | 'tanh';
+
+const activations: Readonly<Record<ClassifierActivation, (logits: Tensor) => Tensor>> = {
+  linear: (logits) => logits,
+  softmax: (logits) => softmax(logits),
+  sigmoid,
+  relu,
+  tanh,
+};
+
+/** What a classifier is besides its backbone and head. */
+export interface ClassifierOptions {
+  /** How many classes there are, from 2. */
+  readonly numClasses: number;
+  /** Default `'linear'`: what comes out are logits. */
+  readonly activation?: ClassifierActivation;
+  /** Dropout before the head's dense layers while training. Default: the family's in KerasHub. */
+  readonly dropout?: number;
+  /** Width of the dense layer over the first place, in families without a pooler. Default: the backbone's. */
+  readonly hiddenDim?: number;
+}
+
+/** A preprocessor of a classifier, whatever its family reads besides tokens. */
+export type AnyTextClassifierPreprocessor<T extends Tokenizer = Tokenizer> = TextClassifierPreprocessor<
+  T,
+  EncoderInput
+>;
+
+/** A request for the logits of the classes, or for losses, which need labels. */
+export interface ClassifierScoreRequest extends EncoderBackboneInputs {
+  /** `'logits'` (the default): `[batch, numClasses]`. `'loss'`: `[batch]`. */
+  readonly scoringMode?: 'logits' | 'loss' | undefined;
+  /** The right classes, `[batch]` int32; for `'loss'`. */
+  readonly targetIds?: TensorValues | undefined;
+  /** Called with the embeddings (-1), then each layer's output (0, 1, …); what it returns is used from there on. */
+  readonly layerInterceptFn?: LayerIntercept | undefined;
+  /** Called with the activation at every site, after `layerInterceptFn` where both are; see docs/sites.md. */
+  readonly intercept?: Intercept | undefined;
+}
+
+/** An encoder that tells which class a text is of: immutable; what would change it gives a new one. */
+export interface TextClassifier<Config = unknown, Params extends Tree = Tree, T extends Tokenizer = Tokenizer>
+  extends EncoderTask<Config, Params, ClassifierHeadParams, CompileTrainingOptions, TextClassifier<Config, Params, T>> {
+  /** Null: inputs are tokens, and no text is read. */
+  readonly preprocessor: AnyTextClassifierPreprocessor<T> | null;
+  /** The preprocessor's. */
+  readonly tokenizer: T | null;
+  /** How many classes there are. */
+  readonly numClasses: number;
+  /** What is done to the logits last. */
+  readonly activation: ClassifierActivation;
+  /** What the classes get, `[batch, numClasses]` float32, as an expression. */
+  readonly apply: (inputs: EncoderBackboneInputs, context?: EncoderContext) => Tensor;
+  /**
+   * Logits of the classes, or the loss of given ones, as an expression.
+   *
+   * @throws {ArgumentError} If the mode is no mode, targets are missing, or the intercept is for a site that is not there.
+   */
+  readonly score: (request: ClassifierScoreRequest) => Tensor;
+}
+
+/** What makes a classifier. */
+export interface TextClassifierParts<Config, Params extends Tree, T extends Tokenizer> extends ClassifierOptions {
+  readonly backbone: EncoderBackbone<Config, Params>;
+  /** Default null. */
+  readonly preprocessor?: AnyTextClassifierPreprocessor<T> | null;
+  /** The head's parameters. Default: random ones from `headSeed`. */
+  readonly headParams?: ClassifierHeadParams;
+  /** Default 0. */
+  readonly headSeed?: number;
+  /** What `compile` made of its options. Default: its defaults. */
+  readonly training?: CompiledTraining;
+  /** Where the optimizer stands. Default: at its beginning. */
+  readonly optimizerState?: OptimizerState | undefined;
+}
+
+const compileOptions = ['optimizer', 'loss', 'lossWeights', 'weightedMetrics', 'metrics', 'stepsPerExecution'];
+
+/** @throws {ArgumentError} If there are fewer than two classes, or an option is no option. */
+const checkClassifier = (name: string, { numClasses, activation = 'linear', dropout = 0 }: ClassifierOptions): void => {
+  if (!Number.isInteger(numClasses) || numClasses < 2)
+    throw new ArgumentError(`${name}: expected numClasses to be a whole number from 2, got ${numClasses}`);
+  if (!Object.hasOwn(activations, activation))
+    throw new ArgumentError(
+      `${name}: expected an activation among ${Object.keys(activations).join(', ')}, got ${JSON.stringify(activation)}`,
+    );
+  if (!(dropout >= 0 && dropout < 1))
+    throw new ArgumentError(`${name}: expected dropout from 0 to below 1, got ${dropout}`);
+};
+
+/**
+ * A text classifier from its parts.
+ *
+ * @param headOf - The head's functions for these options.
+ * @param learningRate - Of the default optimizer.
+ */
+export const textClassifier = <Config, Params extends Tree, T extends Tokenizer>(
+  name: string,
+  headOf: (options: ClassifierOptions) => Head<ClassifierHeadParams, EncoderOutputs>,
+  learningRate: number,
+  parts: TextClassifierParts<Config, Params, T>,
+): TextClassifier<Config, Params, T> => {
+  checkClassifier(name, parts);
+  const { backbone, preprocessor = null, numClasses, activation = 'linear', headSeed = 0, optimizerState } = parts;
+  const head = headOf(parts);
+
+  // Classes are counted without weights, and probabilities need no softmax in the loss.
+  const compiled = (options: CompileTrainingOptions = {}): CompiledTraining => {
+    refuseUnknown('compile', options, compileOptions);
+    const { loss = 'auto', metrics = ['sparse_categorical_accuracy'], weightedMetrics = [], ...rest } = options;
+    return compileTraining(
+      {
+        ...rest,
+        loss: loss === 'auto' ? SparseCategoricalCrossentropy({ fromLogits: activation === 'linear' }) : loss,
+        metrics,
+        weightedMetrics: weightedMetrics === 'auto' ? [] : weightedMetrics,
+      },
+      learningRate,
+    );
+  };
+  const { headParams = head.init(headSeed), training = compiled() } = parts;
+  const { model } = backbone;
+
+  const prepare: Prepare = (x, y, sampleWeight) => {
+    const inputs = isTokens(x) ? x : texts('fit')(x as TextSamples).x;
+    const arrays = encoderArrays('fit', inputs, model);
+    const examples = arrays.tokenIds!.shape.slice(0, 1);
+    return {
+      x: arrays,
+      ...(y === undefined
+        ? {}
+        : { y: targetsOf('fit', y, examples, { high: numClasses, why: `numClasses ${numClasses}` }) }),
+      ...(sampleWeight === undefined ? {} : { sampleWeight: weightsOf('fit', sampleWeight, [examples]) }),
+    };
+  };
+
+  const texts = (what: string): AnyTextClassifierPreprocessor<T> => {
+    if (preprocessor === null)
+      throw new ArgumentError(
+        `${what}: expected tokens, since this model has no preprocessor, got text; attach a preprocessor or tokenize it first`,
+      );
+    return preprocessor;
+  };
+
+  const remake = (
+    changes: EncoderTaskChanges<Config, Params, ClassifierHeadParams>,
+  ): TextClassifier<Config, Params, T> =>
+    textClassifier(name, headOf, learningRate, { ...parts, headParams, training, ...changes });
+
+  const core = (finish: (logits: Tensor) => Tensor) =>
+    encoderTask<
+      Config,
+      Params,
+      ClassifierHeadParams,
+      EncoderOutputs,
+      CompileTrainingOptions,
+      TextClassifier<Config, Params, T>
+    >(
+      { name, backbone, head, headParams, read: (outputs) => outputs, finish, prepare, training, optimizerState },
+      remake,
+      compiled,
+    );
+  const { members, forward } = core(activations[activation]);
+  const { forward: logitsOf } = core(activations.linear);
+
+  const tensors = ({ tokenIds, segmentIds, paddingMask }: EncoderBackboneInputs) => ({
+    tokenIds: tensor(tokenIds, { dtype: 'int32' }),
+    ...(segmentIds === undefined ? {} : { segmentIds: tensor(segmentIds, { dtype: 'int32' }) }),
+    ...(paddingMask === undefined ? {} : { paddingMask: tensor(paddingMask, { dtype: 'bool' }) }),
+  });
+
+  const score = (request: ClassifierScoreRequest): Tensor => {
+    const { scoringMode = 'logits', targetIds, layerInterceptFn, intercept, ...inputs } = request;
+    if (scoringMode !== 'logits' && scoringMode !== 'loss')
+      throw new ArgumentError(
+        `score: unsupported scoringMode ${JSON.stringify(scoringMode)}; it must be one of 'logits' or 'loss'`,
+      );
+    if (scoringMode === 'loss' && targetIds === undefined)
+      throw new ArgumentError('score: cannot compute the loss without targets; provide classes as targetIds, [batch]');
+    const own = compose(
+      layerInterceptFn === undefined ? identityIntercept : layerIntercept(layerInterceptFn),
+      intercept ?? identityIntercept,
+    );
+    checkIntercept(name, own, members.sites);
+    const logits = logitsOf(members.params, tensors(inputs), { intercept: own });
+    return scoringMode === 'logits' || targetIds === undefined
+      ? logits
+      : sparseCategoricalCrossentropy(tensor(targetIds, { dtype: 'int32' }), logits);
+  };
+
+  return Object.freeze<TextClassifier<Config, Params, T>>({
+    ...members,
+    preprocessor,
+    tokenizer: preprocessor?.tokenizer ?? null,
+    numClasses,
+    activation,
+    apply: (inputs, context) => forward(members.params, tensors(inputs), context),
+    score,
+  });
+};
