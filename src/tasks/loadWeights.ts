@@ -44,9 +44,14 @@ const partOf = (stored: Tensor, { split, slice, order }: TensorPart, shape?: Sha
   return shape === undefined ? ordered : reshape(ordered, shape);
 };
 
+/** Whether a part is not one matrix of its stored tensor, but pieces from here and there. */
+const isScattered = ({ split, slice }: TensorPart): boolean =>
+  split !== undefined && slice !== undefined && split.slice(0, slice.axis).some((size) => size > 1);
+
 /**
  * A checkpoint's weights on a device, as the parameters of a table. Each stored tensor is read once, piece by piece;
- * parameters that are parts of one are views of it.
+ * parameters that are parts of one are views of it, unless they are pieces from here and there: those are put together
+ * once, since every step would have to otherwise.
  */
 export const loadWeights = async (
   device: Device,
@@ -61,6 +66,19 @@ export const loadWeights = async (
   const total = sources.reduce((sum, { byteLength }) => sum + byteLength, 0);
   let loaded = 0;
   const uploaded = new Map<StoredTensor, Tensor>();
+  const gathered = new Map<WeightEntry, Tensor>();
+  const gather = async (source: StoredTensor, stored: Tensor): Promise<void> => {
+    const users = matched.right.filter((own) => own.source === source || own.plus?.source === source);
+    const scattered = users.filter((own) => own.source === source && own.plus === undefined && isScattered(own.part));
+    if (scattered.length === 0) return;
+    const whole = await device.realize(scattered.map(({ entry, part }) => partOf(stored, part, entry.shape)));
+    scattered.forEach(({ entry }, i) => {
+      gathered.set(entry, whole[i]!);
+    });
+    if (scattered.length < users.length) return;
+    uploaded.delete(source);
+    device.release([stored]);
+  };
   try {
     for (const source of sources) {
       const stored = await device.upload(source.name, {
@@ -80,16 +98,17 @@ export const loadWeights = async (
         device.release([stored]);
         uploaded.set(source, converted!);
       }
+      await gather(source, uploaded.get(source)!);
     }
     signal?.throwIfAborted();
   } catch (cause) {
-    device.release([...uploaded.values()]);
+    device.release([...uploaded.values(), ...gathered.values()]);
     throw cause;
   }
   const read = ({ source, part }: MatchedSource, shape?: Shape): Tensor => partOf(uploaded.get(source)!, part, shape);
   const params = new Map(
     matched.right.map(({ entry, plus, ...own }) => {
-      const plain = read(own, entry.shape);
+      const plain = gathered.get(entry) ?? read(own, entry.shape);
       return [entry, plus === undefined ? plain : add(plain, read(plus))] as const;
     }),
   );

@@ -145,10 +145,11 @@ describe('openPreset', () => {
     for (const [config, tag, problem] of [
       [{ a: 1 }, 'UnknownFormat', 'Unrecognized format'],
       [{ architecture: 'resnet18' }, 'UnknownFormat', 'timm'],
-      [{ registered_name: 'keras_hub>BertBackbone' }, 'WrongConfig', 'GPT2Backbone'],
+      [{ registered_name: 'keras_hub>BloomBackbone' }, 'WrongConfig', 'GPT2Backbone'],
       [{ registered_name: 'someone>GPT2Backbone' }, 'WrongConfig', 'someone>GPT2Backbone'],
       [{ registered_name: null }, 'WrongConfig', 'got registered_name null'],
-      [{ model_type: 'bert' }, 'WrongConfig', 'expected a model_type that is supported (gpt2), got "bert"'],
+      [{ model_type: 'bloom' }, 'WrongConfig', 'got "bloom"'],
+      [{ model_type: 'bloom' }, 'WrongConfig', 'expected a model_type that is supported (gpt2, falcon'],
       [{ model_type: ['gpt2'] }, 'WrongConfig', 'model_type'],
       [[keras], 'BrokenFile', 'expected a JSON object'],
       ['{', 'BrokenFile', 'expected JSON'],

@@ -36,7 +36,7 @@ const fromHeadsOf = ({ kernel, loraKernelA, ...rest }: DenseParams, heads: numbe
  * One Falcon decoder layer, pre-norm. In sequence: `h = x + attention(norm(x))`, then `y = h + mlp(norm(h))`. In parallel:
  * `y = x + attention(norm(x)) + mlp(norm(x))`, of one norm or two.
  *
- * The `input` is the residual stream, `[batch, length, hiddenDim]`.
+ * The `input` is the residual stream, `[batch, length, hiddenDim]`; of the `config`, a layer needs its kind, not its sizes.
  *
  * @returns The residual stream after the layer, of the same shape, and this layer's keys and values.
  * @see Almazrouei et al. 2023, section 3.4; keras_hub.models.FalconBackbone; transformers.FalconModel

@@ -19,6 +19,7 @@ export type FalconAttentionParams = {
 export type FalconLayerParams = {
   /** The norm before attention; in parallel layers of one norm, before the MLP too. */
   readonly inputLayernorm: LayerNormParams;
+  /** The projections to and from heads. */
   readonly attention: FalconAttentionParams;
   /** The norm before the MLP, in sequential layers. */
   readonly postAttentionLayernorm?: LayerNormParams;
