@@ -1,11 +1,14 @@
 import type { CausalModel } from '../../src/models/causalModel.ts';
 import { falcon } from '../../src/models/falcon/falcon.ts';
 import { falconPresets } from '../../src/models/falcon/presets.ts';
+import { gemma } from '../../src/models/gemma/gemma.ts';
+import { gemmaPresets } from '../../src/models/gemma/presets.ts';
 import { gpt2 } from '../../src/models/gpt2/gpt2.ts';
 import { gpt2Presets } from '../../src/models/gpt2/presets.ts';
 import type { PresetInfo } from '../../src/models/presetInfo.ts';
 import type { CausalBackbone } from '../../src/tasks/backbone.ts';
 import { FalconBackbone } from '../../src/tasks/falcon.ts';
+import { GemmaBackbone } from '../../src/tasks/gemma.ts';
 import { GPT2Backbone } from '../../src/tasks/gpt2.ts';
 import type { Tree } from '../../src/tensor/tree.ts';
 
@@ -62,5 +65,42 @@ export const familyCases: readonly FamilyCase[] = [
     }),
     falconPresets,
     falcon,
+  ),
+  familyCase(
+    'Gemma',
+    GemmaBackbone({
+      vocabularySize: 131,
+      numLayers: 2,
+      numQueryHeads: 3,
+      numKeyValueHeads: 1,
+      hiddenDim: 21,
+      intermediateDim: 34,
+      headDim: 6,
+      seed: 3,
+    }),
+    gemmaPresets,
+    gemma,
+  ),
+  familyCase(
+    'Gemma 2, with windows shorter than the texts',
+    GemmaBackbone({
+      vocabularySize: 131,
+      numLayers: 2,
+      numQueryHeads: 6,
+      numKeyValueHeads: 2,
+      hiddenDim: 24,
+      intermediateDim: 40,
+      headDim: 8,
+      usePostAttentionNorm: true,
+      usePostFfwNorm: true,
+      attentionLogitSoftCap: 5,
+      finalLogitSoftCap: 8,
+      useSlidingWindowAttention: true,
+      slidingWindowSize: 4,
+      dropout: 0.1,
+      seed: 4,
+    }),
+    new Map(),
+    gemma,
   ),
 ];
