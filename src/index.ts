@@ -57,10 +57,11 @@ export {
   TopPSampler,
 } from './samplers/index.ts';
 export type { BackboneInputs, CausalBackbone } from './tasks/backbone.ts';
+export { BartBackbone, BartSeq2SeqLM, BartSeq2SeqLMPreprocessor, BartTokenizer } from './tasks/bart.ts';
 export type { Dataset } from './tasks/batches.ts';
-export type { CompileTaskOptions, GeneratedTokens } from './tasks/causalLM.ts';
+export type { GeneratedTokens } from './tasks/causalLM.ts';
 export { type FitProgress, type History, NonFiniteLossError } from './tasks/fit.ts';
-export { CausalLM } from './tasks/fromPreset.ts';
+export { CausalLM, Seq2SeqLM } from './tasks/fromPreset.ts';
 export {
   GemmaBackbone,
   GemmaCausalLM,
@@ -77,9 +78,14 @@ export {
 } from './tasks/falcon.ts';
 export { GPT2Backbone, GPT2CausalLM, GPT2CausalLMPreprocessor, GPT2Tokenizer } from './tasks/gpt2.ts';
 export type { TokenInputs } from './tasks/inputs.ts';
+export type { CompileTaskOptions } from './tasks/languageModel.ts';
 export type { LoadProgress } from './tasks/loadWeights.ts';
 export type { BackbonePresetOptions, TaskPresetOptions } from './tasks/presets.ts';
 export type { ScoreInputs, ScoreRequest } from './tasks/score.ts';
+export type { Seq2SeqBackbone, Seq2SeqBackboneInputs } from './tasks/seq2seqBackbone.ts';
+export type { Seq2SeqPresetOptions } from './tasks/seq2seqFamily.ts';
+export type { GeneratedSeq2SeqTokens, Seq2SeqPrompts } from './tasks/seq2seqLM.ts';
+export type { Seq2SeqScoreInputs, Seq2SeqScoreRequest } from './tasks/seq2seqScore.ts';
 export type { EvaluateOptions, FitOptions, PredictOptions } from './tasks/training.ts';
 export type { DType } from './tensor/dtype.ts';
 export { ArgumentError, DTypeError, ShapeError } from './tensor/errors.ts';
@@ -139,5 +145,6 @@ export {
   SparseCategoricalCrossentropy,
   SparseTopKCategoricalAccuracy,
 } from './training/index.ts';
+export type { Seq2SeqLengths, Seq2SeqTexts, Seq2SeqTokens } from './tokenizers/seq2seqLMPreprocessor.ts';
 export { type GradientOptions, gradients } from './transforms/gradients.ts';
 export { PresetError } from './weights/index.ts';

@@ -1,10 +1,14 @@
 import type * as E from 'fp-ts/lib/Either.js';
 import type { ConfigError, JsonObject } from './configReader.ts';
 
-/** A class of KerasHub, by its `className`, and the `name` that its instances have: the class's, with underscores. */
+/**
+ * A class of KerasHub, by its `className`, the `name` that its instances have (the class's, with underscores) and the
+ * `module` that it is in, where that is not called as they are.
+ */
 export interface KerasClass {
   readonly className: string;
   readonly name: string;
+  readonly module?: string;
 }
 
 /**
@@ -26,6 +30,12 @@ export interface KerasBackboneLayout<Config> {
 export interface KerasLayout<Config> extends KerasBackboneLayout<Config> {
   readonly causalLM: KerasClass;
   readonly causalLMPreprocessor: KerasClass;
+}
+
+/** The same of a family of sequence-to-sequence models, with the classes `seq2seqLM` and `seq2seqLMPreprocessor`. */
+export interface Seq2SeqKerasLayout<Config> extends KerasBackboneLayout<Config> {
+  readonly seq2seqLM: KerasClass;
+  readonly seq2seqLMPreprocessor: KerasClass;
 }
 
 /** The same of a family of encoders, with the classes of its masked LM and its classifier. */

@@ -1,7 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js';
 import type { CausalModel } from '../models/causalModel.ts';
 import type { ConfigError } from '../models/configReader.ts';
-import type { KerasLayout } from '../models/kerasLayout.ts';
+import type { KerasBackboneLayout, KerasLayout } from '../models/kerasLayout.ts';
 import type { PresetInfo } from '../models/presetInfo.ts';
 import type { PresetLayout } from '../models/weightEntry.ts';
 import type { SamplerLike } from '../samplers/getSampler.ts';
@@ -9,7 +9,7 @@ import { ArgumentError, refuseUnknown } from '../tensor/errors.ts';
 import type { Tree } from '../tensor/tree.ts';
 import type { CausalLMPreprocessor, CausalLMPreprocessorOptions } from '../tokenizers/index.ts';
 import type { Tokenizer } from '../tokenizers/tokenizer.ts';
-import type { Family, KerasTokenizer, Preset } from '../weights/index.ts';
+import type { Family, KerasTask, KerasTokenizer, Preset } from '../weights/index.ts';
 import { type CausalBackbone, causalBackbone } from './backbone.ts';
 import { type CausalLM, type CausalLMParts, causalLM } from './causalLM.ts';
 import {
@@ -52,14 +52,18 @@ export interface CausalFamily<Config extends object, Options extends object, Par
   readonly preprocessor: (options: CausalLMPreprocessorOptions<T>) => CausalLMPreprocessor<T>;
 }
 
-/** A family as those see it who do not know which it is. */
-export interface AnyCausalFamily {
+/** How a family is saved in KerasHub's layout, for those who do not know which it is. */
+export interface SavableFamily {
   readonly family: Family;
-  readonly layout: KerasLayout<unknown>;
+  readonly layout: KerasBackboneLayout<unknown>;
+  /** A task with this preprocessor of the family's own kind, as KerasHub writes it down. */
+  readonly kerasTask: (preprocessor: object | null) => KerasTask;
+}
+
+/** A family as those see it who do not know which it is. */
+export interface AnyCausalFamily extends SavableFamily {
   /** The task that an opened preset holds. */
   readonly open: (preset: Preset, options: TaskPresetOptions) => Promise<CausalLM>;
-  /** A tokenizer as KerasHub writes it down. */
-  readonly saveTokenizer: (tokenizer: Tokenizer) => KerasTokenizer;
 }
 
 /** What a preprocessor's `fromPreset` may change. */
@@ -205,9 +209,24 @@ export const causalClasses = <Config extends object, Options extends object, Par
     /** The same family for those who do not know which it is. */
     any: Object.freeze<AnyCausalFamily>({
       family: family.family,
-      layout: layout as KerasLayout<unknown>,
+      layout: layout as KerasBackboneLayout<unknown>,
       open: async (preset, options) => (await taskFrom(preset, options)) as unknown as CausalLM,
-      saveTokenizer: (tokenizer) => family.tokenizer.save(tokenizer as T),
+      kerasTask: (preprocessor) => {
+        const own = preprocessor as CausalLMPreprocessor<T> | null;
+        return {
+          kerasClass: layout.causalLM,
+          base: 'CausalLM',
+          preprocessor: own && {
+            kerasClass: layout.causalLMPreprocessor,
+            config: {
+              sequence_length: own.sequenceLength,
+              add_start_token: own.addStartToken,
+              add_end_token: own.addEndToken,
+            },
+            tokenizer: family.tokenizer.save(own.tokenizer),
+          },
+        };
+      },
     }),
   });
 };

@@ -20,7 +20,7 @@ import type { Decoded, Decoder, Prefilled } from '../samplers/decoding.ts';
 import { floorDivided } from '../samplers/sample.ts';
 import type { Sampler } from '../samplers/sampler.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { leaves, type Tree, withLeaves } from '../tensor/tree.ts';
+import { leaves, mapTree, type Tree, withLeaves } from '../tensor/tree.ts';
 
 /** Token ids and a mask on the host, `[batch, length]`, row-major. */
 export interface TokenBatch {
@@ -158,6 +158,9 @@ const grow = (presents: readonly KeyValue[], capacity: number, copies: number): 
   };
 };
 
+/** Every row of a tensor several times over. */
+const repeated = (x: Tensor, times: number): Tensor => take(x, floorDivided(x.shape[0]! * times, times));
+
 /** Logits of one place a row, `[batch, hiddenDim]` to `[batch, vocabularySize]`; an intercept sees a length of 1. */
 const logitsOfPlace = <Params extends Tree>(
   { model, params }: Pick<GenerationRequest<Params>, 'model' | 'params'>,
@@ -175,6 +178,8 @@ const compileLoop = <Params extends Tree>(
 ): Loop => {
   const { decoding } = sampler;
   const own = { model, params };
+  const wide = (memory: Tree | undefined): Tree | undefined =>
+    memory && decoding.copies > 1 ? mapTree(memory, (leaf) => repeated(leaf, decoding.copies)) : memory;
   const draft = decoding.draft && { model: decoding.draft.backbone.model, params: draftParams };
   return {
     prefill: device.compile(
@@ -204,7 +209,8 @@ const compileLoop = <Params extends Tree>(
           cache: grow(presents, capacity, decoding.copies),
           draftCache: guessed === undefined ? [] : grow(guessed.presents, capacity, 1),
         };
-        return decoding.start(known, { mask, stops }, decoderOf(own, context));
+        // What starts may already try several rows for each.
+        return decoding.start(known, { mask, stops }, decoderOf(own, { ...context, memory: wide(given(memory)) }));
       },
     ),
     step: device.compile(
@@ -365,10 +371,9 @@ export async function* generateTokens<Params extends Tree>(
       memory,
     );
     if (copies > 1 && leaves(memory).length > 0) {
-      const rows = floorDivided(batch * copies, copies);
-      const repeated = await device.realize(leaves(memory).map((leaf) => take(leaf, rows)));
+      const copied = await device.realize(leaves(memory).map((leaf) => repeated(leaf, copies)));
       device.release(leaves(memory));
-      memory = withLeaves(memory, repeated);
+      memory = withLeaves(memory, copied);
     }
     let passes = 1;
     let taken = 0;

@@ -1,3 +1,4 @@
+import type { Lora } from '../models/lora.ts';
 import { formatPath } from '../models/weightEntry.ts';
 import type { Device } from '../runtime/device.ts';
 import { bfloat16Bits, float16Bits } from '../tensor/dtype.ts';
@@ -5,11 +6,9 @@ import { ArgumentError } from '../tensor/errors.ts';
 import type { NDArray } from '../tensor/ndarray.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { paths, type Tree } from '../tensor/tree.ts';
-import type { CausalLMPreprocessor } from '../tokenizers/index.ts';
-import type { Tokenizer } from '../tokenizers/tokenizer.ts';
 import { type FileToWrite, type H5Dataset, type KerasPreset, writeKerasPreset } from '../weights/index.ts';
-import type { CausalBackbone } from './backbone.ts';
-import { causalFamilies } from './families.ts';
+import type { BackboneModel } from './backbone.ts';
+import { causalFamilies, seq2seqFamilies } from './families.ts';
 import { deviceOf, heldParams } from './heldParams.ts';
 import { orReject } from './presets.ts';
 
@@ -40,23 +39,29 @@ const dataset = (device: Device, dtype: H5Dataset['dtype'], tensor: Tensor): H5D
   },
 });
 
+/** What is saved: any task has these two. */
+export interface SavableTask {
+  readonly backbone: {
+    readonly config: unknown;
+    readonly model: BackboneModel;
+    readonly params: Tree;
+    readonly device: Device | undefined;
+    readonly lora: Lora | undefined;
+  };
+  readonly preprocessor: object | null;
+}
+
 /**
- * Writes a causal language model as a preset folder in KerasHub's layout, which KerasHub and `fromPreset` read. Whole or not at all.
+ * Writes a task as a preset folder in KerasHub's layout, which KerasHub and `fromPreset` read. Whole or not at all.
  *
  * @param folder - Where to. A preset that is there is replaced; a folder that holds anything else is left alone.
  * @throws {ArgumentError} By rejection, if there is LoRA: KerasHub keeps its factors in a file of their own.
  * @throws {PresetError} By rejection, if KerasHub's layout cannot say the config, or the folder cannot be written.
  * @see keras_hub.models.Task.save_to_preset
  */
-export const saveKerasPreset = async <Config, Params extends Tree, T extends Tokenizer>(
+export const saveKerasPreset = async (
   folder: string,
-  {
-    backbone,
-    preprocessor,
-  }: {
-    readonly backbone: CausalBackbone<Config, Params>;
-    readonly preprocessor: CausalLMPreprocessor<T> | null;
-  },
+  { backbone, preprocessor }: SavableTask,
   { savedAt = new Date(), extra = [] }: SaveKerasPresetOptions = {},
 ): Promise<void> => {
   const { config, model } = backbone;
@@ -64,7 +69,9 @@ export const saveKerasPreset = async <Config, Params extends Tree, T extends Tok
     throw new ArgumentError(
       'saveKerasPreset: expected a model without LoRA, got one with; call mergeLora first, or saveLoraWeights for the factors alone',
     );
-  const family = [...causalFamilies.values()].find(({ layout }) => layout.backbone.className === model.name);
+  const family = [...causalFamilies.values(), ...seq2seqFamilies.values()].find(
+    ({ layout }) => layout.backbone.className === model.name,
+  );
   if (family === undefined)
     throw new ArgumentError(`saveKerasPreset: expected a backbone of a family that is known, got ${model.name}`);
   const device = await deviceOf(backbone);
@@ -85,15 +92,7 @@ export const saveKerasPreset = async <Config, Params extends Tree, T extends Tok
           sources.keras.name,
           dataset(device, dtype, params.get(formatPath(path))!),
         ]),
-        preprocessor:
-          preprocessor === null
-            ? null
-            : {
-                sequenceLength: preprocessor.sequenceLength,
-                addStartToken: preprocessor.addStartToken,
-                addEndToken: preprocessor.addEndToken,
-                tokenizer: family.saveTokenizer(preprocessor.tokenizer),
-              },
+        task: family.kerasTask(preprocessor),
         savedAt,
       },
       extra,

@@ -45,7 +45,7 @@ export type ScoreRequest = ScoreInputs &
   );
 
 /** Ids as a tensor; those on the host are checked, since shaders hold ids within the vocabulary without a word. */
-const idTensor = (what: string, values: TensorValues, vocabularySize: number): Tensor => {
+export const idTensor = (what: string, values: TensorValues, vocabularySize: number): Tensor => {
   const ids = tensor(values, { dtype: 'int32' });
   if (ids.shape.length !== 2 || ids.shape.includes(0))
     throw new ShapeError(
@@ -66,18 +66,36 @@ const idTensor = (what: string, values: TensorValues, vocabularySize: number): T
   return ids;
 };
 
-const sameAs = (tokenIds: Tensor, what: string, x: Tensor): Tensor => {
+/** A tensor, if its shape is that of the ids, which `name` names in the message. */
+export const sameAs = (tokenIds: Tensor, what: string, x: Tensor, name = 'tokenIds'): Tensor => {
   if (!sameShape(x.shape, tokenIds.shape))
     throw new ShapeError(
-      `score: expected ${what} of tokenIds' shape ${formatShape(tokenIds.shape)}, got ${formatShape(x.shape)}`,
+      `score: expected ${what} of ${name}' shape ${formatShape(tokenIds.shape)}, got ${formatShape(x.shape)}`,
     );
   return x;
 };
 
-const boolean = (what: string, x: Tensor): Tensor => {
+/** A tensor, if it holds truth values. */
+export const boolean = (what: string, x: Tensor): Tensor => {
   if (x.dtype !== 'bool')
     throw new DTypeError(`score: expected ${what} of dtype bool, got ${x.dtype}; compare with notEqual`);
   return x;
+};
+
+/**
+ * Checks what is asked for.
+ *
+ * @throws {ArgumentError} If the mode is no mode, or targets are missing.
+ */
+export const checkMode = (scoringMode: unknown, targetIds: unknown): void => {
+  if (scoringMode !== 'logits' && scoringMode !== 'loss')
+    throw new ArgumentError(
+      `score: unsupported scoringMode ${JSON.stringify(scoringMode)}; it must be one of 'logits' or 'loss'`,
+    );
+  if (scoringMode === 'loss' && targetIds === undefined)
+    throw new ArgumentError(
+      'score: cannot compute the loss without targets; provide target token ids as targetIds, [batch, length]',
+    );
 };
 
 /**
@@ -96,14 +114,7 @@ export const score = <Params extends Tree>(
   request: ScoreRequest,
 ): Tensor => {
   const { tokenIds, paddingMask, scoringMode = 'logits', targetIds, layerInterceptFn, intercept } = request;
-  if (scoringMode !== 'logits' && scoringMode !== 'loss')
-    throw new ArgumentError(
-      `score: unsupported scoringMode ${JSON.stringify(scoringMode)}; it must be one of 'logits' or 'loss'`,
-    );
-  if (scoringMode === 'loss' && targetIds === undefined)
-    throw new ArgumentError(
-      'score: cannot compute the loss without targets; provide target token ids as targetIds, [batch, length]',
-    );
+  checkMode(scoringMode, targetIds);
   const ids = idTensor('tokenIds', tokenIds, model.vocabularySize);
   const targets =
     scoringMode === 'loss' && targetIds !== undefined

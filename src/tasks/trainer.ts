@@ -65,8 +65,12 @@ type BatchTensors = {
 const inputTensors = ({ x }: Batch): BatchTensors['x'] =>
   Object.fromEntries(Object.entries(x).map(([name, array]) => [name, tensor(array)]));
 
-const batchTensors = (whole: Batch, isFirst: boolean, trims: boolean): BatchTensors => {
-  const batch = trims ? trimmed(whole) : whole;
+const batchTensors = (
+  whole: Batch,
+  isFirst: boolean,
+  { trims, trim = trimmed }: Pick<TrainerParts, 'trims' | 'trim'>,
+): BatchTensors => {
+  const batch = trims ? trim(whole) : whole;
   return {
     x: inputTensors(batch),
     y: tensor(batch.y!),
@@ -151,6 +155,8 @@ export interface TrainerParts {
   readonly setup: TrainingSetup;
   /** Whether last columns that weigh nothing may be left out of a batch. */
   readonly trims: boolean;
+  /** How they are left out. Default: `trimmed`. */
+  readonly trim?: ((batch: Batch) => Batch) | undefined;
   /** Seed of dropout. */
   readonly seed: number;
 }
@@ -187,7 +193,7 @@ const copies = async (device: Device, tensors: readonly Tensor[]): Promise<reado
 
 /** A trainer: one step is one evaluation, with the state updated in place. */
 export const trainer = (parts: TrainerParts): Trainer => {
-  const { device, params, isTrainable, setup, trims, seed } = parts;
+  const { device, params, isTrainable, setup, seed } = parts;
   const names = logNames(setup);
   const own = trainedParams(params, isTrainable);
   if (Object.keys(own).length === 0)
@@ -235,7 +241,7 @@ export const trainer = (parts: TrainerParts): Trainer => {
       };
       return { params: trained, ...withLeaves(rest, await copies(device, leaves(rest))) };
     },
-    step: (state, batch, isFirst) => step.run(state, batchTensors(batch, isFirst, trims)),
+    step: (state, batch, isFirst) => step.run(state, batchTensors(batch, isFirst, parts)),
     logs: async ({ logs }) => {
       const [{ data } = { data: new Float32Array(0) }] = await device.evaluate([logs]);
       return {
@@ -247,7 +253,7 @@ export const trainer = (parts: TrainerParts): Trainer => {
     findSuspect: async (state, batch) => {
       const trainedPaths = Object.keys(state.params);
       const values = Object.values(state.params);
-      const { loss } = learnt(parts, state.params, batchTensors(batch, false, trims), undefined);
+      const { loss } = learnt(parts, state.params, batchTensors(batch, false, parts), undefined);
       // A sum of sizes, since a maximum may pass over what is no number.
       const sizes = async (tensors: readonly Tensor[]): Promise<readonly number[]> =>
         (await device.evaluate(tensors.map((each) => sum(absolute(each))))).map(({ data }) => data[0]!);
@@ -276,7 +282,7 @@ type EvaluationState = { readonly totals: Tree; readonly logs: Tensor };
 
 /** An evaluator: one batch is one evaluation, with the totals updated in place. */
 export const evaluator = (parts: Omit<TrainerParts, 'seed' | 'isTrainable'>): Evaluator => {
-  const { device, setup, trims } = parts;
+  const { device, setup } = parts;
   const names = logNames(setup);
   const step = device.compile(
     (state: EvaluationState, trained: Trained, batch: BatchTensors): EvaluationState => {
@@ -293,7 +299,7 @@ export const evaluator = (parts: Omit<TrainerParts, 'seed' | 'isTrainable'>): Ev
         let count = 0;
         for await (const batch of batches) {
           signal?.throwIfAborted();
-          state = await step.run(state, trained, batchTensors(batch, count === 0, trims));
+          state = await step.run(state, trained, batchTensors(batch, count === 0, parts));
           if (++count >= steps) break;
         }
         if (count === 0) throw new ArgumentError('evaluate: expected at least one batch, got none');

@@ -13,6 +13,7 @@ export { openShardedH5, openShardedSafetensors } from './sharded.ts';
 export {
   type KerasPreprocessor,
   type KerasPreset,
+  type KerasTask,
   type KerasTokenizer,
   kerasPresetFiles,
   writeKerasPreset,

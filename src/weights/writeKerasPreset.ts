@@ -1,7 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js';
 import type * as TE from 'fp-ts/lib/TaskEither.js';
 import type { JsonObject } from '../models/configReader.ts';
-import type { KerasClass, KerasLayout } from '../models/kerasLayout.ts';
+import type { KerasBackboneLayout, KerasClass } from '../models/kerasLayout.ts';
 import { count } from '../tensor/shape.ts';
 import type { StoredDType } from './checkpoint.ts';
 import { type WeightsError, weightsError } from './errors.ts';
@@ -14,28 +14,32 @@ export interface KerasTokenizer {
   readonly assets: readonly FileToWrite[];
 }
 
-/**
- * A preprocessor as KerasHub writes it down: its `tokenizer`, and how it packs (`sequenceLength`, `addStartToken`,
- * `addEndToken`).
- */
+/** A preprocessor as KerasHub writes it down: its class, its `tokenizer`, and its options (`config`). */
 export interface KerasPreprocessor {
-  readonly sequenceLength: number;
-  readonly addStartToken: boolean;
-  readonly addEndToken: boolean;
+  readonly kerasClass: KerasClass;
+  readonly config: JsonObject;
   readonly tokenizer: KerasTokenizer;
+}
+
+/** A task as KerasHub writes it down: its class, the name of its base class, and its preprocessor. */
+export interface KerasTask {
+  readonly kerasClass: KerasClass;
+  /** Such as `CausalLM`. */
+  readonly base: string;
+  /** Null: the task reads and writes token ids. */
+  readonly preprocessor: KerasPreprocessor | null;
 }
 
 /** What goes into a preset folder in KerasHub's layout. */
 export interface KerasPreset<Config> {
-  readonly layout: KerasLayout<Config>;
+  readonly layout: KerasBackboneLayout<Config>;
   /** The backbone's sizes. */
   readonly config: Config;
   /** Of all weights. */
   readonly dtype: StoredDType;
   /** Weights by their paths in the file, such as `layers/layer_normalization/vars/0`. */
   readonly weights: readonly (readonly [path: string, dataset: H5Dataset])[];
-  /** Null: the task reads and writes token ids. */
-  readonly preprocessor: KerasPreprocessor | null;
+  readonly task: KerasTask;
   /** What metadata.json says. */
   readonly savedAt: Date;
 }
@@ -52,8 +56,12 @@ const jsonFile = (name: string, value: JsonObject): FileToWrite => ({
 });
 
 /** An object of one of KerasHub's classes. */
-const serialized = (folder: string, { className, name }: KerasClass, config: JsonObject): JsonObject => ({
-  module: `keras_hub.src.models.${folder}.${name}`,
+const serialized = (
+  folder: string,
+  { className, name, module = name }: KerasClass,
+  config: JsonObject,
+): JsonObject => ({
+  module: `keras_hub.src.models.${folder}.${module}`,
   class_name: className,
   config,
   registered_name: `keras_hub>${className}`,
@@ -76,7 +84,7 @@ const layerConfig = ({ name }: KerasClass, dtype: StoredDType): JsonObject => ({
  */
 export const kerasPresetFiles = <Config>(
   path: string,
-  { layout, config, dtype, weights, preprocessor, savedAt }: KerasPreset<Config>,
+  { layout, config, dtype, weights, task: { kerasClass, base, preprocessor }, savedAt }: KerasPreset<Config>,
 ): E.Either<WeightsError, readonly FileToWrite[]> => {
   const options = layout.config(config);
   if (E.isLeft(options)) return E.left(weightsError('WrongConfig', path, options.left.message));
@@ -93,19 +101,13 @@ export const kerasPresetFiles = <Config>(
   const preprocessing =
     preprocessor === null
       ? null
-      : serialized(folder, layout.causalLMPreprocessor, {
-          ...layerConfig(layout.causalLMPreprocessor, 'float32'),
+      : serialized(folder, preprocessor.kerasClass, {
+          ...layerConfig(preprocessor.kerasClass, 'float32'),
           tokenizer,
           config_file: 'preprocessor.json',
-          sequence_length: preprocessor.sequenceLength,
-          add_start_token: preprocessor.addStartToken,
-          add_end_token: preprocessor.addEndToken,
+          ...preprocessor.config,
         });
-  const task = serialized(folder, layout.causalLM, {
-    backbone,
-    preprocessor: preprocessing,
-    name: layout.causalLM.name,
-  });
+  const task = serialized(folder, kerasClass, { backbone, preprocessor: preprocessing, name: kerasClass.name });
   const [date, time] = savedAt.toISOString().split(/[T.]/);
   const groups = layout
     .layers(config)
@@ -123,7 +125,7 @@ export const kerasPresetFiles = <Config>(
       ...versions,
       parameter_count: weights.reduce((total, [, { shape }]) => total + count(shape), 0),
       date_saved: `${date}@${time}`,
-      tasks: ['CausalLM'],
+      tasks: [base],
     }),
     { name: 'model.weights.h5', content: writeHdf5(h5Tree(weights, groups)) },
   ]);
