@@ -17,6 +17,7 @@ const rooms = [
   'training',
   'tokenizers',
   'runtime',
+  'hub',
   'weights',
   'tasks',
   'cli',
@@ -55,5 +56,12 @@ describe('rooms', () => {
       .flatMap((file) => importsOf(file).map((name) => `${file} imports ${name}`))
       .filter((line) => /imports (node:|fs|path|os)\b/.test(line));
     expect(wrong).toEqual([]);
+  });
+
+  it('import no Node module in what of the hub browsers share', () => {
+    const shared = files.filter((file) => /^hub[\\/]/.test(file) && !/^hub[\\/](?:node[\\/]|index\.ts$)/.test(file));
+    expect(shared.length).toBeGreaterThan(10);
+    const wrong = shared.flatMap((file) => importsOf(file).map((name) => `${file} imports ${name}`));
+    expect(wrong.filter((line) => /imports (?:node:|.*\/node\/)/.test(line))).toEqual([]);
   });
 });
