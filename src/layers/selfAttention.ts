@@ -66,7 +66,7 @@ const mix = (
 };
 
 /** Heads projected back: at once, unless an intercept replaces what each of them adds. */
-const project = (z: Tensor, params: FromHeadsParams, tap: Tap | undefined): Tensor => {
+export const projectHeads = (z: Tensor, params: FromHeadsParams, tap: Tap | undefined): Tensor => {
   if (tap === undefined) return fromHeads(params)(z);
   const { kernel, bias, loraKernelA: a, loraKernelB: b } = params;
   const headsFirst = [0, 2, 1, 3];
@@ -118,7 +118,7 @@ export const causalSelfAttention =
       ...(paddingMask === undefined ? {} : { keyMask: paddingMask }),
     };
     const z = seen('z')(mix(query, gathered(present), options, tap, dropPattern));
-    return { attended: project(z, params.output, tap), present };
+    return { attended: projectHeads(z, params.output, tap), present };
   };
 
 /** The sites of cross-attention that stand for those of self-attention. */
@@ -166,5 +166,5 @@ export const crossAttention =
     const options: AttentionOptions = { emptyRows, ...(paddingMask === undefined ? {} : { keyMask: paddingMask }) };
     const query = (cross ?? noTap)('query')(toHeads(params.query)(x));
     const z = (cross ?? noTap)('z')(mix(query, memory, options, cross, dropPattern));
-    return project(z, params.output, cross);
+    return projectHeads(z, params.output, cross);
   };

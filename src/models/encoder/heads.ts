@@ -156,9 +156,18 @@ export interface ClassifierHeadSpec {
   readonly numClasses: number;
   /** Dropout before each dense layer while training. */
   readonly dropout: number;
-  /** The dense layer over the first place, in families without a pooler: its width, activation, transformers' name. */
+  /** Dropout before the last layer, where it is another. */
+  readonly outputDropout?: number | undefined;
+  /** The dense layer over the first place, in families without a pooler. */
   readonly pooler?:
-    | { readonly dim: number; readonly activation: 'tanh' | Activation; readonly name: string }
+    | {
+        readonly dim: number;
+        readonly activation: 'tanh' | Activation;
+        /** Where transformers keeps it. */
+        readonly name: string;
+        /** Whether dropout comes before this layer too. Default: it does. */
+        readonly isFirstDropped?: boolean;
+      }
     | undefined;
   /** Where transformers keeps the last layer. */
   readonly name: string;
@@ -176,6 +185,7 @@ export const classifierHead = ({
   hiddenDim,
   numClasses,
   dropout: rate,
+  outputDropout = rate,
   pooler,
   name,
 }: ClassifierHeadSpec): Head<ClassifierHeadParams, EncoderOutputs> => {
@@ -192,13 +202,13 @@ export const classifierHead = ({
       const tap = tapOf(intercept, undefined, undefined) ?? noTap;
       const [batch = 0] = sequence.shape;
       // Places of dropout far beyond those of any backbone.
-      const before = (place: number) => withDropout(drop, drop?.rate ?? rate, 2 ** 20 + place);
-      const first = () => before(0)(reshape(sliceAxis(sequence, 1, 0, 1), [batch, hiddenDim]));
+      const before = (place: number, own: number) => withDropout(drop, drop?.rate ?? own, 2 ** 20 + place);
+      const first = () => before(0, rate)(reshape(sliceAxis(sequence, 1, 0, 1), [batch, hiddenDim]));
       const read =
         pooler === undefined || params.pooledDense === undefined
           ? (pooled ?? first())
           : (pooler.activation === 'tanh' ? tanh : activations[pooler.activation])(dense(params.pooledDense)(first()));
-      return tap('classLogits')(dense(params.logits)(before(1)(read)));
+      return tap('classLogits')(dense(params.logits)(before(1, outputDropout)(read)));
     },
   );
 };

@@ -74,7 +74,8 @@ export interface TransformerEncoderSpec {
   readonly schedule?: readonly number[] | undefined;
 }
 
-const start = (path: ParamPath): Start => {
+/** How a parameter of an encoder or a head starts: gains as ones, offsets as zeros, all else small and random. */
+export const startOf = (path: ParamPath): Start => {
   const last = path.at(-1);
   return last === 'gamma' ? 'ones' : last === 'beta' || last === 'bias' ? 'zeros' : { deviation: 0.02 };
 };
@@ -189,7 +190,7 @@ export const transformerEncoder = ({
     hiddenDim: config.hiddenDim,
     weights,
     sites,
-    init: (seed) => initWeights(weights, seed, start) as unknown as TransformerEncoderParams,
+    init: (seed) => initWeights(weights, seed, startOf) as unknown as TransformerEncoderParams,
     apply,
     tokenTable: ({ tokenEmbedding }) => tokenEmbedding.embeddings,
   });
