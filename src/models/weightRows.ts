@@ -23,15 +23,21 @@ export const row = (
   },
 });
 
-/** Gain and offset of a layer norm. */
+/** Gain and offset of a layer norm, which files of BERT's first years call `gamma` and `beta` in transformers' layout too. */
 export const normRows = (
   path: ParamPath,
   width: number,
   keras: string,
   transformers: string,
 ): readonly WeightEntry[] => [
-  row([...path, 'gamma'], [width], `${keras}/vars/0`, `${transformers}.weight`),
-  row([...path, 'beta'], [width], `${keras}/vars/1`, `${transformers}.bias`),
+  row([...path, 'gamma'], [width], `${keras}/vars/0`, {
+    ...whole(`${transformers}.weight`, [width]),
+    otherNames: [`${transformers}.gamma`],
+  }),
+  row([...path, 'beta'], [width], `${keras}/vars/1`, {
+    ...whole(`${transformers}.bias`, [width]),
+    otherNames: [`${transformers}.beta`],
+  }),
 ];
 
 const product = (axes: Shape): number => axes.reduce((a, b) => a * b, 1);
