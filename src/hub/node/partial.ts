@@ -11,8 +11,9 @@ export const makeNodeHasher: MakeHasher = (algorithm, size) => {
   return { update: (bytes) => void hash.update(bytes), hex: () => hash.digest('hex') };
 };
 
-/** Bytes that are gathered before they are written. */
+/** Bytes that are gathered before they are written, and for how many milliseconds at most. */
 const gathered = 2 ** 20;
+const longest = 300;
 
 /**
  * Opens a file on disk that is being fetched.
@@ -31,6 +32,7 @@ export const openPartial = async (
   let written = (await handle.stat()).size;
   let waiting: Uint8Array[] = [];
   let held = 0;
+  let since = performance.now();
   let open_ = true;
 
   const flush = async (): Promise<void> => {
@@ -38,6 +40,7 @@ export const openPartial = async (
     const bytes = waiting.length === 1 ? waiting[0]! : Buffer.concat(waiting, held);
     waiting = [];
     held = 0;
+    since = performance.now();
     for (let done = 0; done < bytes.length; ) {
       const { bytesWritten } = await handle.write(bytes, done, bytes.length - done);
       done += bytesWritten;
@@ -56,7 +59,7 @@ export const openPartial = async (
     append: async (bytes) => {
       waiting.push(bytes);
       held += bytes.length;
-      if (held >= gathered) await flush();
+      if (held >= gathered || performance.now() - since > longest) await flush();
     },
     restart: async () => {
       waiting = [];

@@ -131,10 +131,13 @@ export const startHubs = async (options: Options): Promise<Hubs> => {
 
   const write = async (response: ServerResponse, bytes: Uint8Array): Promise<void> => {
     sent += bytes.length;
+    if (response.write(bytes) || response.destroyed) return;
     await new Promise<void>((resolve) => {
-      response.once('close', resolve);
-      if (response.write(bytes)) resolve();
-      else response.once('drain', resolve);
+      const go = (): void => {
+        response.off('drain', go).off('close', go);
+        resolve();
+      };
+      response.on('drain', go).on('close', go);
     });
   };
 

@@ -4,18 +4,9 @@ import { join } from 'node:path';
 import * as E from 'fp-ts/lib/Either.js';
 import { afterAll, afterEach, beforeAll } from 'vitest';
 import { type HubProblem, type LocalPreset, type ResolveOptions, resolve } from '../../../src/hub/index.ts';
-import { defaultPatience, type Patience } from '../../../src/hub/network.ts';
 import { exampleModels, exampleRepos } from './models.ts';
+import { quickPatience } from './patience.ts';
 import { type Hubs, startHubs } from './server.ts';
-
-/** As patient as by default, with waits that a test can wait for. */
-export const quickPatience: Patience = {
-  ...defaultPatience,
-  wait: 5,
-  longestWait: 20,
-  longestAsked: 3000,
-  stall: 200,
-};
 
 /** Hubs of the tests, and an empty cache for each test. */
 export interface HubSetting {
