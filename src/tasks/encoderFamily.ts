@@ -39,6 +39,13 @@ import {
   type TextClassifierParts,
   textClassifier,
 } from './textClassifier.ts';
+import {
+  type PoolingMode,
+  type TextEmbedder,
+  type TextEmbedderOptions,
+  type TextEmbedderParts,
+  textEmbedder,
+} from './textEmbedder.ts';
 import { warnOnce } from './warnOnce.ts';
 
 /** Options of a masked LM's `fromPreset`. */
@@ -52,6 +59,23 @@ export interface TextClassifierPresetOptions extends BackbonePresetOptions, Part
   /** Null: no preprocessor, so tokens in. Default: the preset's. */
   readonly preprocessor?: AnyTextClassifierPreprocessor | null;
 }
+
+/** Options of an embedder's `fromPreset`. */
+export interface TextEmbedderPresetOptions extends BackbonePresetOptions, TextEmbedderOptions {
+  /** Null: no preprocessor, so tokens in. Default: the preset's. */
+  readonly preprocessor?: AnyTextClassifierPreprocessor | null;
+  /** The length of every row at most. Default: what the preset says, else 256. */
+  readonly sequenceLength?: number;
+}
+
+/** The names of the options that an embedder's `fromPreset` takes. */
+export const textEmbedderPresetOptions = [
+  ...backbonePresetOptions,
+  'preprocessor',
+  'poolingMode',
+  'normalize',
+  'sequenceLength',
+] as const;
 
 /** The names of the options that a masked LM's `fromPreset` takes. */
 export const maskedLMPresetOptions = [...backbonePresetOptions, 'preprocessor'] as const;
@@ -105,10 +129,14 @@ export interface AnyEncoderFamily {
   readonly openBackbone: (preset: Preset, options: BackbonePresetOptions) => Promise<EncoderBackbone>;
   readonly openMaskedLM: (preset: Preset, options: MaskedLMPresetOptions) => Promise<MaskedLM>;
   readonly openTextClassifier: (preset: Preset, options: TextClassifierPresetOptions) => Promise<TextClassifier>;
+  readonly openTextEmbedder: (preset: Preset, options: TextEmbedderPresetOptions) => Promise<TextEmbedder>;
 }
 
 /** KerasHub's default length of a row. */
 const SEQUENCE_LENGTH = 512;
+
+/** KerasHub's default length of a row to embed. */
+const EMBEDDER_LENGTH = 256;
 
 /** The path of a parameter one step further down. */
 const below =
@@ -353,6 +381,29 @@ export const encoderClasses = <
     });
   };
 
+  const embedderName = names.textClassifier.replace(/TextClassifier$/, 'TextEmbedder');
+
+  const textEmbedderOf = (parts: TextEmbedderParts<Config, Params, T>): TextEmbedder<Config, Params, T> =>
+    textEmbedder(embedderName, parts);
+
+  const textEmbedderFrom = async (
+    preset: Preset,
+    options: TextEmbedderPresetOptions,
+  ): Promise<TextEmbedder<Config, Params, T>> => {
+    const { pooling_mode: mode, normalize: saved } = preset.taskConfig;
+    const { poolingMode = isPoolingMode(mode) ? mode : 'mean', normalize = saved !== false } = options;
+    const length =
+      options.sequenceLength ??
+      O.toUndefined(preset.sequenceLength) ??
+      Math.min(EMBEDDER_LENGTH, family.model(configOf(preset)).maxSequenceLength);
+    const preprocessor = await preprocessorOf<AnyTextClassifierPreprocessor<T>>(
+      preset,
+      options.preprocessor as AnyTextClassifierPreprocessor<T> | null | undefined,
+      async (own) => (await textClassifierPreprocessorFrom(own, length)) as unknown as AnyTextClassifierPreprocessor<T>,
+    );
+    return textEmbedderOf({ backbone: await backboneFrom(preset, options), preprocessor, poolingMode, normalize });
+  };
+
   const statics = <Own extends object>(own: Own) => ({
     ...own,
     /** Built-in presets by id. */
@@ -447,6 +498,7 @@ export const encoderClasses = <
         },
       }),
     },
+    textEmbedder: { make: textEmbedderOf },
     /** The same family for those who do not know which it is. */
     any: Object.freeze<AnyEncoderFamily>({
       family: family.family,
@@ -455,9 +507,12 @@ export const encoderClasses = <
       openMaskedLM: async (preset, options) => (await maskedLMFrom(preset, options)) as unknown as MaskedLM,
       openTextClassifier: async (preset, options) =>
         (await textClassifierFrom(preset, options)) as unknown as TextClassifier,
+      openTextEmbedder: async (preset, options) => (await textEmbedderFrom(preset, options)) as unknown as TextEmbedder,
     }),
   });
 };
+
+const isPoolingMode = (value: unknown): value is PoolingMode => value === 'mean' || value === 'cls' || value === 'max';
 
 /** The activation that task.json names, where the classifier is the preset's own. */
 const savedActivation = ({ taskConfig }: Preset, isOwn: boolean): ClassifierOptions['activation'] => {

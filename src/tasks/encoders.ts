@@ -1,16 +1,22 @@
+import * as O from 'fp-ts/lib/Option.js';
 import { ArgumentError, refuseUnknown } from '../tensor/errors.ts';
-import type { Family } from '../weights/index.ts';
+import type { Tree } from '../tensor/tree.ts';
+import type { Tokenizer } from '../tokenizers/tokenizer.ts';
+import { type Family, readSentenceModules } from '../weights/index.ts';
 import { bertFamily } from './bert.ts';
 import {
   type AnyEncoderFamily,
   type MaskedLMPresetOptions,
   maskedLMPresetOptions,
   type TextClassifierPresetOptions,
+  type TextEmbedderPresetOptions,
   textClassifierPresetOptions,
+  textEmbedderPresetOptions,
 } from './encoderFamily.ts';
 import type { MaskedLM as MaskedLMTask } from './maskedLM.ts';
-import { openPresetFolder } from './presets.ts';
+import { openPresetFolder, orReject, presetFolder } from './presets.ts';
 import type { TextClassifier as TextClassifierTask } from './textClassifier.ts';
+import { type TextEmbedderParts, type TextEmbedder as TextEmbedderTask, textEmbedder } from './textEmbedder.ts';
 
 /** The families of encoders, by name. */
 export const encoderFamilies: ReadonlyMap<Family, AnyEncoderFamily> = new Map(
@@ -67,3 +73,47 @@ export const TextClassifier = Object.freeze({
     return familyOf('TextClassifier', opened.family, opened.path).openTextClassifier(opened, options);
   },
 });
+
+/** An embedder of texts, of whatever family; immutable. */
+export type TextEmbedder = TextEmbedderTask;
+
+/**
+ * An embedder of texts over any encoder's backbone and, for texts, the preprocessor of its classifier.
+ *
+ * @see keras_hub.models.TextEmbedder
+ * @example
+ * const embedder = TextEmbedder({ backbone, preprocessor, poolingMode: 'mean' });
+ * const { data, shape } = await embedder.encodeText(['a quick fox', 'a lazy dog']); // [2, hiddenDim]
+ */
+export const TextEmbedder = Object.freeze(
+  Object.assign(
+    <Config, Params extends Tree, T extends Tokenizer>(
+      parts: TextEmbedderParts<Config, Params, T>,
+    ): TextEmbedderTask<Config, Params, T> => textEmbedder('TextEmbedder', parts),
+    {
+      /**
+       * The embedder of a preset folder, whatever its family: KerasHub's, transformers', or one of sentence-transformers,
+       * whose modules.json says how hidden states are pooled.
+       *
+       * @throws {ArgumentError} By rejection, if an option is unknown, or the preset is of no encoder.
+       * @throws {PresetError} By rejection: what is wrong with the folder.
+       */
+      fromPreset: async (preset: string, options: TextEmbedderPresetOptions = {}): Promise<TextEmbedderTask> => {
+        refuseUnknown('TextEmbedder.fromPreset', options, textEmbedderPresetOptions);
+        const modules = orReject(await readSentenceModules(await presetFolder(preset))());
+        if (O.isNone(modules)) {
+          const opened = await openPresetFolder(preset);
+          return familyOf('TextEmbedder', opened.family, opened.path).openTextEmbedder(opened, options);
+        }
+        const { encoder, poolingMode, normalize, maxSequenceLength } = modules.value;
+        const opened = await openPresetFolder(encoder);
+        return familyOf('TextEmbedder', opened.family, opened.path).openTextEmbedder(opened, {
+          poolingMode,
+          normalize,
+          ...(maxSequenceLength === undefined ? {} : { sequenceLength: maxSequenceLength }),
+          ...options,
+        });
+      },
+    },
+  ),
+);

@@ -9,6 +9,7 @@ export { holdsFactorsOnly, type LoraCheckpoint, type LoraTensor, openLora, write
 export { type MatchedSource, type MatchedWeight, matchWeights } from './matchWeights.ts';
 export { openPreset, type Preset } from './preset.ts';
 export { openSafetensors, safetensorsContent, type TensorToWrite, writeSafetensors } from './safetensors.ts';
+export { readSentenceModules, type SentenceModules } from './sentenceTransformers.ts';
 export { openShardedH5, openShardedSafetensors } from './sharded.ts';
 export {
   type KerasPreprocessor,
