@@ -53,10 +53,11 @@ export const rotary = ({ length, headDim, base = 10000, position }: RotaryOption
   if (!(Number.isFinite(base) && base > 0))
     throw new ArgumentError(`rotary: expected base to be a number above 0, got ${base}`);
   const half = headDim / 2;
-  const frequencies = Float32Array.from({ length: half }, (_, j) => base ** (-j / half));
+  const frequencies = Float32Array.from({ length: headDim }, (_, j) => base ** (-(j % half) / half));
   const places = position === undefined ? arange(length) : add(arange(length), position);
-  // [length, 1, 1, half] against x as [batch, length, heads, 2, half].
-  const angle = withinTurn(multiply(reshape(cast(places, 'float32'), [length, 1, 1, 1]), tensor(frequencies)));
+  // [length, 1, 2, half] against x as [batch, length, heads, 2, half]; all of one shape, so that one kernel makes all of it.
+  const both = tensor(frequencies, { shape: [2, half] });
+  const angle = withinTurn(multiply(reshape(cast(places, 'float32'), [length, 1, 1, 1]), both));
   const [c, s] = [cos(angle), sin(angle)];
   const first = constant([[1], [0]]);
   const second = constant([[0], [1]]);
