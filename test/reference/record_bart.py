@@ -133,7 +133,7 @@ def save_presets():
 
 
 def reordered(listed):
-    tokens = sorted(re.findall(r'"[^"]*"', listed))
+    tokens = sorted(re.findall(r'"[^"]*"', listed), key=['"<s>"', '"</s>"', '"<pad>"'].index)
     indent = re.match(r"\s*", listed)[0]
     return indent + ("," + indent).join(tokens) + re.search(r"\s*$", listed)[0]
 
