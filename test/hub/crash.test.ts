@@ -100,42 +100,46 @@ describe('a process that is killed while it fetches', () => {
     },
   ];
 
-  it('leaves whole files and no half ones, and the next goes on from there', async () => {
-    const draw = draws(7);
-    const storage = /^\/(?:lfs|kaggle)\//;
-    let finished = 0;
-    let partly = 0;
-    for (let kill = 0; kill < kills; kill++) {
-      const { uri, files, snapshot, marked, ref } = cases[kill % cases.length]!;
-      const cache = join(folder, `kill-${Math.floor(kill / (2 * cases.length)) % 4}-${kill % cases.length}`);
-      hubs.reset();
-      hubs.failAlways(storage, { slow: 40_000, pause: 10 });
-      const child = start(cache, [uri]);
-      const done = ended(child);
-      // Half of them at a moment of the transfer, as requests arrive; half at any moment.
-      const wait = 60 + draw() * 400;
-      if (kill % 2 === 0) while (hubs.seen.length < 2 + draw() * 8 && child.exitCode === null) await delay(5);
-      else await Promise.race([delay(wait), done]);
-      if (kill % 2 === 0) await delay(draw() * 120);
-      child.kill('SIGKILL');
-      const text = await done;
-      const there = expectNoHalf(cache, snapshot, files, marked);
-      if (text !== '') finished++;
-      else if (there.length > 0) partly++;
-      // Where nothing was finished, nothing says that this is the current state, unless an earlier run was.
-      if (ref !== undefined && there.length < 2) expect(filesIn(join(cache, ref))).toEqual([]);
-      if (kill % 6 > 2) {
+  it(
+    'leaves whole files and no half ones, and the next goes on from there',
+    async () => {
+      const draw = draws(7);
+      const storage = /^\/(?:lfs|kaggle)\//;
+      let finished = 0;
+      let partly = 0;
+      for (let kill = 0; kill < kills; kill++) {
+        const { uri, files, snapshot, marked, ref } = cases[kill % cases.length]!;
+        const cache = join(folder, `kill-${Math.floor(kill / (2 * cases.length)) % 4}-${kill % cases.length}`);
         hubs.reset();
-        const result = JSON.parse(await ended(start(cache, [uri]))) as { readonly files?: readonly string[] };
-        expect(result.files).toBeDefined();
-        expectNoHalf(cache, snapshot, files, marked);
-        if (uri.includes('keras')) expect(result.files).toEqual(expect.arrayContaining(wantedOfKeras));
+        hubs.failAlways(storage, { slow: 40_000, pause: 10 });
+        const child = start(cache, [uri]);
+        const done = ended(child);
+        // Half of them at a moment of the transfer, as requests arrive; half at any moment.
+        const wait = 60 + draw() * 400;
+        if (kill % 2 === 0) while (hubs.seen.length < 2 + draw() * 8 && child.exitCode === null) await delay(5);
+        else await Promise.race([delay(wait), done]);
+        if (kill % 2 === 0) await delay(draw() * 120);
+        child.kill('SIGKILL');
+        const text = await done;
+        const there = expectNoHalf(cache, snapshot, files, marked);
+        if (text !== '') finished++;
+        else if (there.length > 0) partly++;
+        // Where nothing was finished, nothing says that this is the current state, unless an earlier run was.
+        if (ref !== undefined && there.length < 2) expect(filesIn(join(cache, ref))).toEqual([]);
+        if (kill % 6 > 2) {
+          hubs.reset();
+          const result = JSON.parse(await ended(start(cache, [uri]))) as { readonly files?: readonly string[] };
+          expect(result.files).toBeDefined();
+          expectNoHalf(cache, snapshot, files, marked);
+          if (uri.includes('keras')) expect(result.files).toEqual(expect.arrayContaining(wantedOfKeras));
+        }
       }
-    }
-    // The moments must be such that something can go wrong.
-    expect(partly).toBeGreaterThan(kills / 6);
-    expect(finished).toBeLessThan(kills);
-  });
+      // The moments must be such that something can go wrong.
+      expect(partly).toBeGreaterThan(kills / 6);
+      expect(finished).toBeLessThan(kills);
+    },
+    120_000 + kills * 10_000,
+  );
 });
 
 describe('two processes at once', () => {

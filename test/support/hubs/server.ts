@@ -236,7 +236,7 @@ export const startHubs = async (options: Options): Promise<Hubs> => {
   const onHub = async (request: IncomingMessage, response: ServerResponse, url: URL, fault?: Fault): Promise<void> => {
     const path = decodeURIComponent(url.pathname);
     const api = /^\/api\/models\/((?:[\w.-]+\/)?[\w.-]+)(?:\/(revision|tree)\/(.+))?$/.exec(path);
-    const file = /^\/((?:[\w.-]+\/)?[\w.-]+)\/resolve\/([^/]+|refs\/pr\/\d+)\/(.+)$/.exec(path);
+    const file = /^\/((?:[\w.-]+\/)?[\w.-]+)\/resolve\/(refs\/pr\/\d+|[^/]+)\/(.+)$/.exec(path);
     const named = (api ?? file)?.[1] ?? '';
     const moved = renamed[named];
     if (moved !== undefined) {
