@@ -288,7 +288,7 @@ export const encoderClasses = <
     const preprocessor = await preprocessorOf<AnyMaskedLMPreprocessor<T>>(
       preset,
       options.preprocessor as AnyMaskedLMPreprocessor<T> | null | undefined,
-      async (own) => (await maskedLMPreprocessorFrom(own)) as unknown as AnyMaskedLMPreprocessor<T>,
+      async (own) => maskedLMPreprocessorFrom(own),
     );
     const head = family.maskedLMHead(config);
     const { backbone, headParams } = await taskWeights(
@@ -356,7 +356,7 @@ export const encoderClasses = <
     const preprocessor = await preprocessorOf<AnyTextClassifierPreprocessor<T>>(
       preset,
       options.preprocessor as AnyTextClassifierPreprocessor<T> | null | undefined,
-      async (own) => (await textClassifierPreprocessorFrom(own)) as unknown as AnyTextClassifierPreprocessor<T>,
+      async (own) => textClassifierPreprocessorFrom(own),
     );
     // Told how many classes, KerasHub loads no head; nor do we.
     const { backbone, headParams } =
@@ -399,7 +399,7 @@ export const encoderClasses = <
     const preprocessor = await preprocessorOf<AnyTextClassifierPreprocessor<T>>(
       preset,
       options.preprocessor as AnyTextClassifierPreprocessor<T> | null | undefined,
-      async (own) => (await textClassifierPreprocessorFrom(own, length)) as unknown as AnyTextClassifierPreprocessor<T>,
+      async (own) => textClassifierPreprocessorFrom(own, length),
     );
     return textEmbedderOf({ backbone: await backboneFrom(preset, options), preprocessor, poolingMode, normalize });
   };

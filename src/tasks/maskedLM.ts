@@ -15,7 +15,6 @@ import { topK } from '../ops/topK.ts';
 import { ArgumentError, refuseUnknown } from '../tensor/errors.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { Tree } from '../tensor/tree.ts';
-import type { EncoderInput } from '../tokenizers/encoderInputs.ts';
 import type { MaskedLMPreprocessor } from '../tokenizers/maskedLMPreprocessor.ts';
 import type { MaskTokenizer } from '../tokenizers/maskTokenizer.ts';
 import type { TextSamples } from '../tokenizers/textSegments.ts';
@@ -28,7 +27,7 @@ import { describe } from './inputs.ts';
 import { type CompiledTraining, type CompileTrainingOptions, compileTraining } from './training.ts';
 
 /** A preprocessor of a masked LM, whatever its family reads besides tokens. */
-export type AnyMaskedLMPreprocessor<T extends MaskTokenizer = MaskTokenizer> = MaskedLMPreprocessor<T, EncoderInput>;
+export type AnyMaskedLMPreprocessor<T extends MaskTokenizer = MaskTokenizer> = MaskedLMPreprocessor<T, never>;
 
 /** A token that may stand for a mask. */
 export interface FilledMask {

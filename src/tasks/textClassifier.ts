@@ -18,7 +18,6 @@ import { tanh } from '../ops/tanh.ts';
 import { ArgumentError, refuseUnknown } from '../tensor/errors.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { Tree } from '../tensor/tree.ts';
-import type { EncoderInput } from '../tokenizers/encoderInputs.ts';
 import type { TextClassifierPreprocessor } from '../tokenizers/textClassifierPreprocessor.ts';
 import type { TextSamples } from '../tokenizers/textSegments.ts';
 import type { Tokenizer } from '../tokenizers/tokenizer.ts';
@@ -54,10 +53,7 @@ export interface ClassifierOptions {
 }
 
 /** A preprocessor of a classifier, whatever its family reads besides tokens. */
-export type AnyTextClassifierPreprocessor<T extends Tokenizer = Tokenizer> = TextClassifierPreprocessor<
-  T,
-  EncoderInput
->;
+export type AnyTextClassifierPreprocessor<T extends Tokenizer = Tokenizer> = TextClassifierPreprocessor<T, never>;
 
 /** A request for the logits of the classes, or for losses, which need labels. */
 export interface ClassifierScoreRequest extends EncoderBackboneInputs {

@@ -49,6 +49,12 @@ const object = async (path: string): Promise<E.Either<WeightsError, JsonObject>>
     : fail('WrongConfig', path, `expected an object, got ${preview(json.right)}`);
 };
 
+/** The object of a file that may be missing: empty then. */
+const optionalObject = async (path: E.Either<WeightsError, string>): Promise<E.Either<WeightsError, JsonObject>> => {
+  if (E.isLeft(path)) return path;
+  return (await kindOf(path.right)()) === 'nothing' ? E.right({}) : object(path.right);
+};
+
 /**
  * What modules.json of a folder says, if there is one: encoder, pooling and, perhaps, normalization. Steps that are none of
  * these are refused by name.
@@ -80,18 +86,16 @@ export const readSentenceModules =
     if (E.isLeft(config)) return config;
     const poolingMode = poolingOf(poolingPath.right, config.right);
     if (E.isLeft(poolingMode)) return poolingMode;
-    const settingsPath = inside(encoder.place, 'sentence_bert_config.json');
-    if (E.isLeft(settingsPath)) return settingsPath;
-    const settings: E.Either<WeightsError, JsonObject> =
-      (await kindOf(settingsPath.right)()) === 'nothing' ? E.right({}) : await object(settingsPath.right);
+    const settings = await optionalObject(inside(encoder.place, 'sentence_bert_config.json'));
     if (E.isLeft(settings)) return settings;
-    const { max_seq_length: longest, do_lower_case: lowers } = settings.right;
-    if (lowers === true)
-      return fail(
-        'WrongConfig',
-        settingsPath.right,
-        'expected do_lower_case false, got true; the tokenizer lowers texts',
-      );
+    if (settings.right.do_lower_case === true)
+      return fail('WrongConfig', path, 'expected do_lower_case false, got true; the tokenizer lowers texts');
+    const tokenizer = await optionalObject(inside(encoder.place, 'tokenizer_config.json'));
+    if (E.isLeft(tokenizer)) return tokenizer;
+    // Newer versions leave the length to the tokenizer, which says 1e30 where it has none.
+    const longest = [settings.right.max_seq_length, tokenizer.right.model_max_length].find(
+      (length) => typeof length === 'number' && Number.isInteger(length) && length > 0 && length < 2 ** 24,
+    );
     return E.right(
       O.some({
         encoder: encoder.place === '' ? folder : join(folder, encoder.place),
