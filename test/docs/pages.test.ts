@@ -42,7 +42,14 @@ describe('README', () => {
   });
 
   it('links, as the other pages do, to files that are there', () => {
-    for (const page of ['README.md', 'docs/architecture.md', 'docs/gpt2.md', 'docs/decisions.md', 'docs/examples.md'])
+    for (const page of [
+      'README.md',
+      'docs/architecture.md',
+      'docs/gpt2.md',
+      'docs/decisions.md',
+      'docs/examples.md',
+      'docs/encoders.md',
+    ])
       for (const [, link] of pageText(page).matchAll(/\]\((?!https?:)([^)#]+)\)/g))
         expect(existsSync(new URL(link!, new URL(page, root))), `${page}: ${link}`).toBe(true);
   });
@@ -68,6 +75,26 @@ describe('docs/gpt2.md', () => {
     const page = pageText('docs/gpt2.md').replace(/\s+/g, ' ');
     for (const said of ['without any warranty', "somebody else's licence", 'padded tokens carry no weight'])
       expect(page).toContain(said);
+  });
+});
+
+describe('docs/encoders.md', () => {
+  it('runs as it stands, from the first block to the last', async () => {
+    const names = ['learnt', 'scored', 'history', 'logits', 'pairs', 'points', 'near', 'shape'];
+    const { values, printed } = await run('docs/encoders.md', names);
+    expect(printed).toHaveLength(3);
+    for (const line of printed) expect(line).toMatch(/^\S+ 0\.\d{3}: .*jumped/);
+    expect((values.learnt as { history: purelm.History }).history.loss).toHaveLength(2);
+    expect((values.scored as purelm.Tensor).shape).toEqual([1, 1]);
+    expect((values.history as purelm.History).loss).toHaveLength(2);
+    const shapes = ['logits', 'pairs', 'points', 'near'].map((name) => (values[name] as purelm.NDArray).shape);
+    expect(shapes).toEqual([
+      [2, 2],
+      [2, 2],
+      [4, 16],
+      [1, 4],
+    ]);
+    expect(values.shape).toEqual([1, 4, 16]);
   });
 });
 
