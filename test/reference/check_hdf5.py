@@ -1,6 +1,6 @@
 """Reads, with h5py and KerasHub, HDF5 files that purelm wrote: what the tests cannot prove without Python.
 
-    PURELM_H5_FOLDER=written npx vitest run test/weights/hdf5Writer.test.ts test/tasks/loraParity.test.ts
+    PURELM_H5_FOLDER=written npx vitest run test/weights/hdf5Writer.test.ts test/tasks/loraParity.test.ts test/tasks/falconPresets.test.ts
     python test/reference/check_hdf5.py written
 
 Of each preset it compares weights and logits with the recorded preset of that name; of each LoRA file, what KerasHub has
