@@ -1,9 +1,5 @@
-import { add } from '../ops/add.ts';
-import { arange } from '../ops/arange.ts';
-import { multiply } from '../ops/multiply.ts';
-import { reshape } from '../ops/reshape.ts';
+import { gatherKeys } from '../ops/gatherKeys.ts';
 import { sliceUpdate } from '../ops/sliceUpdate.ts';
-import { take } from '../ops/take.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 
 /** The `key` and the `value` of every place in one layer, each `[batch, length, heads, headDim]` float32. */
@@ -38,10 +34,5 @@ export const extend = ({ key, value, rows }: KeyValue, position: Tensor, fresh: 
 });
 
 /** Keys and values with each place where its row has it: what rows share is read for each of them. */
-export const gathered = ({ key, value, rows }: KeyValue): KeyValue => {
-  if (rows === undefined) return { key, value };
-  const [batch = 0, length = 0] = key.shape;
-  const places = add(multiply(rows, length), arange(length));
-  const own = (x: Tensor): Tensor => take(reshape(x, [batch * length, ...x.shape.slice(2)]), places);
-  return { key: own(key), value: own(value) };
-};
+export const gathered = ({ key, value, rows }: KeyValue): KeyValue =>
+  rows === undefined ? { key, value } : { key: gatherKeys(key, rows), value: gatherKeys(value, rows) };

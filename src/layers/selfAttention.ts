@@ -50,13 +50,16 @@ export interface SelfAttentionOptions {
 /** Values mixed by the pattern: by one kernel, unless scores or pattern are replaced or dropped from. */
 const mix = (
   query: Tensor,
-  { key, value }: KeyValue,
+  shared: KeyValue,
   options: AttentionOptions,
   tap: Tap | undefined,
   dropPattern: ((pattern: Tensor) => Tensor) | undefined,
 ): Tensor => {
-  const fused = () => attention(query, key, value, options);
+  const { rows } = shared;
+  const fused = () =>
+    attention(query, shared.key, shared.value, rows === undefined ? options : { ...options, keyRows: rows });
   if (tap === undefined && dropPattern === undefined) return fused();
+  const { key, value } = gathered(shared);
   const offeredScores = attentionScores(query, key, options);
   const scores = (tap ?? noTap)('scores')(offeredScores);
   const offered = attentionPattern(scores, options);
@@ -117,7 +120,7 @@ export const causalSelfAttention =
       ...(past === undefined ? {} : { position: past.position }),
       ...(paddingMask === undefined ? {} : { keyMask: paddingMask }),
     };
-    const z = seen('z')(mix(query, gathered(present), options, tap, dropPattern));
+    const z = seen('z')(mix(query, present, options, tap, dropPattern));
     return { attended: projectHeads(z, params.output, tap), present };
   };
 

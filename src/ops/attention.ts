@@ -1,15 +1,20 @@
 import * as E from 'fp-ts/lib/Either.js';
 import { DTypeError, ShapeError } from '../tensor/errors.ts';
+import { count } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { Attention } from './attentionAttributes.ts';
 import { attentionVjp } from './attentionGradient.ts';
 import { attentionLaunches } from './attentionLaunches.ts';
 import { type AttentionOptions, attentionParts, dtypeProblem, shapeProblem } from './attentionOptions.ts';
 import { attentionReference } from './attentionReference.ts';
+import { gatherKeys } from './gatherKeys.ts';
 import { apply, defineOp } from './op.ts';
 import { asFloat32 } from './rows.ts';
 
 export type { AttentionOptions } from './attentionOptions.ts';
+
+/** What every device can bind at once, in bytes. */
+const MOST_SHARED = 2 ** 27;
 
 const attentionOp = defineOp<Attention>({
   name: 'attention',
@@ -49,6 +54,10 @@ const attentionOp = defineOp<Attention>({
  */
 export const attention = (query: Tensor, key: Tensor, value: Tensor, options: AttentionOptions = {}): Tensor => {
   const sizes = { dim: query.shape.at(-1) ?? 1, queries: query.shape[1] ?? 0, keys: key.shape[1] ?? 0 };
+  const { keyRows, ...rest } = options;
+  // The kernels know of rows where there is no mask, and where they can bind all rows at once.
+  if (keyRows !== undefined && (options.keyMask !== undefined || count(key.shape) * 4 > MOST_SHARED))
+    return attention(query, gatherKeys(key, keyRows), gatherKeys(value, keyRows), rest);
   const { attributes, optional } = attentionParts('attention', sizes, options);
   return apply(attentionOp, [asFloat32(query), asFloat32(key), asFloat32(value), ...optional], attributes);
 };

@@ -12,12 +12,13 @@ export interface Attention {
   readonly keyMask: boolean;
   readonly slopes: boolean;
   readonly keyPositions: boolean;
+  readonly keyRows: boolean;
   readonly slopesScale: number;
   readonly slopesDtype: 'float32' | 'bfloat16';
 }
 
 /** The optional inputs, in order. */
-export const optionalInputs = ['position', 'keyMask', 'slopes', 'keyPositions'] as const;
+export const optionalInputs = ['position', 'keyMask', 'slopes', 'keyPositions', 'keyRows'] as const;
 /** The name of an optional input. */
 export type OptionalInput = (typeof optionalInputs)[number];
 
@@ -30,5 +31,6 @@ export const inputPlaces = (attributes: Attention): Readonly<Record<OptionalInpu
     keyMask: place('keyMask'),
     slopes: place('slopes'),
     keyPositions: place('keyPositions'),
+    keyRows: place('keyRows'),
   };
 };

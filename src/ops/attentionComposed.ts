@@ -6,6 +6,7 @@ import { arange } from './arange.ts';
 import { type Attention, inputPlaces } from './attentionAttributes.ts';
 import { type AttentionOptions, attentionParts, expectAttention } from './attentionOptions.ts';
 import { cast } from './cast.ts';
+import { gatherKeys } from './gatherKeys.ts';
 import { greater } from './greater.ts';
 import { lessEqual } from './lessEqual.ts';
 import { logicalAnd } from './logicalAnd.ts';
@@ -97,6 +98,8 @@ export const patternOf = (scores: Tensor, { emptyRows, keyMask, window }: Attent
  * @throws {ArgumentError} If options lack what they need, or a number is out of range.
  */
 export const attentionScores = (query: Tensor, key: Tensor, options: AttentionOptions = {}): Tensor => {
+  const { keyRows, ...rest } = options;
+  if (keyRows !== undefined) return attentionScores(query, gatherKeys(key, keyRows), rest);
   const sizes = { dim: query.shape.at(-1) ?? 1, queries: query.shape[1] ?? 0, keys: key.shape[1] ?? 0 };
   const { attributes, optional } = attentionParts('attentionScores', sizes, options);
   const [q, k] = [asFloat32(query), asFloat32(key)];

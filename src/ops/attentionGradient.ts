@@ -9,6 +9,7 @@ import { keyValueGradientLaunches, queryGradientLaunches } from './attentionGrad
 import { keyValueGradientReference, queryGradientReference } from './attentionGradientReference.ts';
 import { cast } from './cast.ts';
 import { floats } from './elementwise.ts';
+import { gatherKeys } from './gatherKeys.ts';
 import { greater } from './greater.ts';
 import { multiply } from './multiply.ts';
 import { apply, defineOp } from './op.ts';
@@ -28,13 +29,21 @@ const asAttention = (attributes: AttentionGradient): Attention => ({
   position: false,
   slopes: false,
   keyPositions: false,
+  keyRows: false,
   slopesScale: 1,
   slopesDtype: 'float32',
 });
 
 /** Attention written in other ops. */
-const composed = ([query, key, value]: readonly Tensor[], optional: readonly Tensor[], attributes: Attention): Tensor =>
-  attend(patternOf(scoresOf(query!, key!, optional, attributes), attributes), value!);
+const composed = (
+  [query, key, value]: readonly Tensor[],
+  optional: readonly Tensor[],
+  attributes: Attention,
+): Tensor => {
+  const at = inputPlaces(attributes).keyRows;
+  const own = (x: Tensor): Tensor => (at === undefined ? x : gatherKeys(x, optional[at - 3]!));
+  return attend(patternOf(scoresOf(query!, own(key!), optional, attributes), attributes), own(value!));
+};
 
 /** Gradients for query, key and value written in other ops; so is everything that they depend on. */
 const composedGradients = (
@@ -92,7 +101,7 @@ export const attentionVjp = (
 ): readonly (Tensor | undefined)[] => {
   const [query, key, value, ...optional] = inputs as readonly [Tensor, Tensor, Tensor, ...Tensor[]];
   const { scale, causal, softCap, window, keyMask, emptyRows } = attributes;
-  if (attributes.position || attributes.slopes) {
+  if (attributes.position || attributes.slopes || attributes.keyRows) {
     const at = inputPlaces(attributes).slopes;
     const slopes = at === undefined ? [] : [inputs[at]!];
     const formula = ([q, k, v, own]: readonly Tensor[]) => [

@@ -24,16 +24,19 @@ export const inVectors = ({ shape, strides, offset }: Operand): boolean =>
   offset % 4 === 0 &&
   strides.slice(0, -1).every((stride, axis) => stride % 4 === 0 || shape[axis] === 1);
 
-/** The fastest shader for `rows` rows of a key-value head: prefill or decode, for a CPU's subgroups or a GPU. */
-const choose = (rows: number, operands: readonly Operand[], traits: KernelTraits): Choice => {
+/**
+ * The fastest shader for `rows` rows of a key-value head: prefill or decode, for a CPU's subgroups or a GPU. Those for
+ * decoding know of keys in other rows.
+ */
+const choose = (rows: number, operands: readonly Operand[], keyRows: boolean, traits: KernelTraits): Choice => {
   const lanes = traits.subgroups ?? 0;
   if (traits.isSoftware && lanes >= 4 && lanes % 4 === 0 && operands.every(inVectors)) {
     const common = { columns: 8 * lanes, vector: 4, constants: { SUBGROUP: lanes }, uniforms: { lanes } } as const;
-    return rows > 1 && lanes % 8 === 0
+    return rows > 1 && lanes % 8 === 0 && !keyRows
       ? { shader: 'attentionPrefill', rows: 8, ...common }
       : { shader: 'attentionDecode', rows: 1, ...common };
   }
-  if (!traits.isSoftware && rows >= 8 && traits.workgroupBytes >= TILED_BYTES)
+  if (!traits.isSoftware && !keyRows && rows >= 8 && traits.workgroupBytes >= TILED_BYTES)
     return { shader: 'attentionTiled', rows: 32, columns: 64, vector: 1, constants: {}, uniforms: {} };
   const workgroup = !traits.isSoftware && traits.maxInvocations >= 256 ? 256 : 64;
   const spread = Math.min(workgroup, 2 ** Math.ceil(Math.log2(operands.at(-1)!.shape.at(-1)!)));
@@ -70,7 +73,7 @@ export const attentionLaunches = ({
   const group = heads / kvHeads;
   const places = inputPlaces(attributes);
   const { causal, softCap, window, emptyRows, scale } = attributes;
-  const choice = choose(queries * group, [query, key, value], traits);
+  const choice = choose(queries * group, [query, key, value], attributes.keyRows, traits);
   const tiles = Math.ceil((queries * group) / choice.rows);
   const { vector } = choice;
   const chunks = Math.ceil(valueDim / choice.columns);
@@ -82,7 +85,12 @@ export const attentionLaunches = ({
     WINDOW: Number(window !== undefined),
     KEY_MASK: Number(attributes.keyMask),
   };
-  return outerRuns('attention', [query, key, value, result], traits).flatMap((run) => {
+  const runs = outerRuns('attention', [query, key, value, result], traits);
+  if (attributes.keyRows && runs.length > 1)
+    throw new RangeError(
+      `attention: expected keys and values that the device can bind at once with keyRows, got ${key.shape.join(' x ')}; leave keyRows out and gather them`,
+    );
+  return runs.flatMap((run) => {
     const at = (operand: Operand) => cover(reach(operand, run), traits);
     const [queryAt, keyAt, valueAt, outputAt] = [at(query), at(key), at(value), at(result)];
     const pairs = (run.end - run.start) * kvHeads;
@@ -101,6 +109,7 @@ export const attentionLaunches = ({
         PLACES: Number(attributes.keyPositions),
         ROUNDED: Number(attributes.slopesDtype === 'bfloat16'),
         SOFT_CAP: Number(softCap !== undefined),
+        ...(choice.rows === 1 ? { KEY_ROWS: Number(attributes.keyRows) } : {}),
       },
       uniforms: {
         ...choice.uniforms,
@@ -123,14 +132,15 @@ export const attentionLaunches = ({
         key: input(1, keyAt.range),
         value: input(2, valueAt.range),
         position: optional('position'),
-        keyMask: optional('keyMask'),
+        // Shaders have 8 bindings at most: a mask and rows share one.
+        keyMask: optional(attributes.keyRows ? 'keyRows' : 'keyMask'),
         slopes: optional('slopes'),
         keyPositions: optional('keyPositions'),
         y: output(outputAt.range),
       },
       workgroups: pairs * chunks * tiles,
     };
-    if (emptyRows === 'zero' || !(attributes.keyMask || window !== undefined)) return [main];
+    if (emptyRows === 'zero' || attributes.keyRows || !(attributes.keyMask || window !== undefined)) return [main];
     const rows = (run.end - run.start) * queries;
     const uniform: Launch = {
       shader: 'attentionEmptyRows',

@@ -29,13 +29,24 @@ export interface AttentionOptions {
   readonly slopes?: Tensor;
   /** With `slopes`: places of the keys, floats of `[batch, keys]`. */
   readonly keyPositions?: Tensor;
+  /**
+   * In which row of `key` and `value` each key of a row is, from 0 to `batch - 1`, int32 of `[batch, keys]`: rows that
+   * begin alike, as beams do, need not have copies of what they share. Default: each row has its own.
+   */
+  readonly keyRows?: Tensor;
   /** With `slopes`: factor of the products of slopes and places. Default: 1. */
   readonly slopesScale?: number;
   /** With `slopes`: what places, and then products of slopes and places, are rounded to. Default: 'float32', so not. */
   readonly slopesDtype?: 'float32' | 'bfloat16';
 }
 
-const dtypesOf = { position: 'int32', keyMask: 'bool', slopes: 'float32', keyPositions: 'float32' } as const;
+const dtypesOf = {
+  position: 'int32',
+  keyMask: 'bool',
+  slopes: 'float32',
+  keyPositions: 'float32',
+  keyRows: 'int32',
+} as const;
 
 /** Why shapes of query, key, value and the optional inputs do not fit, if they do not. */
 export const shapeProblem = (
@@ -53,7 +64,13 @@ export const shapeProblem = (
     return `expected at least one key and heads of one element or more, got ${formatShape(key)}`;
   if (kvHeads === 0 || heads % kvHeads! !== 0)
     return `expected a number of query heads that is a multiple of the ${kvHeads} key heads, got ${heads}`;
-  const expected = { position: [], keyMask: [batch, keys], slopes: [heads], keyPositions: [batch, keys] };
+  const expected = {
+    position: [],
+    keyMask: [batch, keys],
+    slopes: [heads],
+    keyPositions: [batch, keys],
+    keyRows: [batch, keys],
+  };
   const names = optionalInputs.filter((name) => attributes[name]);
   const wrong = names.findIndex((name, i) => !sameShape(rest[i] ?? [], expected[name]));
   if (wrong !== -1)
@@ -95,7 +112,7 @@ export const attentionParts = (
   { dim, queries, keys }: { readonly dim: number; readonly queries: number; readonly keys: number },
   options: AttentionOptions,
 ): AttentionParts => {
-  const { causal = false, emptyRows = 'zero', softCap, window, keyMask, slopes, keyPositions } = options;
+  const { causal = false, emptyRows = 'zero', softCap, window, keyMask, slopes, keyPositions, keyRows } = options;
   const { slopesScale = 1, slopesDtype = 'float32' } = options;
   const scale = options.scale ?? 1 / Math.sqrt(Math.max(1, dim));
   if (!Number.isFinite(scale)) throw new ArgumentError(`${op}: expected scale to be finite, got ${scale}`);
@@ -119,6 +136,7 @@ export const attentionParts = (
     keyMask,
     slopes === undefined ? undefined : asFloat32(slopes),
     keyPositions === undefined ? undefined : asFloat32(keyPositions),
+    keyRows,
   ];
   return {
     optional: optional.filter(isTensor),
@@ -132,6 +150,7 @@ export const attentionParts = (
       keyMask: keyMask !== undefined,
       slopes: slopes !== undefined,
       keyPositions: keyPositions !== undefined,
+      keyRows: keyRows !== undefined,
       slopesScale,
       slopesDtype,
     },

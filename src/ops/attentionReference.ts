@@ -10,6 +10,8 @@ export const attentionReference: Op<Attention>['reference'] = (inputs, attribute
   const keyMask = optional(places.keyMask);
   const slopes = optional(places.slopes);
   const keyPositions = optional(places.keyPositions);
+  const keyRows = optional(places.keyRows);
+  const rowOf = (b: number, j: number): number => keyRows?.[b * keys + j] ?? b;
   const start = Math.max(0, optional(places.position)?.[0] ?? 0);
   const { scale, causal, emptyRows, softCap, window, slopesScale, slopesDtype } = attributes;
   const rounded = (x: number): number => (slopesDtype === 'bfloat16' ? bfloat16FromBits(bfloat16Bits(x)) : x);
@@ -30,7 +32,7 @@ export const attentionReference: Op<Attention>['reference'] = (inputs, attribute
         const q = ((b * queries + i) * heads + h) * dim;
         let peak = Number.NEGATIVE_INFINITY;
         for (const j of seen) {
-          const k = ((b * keys + j) * kvHeads + kvHead) * dim;
+          const k = ((rowOf(b, j) * keys + j) * kvHeads + kvHead) * dim;
           let score = 0;
           for (let d = 0; d < dim; d++) score += query!.data[q + d]! * key!.data[k + d]!;
           score *= scale;
@@ -41,7 +43,7 @@ export const attentionReference: Op<Attention>['reference'] = (inputs, attribute
           peak = Math.max(peak, score);
         }
         const add = (j: number, weight: number) => {
-          const v = ((b * keys + j) * kvHeads + kvHead) * valueDim;
+          const v = ((rowOf(b, j) * keys + j) * kvHeads + kvHead) * valueDim;
           for (let d = 0; d < valueDim; d++) y[row + d]! += weight * value!.data[v + d]!;
         };
         let total = 0;

@@ -12,6 +12,7 @@ override SLOPES: bool = false;    // slopesScale * slopes[h] * (place of the key
 override PLACES: bool = false;    // The place of a key is keyPositions[b, j]; otherwise j.
 override ROUNDED: bool = false;   // Places, and products of slopes and places, are rounded to bfloat16.
 override SOFT_CAP: bool = false;  // Scores are softCap * tanh(score / softCap).
+override KEY_ROWS: bool = false;  // Key j is in row keyMask[b, j] of key and value; there is no mask then.
 const MASKED = -1e30;
 
 struct Uniforms {
@@ -29,7 +30,7 @@ struct Uniforms {
 @group(0) @binding(2) var<storage, read> key: array<f32>;          // [batch, keys, kvHeads, dim], strided
 @group(0) @binding(3) var<storage, read> value: array<f32>;        // [batch, keys, kvHeads, valueDim], strided
 @group(0) @binding(4) var<storage, read> position: array<i32>;     // []
-@group(0) @binding(5) var<storage, read> keyMask: array<u32>;      // [batch, keys]
+@group(0) @binding(5) var<storage, read> keyMask: array<u32>;      // [batch, keys], or the keys' rows
 @group(0) @binding(6) var<storage, read> slopes: array<f32>;       // [kvHeads * group]
 @group(0) @binding(7) var<storage, read> keyPositions: array<f32>; // [batch, keys]
 @group(0) @binding(8) var<storage, read_write> y: array<f32>;      // [batch, queries, kvHeads * group, valueDim]
@@ -63,14 +64,18 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) grid: vec3u,
   let head = kvHead * uniforms.group + row % uniforms.group;
 
   let queryAt = uniforms.queryOffset + batch * uniforms.queryBatch + i * uniforms.queryRow + head * uniforms.queryHead;
-  let keyBase = uniforms.keyOffset + batch * uniforms.keyBatch + kvHead * uniforms.keyHead;
+  var keyBase = uniforms.keyOffset + kvHead * uniforms.keyHead;
   let maskBase = (uniforms.firstBatch + batch) * uniforms.keys;
   // This lane's column and its part of the keys; past the end it computes the last column again, and does not store it.
   let column = chunk * WORKGROUP + lane % uniforms.spread;
   let part = lane / uniforms.spread;
   let parts = WORKGROUP / uniforms.spread;
-  let valueAt = uniforms.valueOffset + batch * uniforms.valueBatch + kvHead * uniforms.valueHead
+  var valueAt = uniforms.valueOffset + kvHead * uniforms.valueHead
     + min(column, uniforms.valueDim - 1u) * uniforms.valueColumn;
+  if (!KEY_ROWS) {
+    keyBase += batch * uniforms.keyBatch;
+    valueAt += batch * uniforms.valueBatch;
+  }
 
   var first = 0u;
   var end = uniforms.keys;
@@ -93,6 +98,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) grid: vec3u,
       score = 0.0;
       var q = queryAt;
       var k = keyBase + j * uniforms.keyRow;
+      if (KEY_ROWS) { k += keyMask[maskBase + j] * uniforms.keyBatch; }
       for (var d = 0u; d < uniforms.dim; d++) {
         score += query[q] * key[k];
         q += uniforms.queryDim;
@@ -121,7 +127,11 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) grid: vec3u,
     workgroupBarrier();
     sum *= kept;
     let found = min(WORKGROUP, end - tileStart);
-    for (var n = part; n < found; n += parts) { sum += weights[n] * value[valueAt + (tileStart + n) * uniforms.valueRow]; }
+    for (var n = part; n < found; n += parts) {
+      var at = valueAt + (tileStart + n) * uniforms.valueRow;
+      if (KEY_ROWS) { at += keyMask[maskBase + tileStart + n] * uniforms.valueBatch; }
+      sum += weights[n] * value[at];
+    }
   }
 
   workgroupBarrier();

@@ -16,6 +16,7 @@ override SLOPES: bool = false;    // slopesScale * slopes[h] * (place of the key
 override PLACES: bool = false;    // The place of a key is keyPositions[b, j]; otherwise j.
 override ROUNDED: bool = false;   // Places, and products of slopes and places, are rounded to bfloat16.
 override SOFT_CAP: bool = false;  // Scores are softCap * tanh(score / softCap).
+override KEY_ROWS: bool = false;  // Key j is in row keyMask[b, j] of key and value; there is no mask then.
 const MASKED = -1e30;
 
 struct Uniforms {
@@ -33,12 +34,16 @@ struct Uniforms {
 @group(0) @binding(2) var<storage, read> key: array<vec4f>;        // [batch, keys, kvHeads, dim], strided
 @group(0) @binding(3) var<storage, read> value: array<vec4f>;      // [batch, keys, kvHeads, valueDim], strided
 @group(0) @binding(4) var<storage, read> position: array<i32>;     // []
-@group(0) @binding(5) var<storage, read> keyMask: array<u32>;      // [batch, keys]
+@group(0) @binding(5) var<storage, read> keyMask: array<u32>;      // [batch, keys], or the keys' rows
 @group(0) @binding(6) var<storage, read> slopes: array<f32>;       // [kvHeads * group]
 @group(0) @binding(7) var<storage, read> keyPositions: array<f32>; // [batch, keys]
 @group(0) @binding(8) var<storage, read_write> y: array<vec4f>;    // [batch, queries, kvHeads * group, valueDim]
 
 fn pick(v: vec4f, i: u32) -> f32 {
+  return select(select(v.x, v.y, i == 1u), select(v.z, v.w, i == 3u), i >= 2u);
+}
+
+fn pickRow(v: vec4u, i: u32) -> u32 {
   return select(select(v.x, v.y, i == 1u), select(v.z, v.w, i == 3u), i >= 2u);
 }
 
@@ -69,8 +74,12 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) grid: vec3u,
   let head = kvHead * uniforms.group + row % uniforms.group;
 
   let queryAt = uniforms.queryOffset + batch * uniforms.queryBatch + i * uniforms.queryRow + head * uniforms.queryHead;
-  let keyBase = uniforms.keyOffset + batch * uniforms.keyBatch + kvHead * uniforms.keyHead;
-  let valueBase = uniforms.valueOffset + batch * uniforms.valueBatch + kvHead * uniforms.valueHead;
+  var keyBase = uniforms.keyOffset + kvHead * uniforms.keyHead;
+  var valueBase = uniforms.valueOffset + kvHead * uniforms.valueHead;
+  if (!KEY_ROWS) {
+    keyBase += batch * uniforms.keyBatch;
+    valueBase += batch * uniforms.valueBatch;
+  }
   let maskBase = (uniforms.firstBatch + batch) * uniforms.keys;
   // This lane's columns; past the end it computes the last ones again, and does not store them.
   let column = chunk * 2u * lanes + lane;
@@ -96,6 +105,12 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) grid: vec3u,
     let keys = tileStart + lane + lanes * vec4u(0u, 1u, 2u, 3u);
     let safe = min(keys, vec4u(end - 1u));
     var keyAt = keyBase + safe * uniforms.keyRow;
+    var rows = vec4u();
+    if (KEY_ROWS) {
+      rows = vec4u(keyMask[maskBase + safe.x], keyMask[maskBase + safe.y], keyMask[maskBase + safe.z],
+                   keyMask[maskBase + safe.w]);
+      keyAt += rows * uniforms.keyBatch;
+    }
     var scores = vec4f();
     for (var d = 0u; d < uniforms.dim; d += lanes) {
       let own = query[queryAt + min(d + lane, uniforms.dim - 1u)];
@@ -133,9 +148,11 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) grid: vec3u,
     let found = min(4u * lanes, end - tileStart);
     for (var done = 0u; done < found; done += lanes) {
       let own = pick(weights, done / lanes);
+      let ownRow = pickRow(rows, done / lanes);
       let count = min(lanes, found - done);
       for (var j = 0u; j < count; j++) {
-        let at = (tileStart + done + j) * uniforms.valueRow;
+        var at = (tileStart + done + j) * uniforms.valueRow;
+        if (KEY_ROWS) { at += subgroupShuffle(ownRow, j) * uniforms.valueBatch; }
         let weight = subgroupShuffle(own, j);
         sumA += weight * value[valueA + at];
         sumB += weight * value[valueB + at];

@@ -5,13 +5,17 @@ import { attend, attentionPattern, attentionScores } from '../../src/ops/attenti
 import { broadcastTo } from '../../src/ops/broadcastTo.ts';
 import { cast } from '../../src/ops/cast.ts';
 import { tensor } from '../../src/ops/constant.ts';
+import { gatherKeys } from '../../src/ops/gatherKeys.ts';
+import { multiply } from '../../src/ops/multiply.ts';
 import { reshape } from '../../src/ops/reshape.ts';
 import { sliceAxis } from '../../src/ops/slice.ts';
+import { sum } from '../../src/ops/sum.ts';
 import { transpose } from '../../src/ops/transpose.ts';
 import { evaluateReference } from '../../src/runtime/reference/evaluate.ts';
 import { createWebGPU, type WebGPU } from '../../src/runtime/webgpu/device.ts';
 import { evaluate } from '../../src/runtime/webgpu/execute.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
+import { gradients } from '../../src/transforms/gradients.ts';
 import { expectAgrees, expectClose } from '../support/agree.ts';
 import { attentionOf, type DrawnAttention, drawnAttention, noise } from '../support/attention.ts';
 import { testDevice } from '../support/device.ts';
@@ -105,6 +109,50 @@ describe.each(Object.keys(devices))('attention on WebGPU, %s', (name) => {
       const [a, b, c] = evaluateReference([rounded, exact, composed]);
       expect(Math.max(...a!.data.map((x, i) => Math.abs(x - b!.data[i]!)))).toBeGreaterThan(1e-3);
       expectClose(c!, a!, { atol: 1e-6 });
+    },
+  );
+
+  it.each([
+    [3, 1, 300, 4, 1, 64],
+    [4, 1, 45, 12, 12, 24],
+    [5, 1, 9, 3, 3, 5],
+    [2, 2, 70, 8, 2, 16],
+    [6, 3, 33, 6, 1, 8],
+  ])(
+    'reads keys where their rows say: batch %i, %i queries, %i keys, %i heads over %i of %i',
+    async (batch, queries, keys, heads, kvHeads, dim) => {
+      const keyRows = tensor(
+        Int32Array.from({ length: batch * keys }, (_, at) => (at * 7 + Math.floor(at / 3)) % batch),
+        { shape: [batch, keys] },
+      );
+      const [query, key, value] = [
+        noise([batch, queries, heads, dim], 1),
+        noise([batch, keys, kvHeads, dim], 2),
+        noise([batch, keys, kvHeads, dim], 3),
+      ];
+      for (const options of [
+        { causal: true, position: int(keys - queries) },
+        {
+          causal: true,
+          position: int(keys - queries - 2),
+          window: 6,
+          emptyRows: 'uniform',
+          slopes: noise([heads], 4),
+          softCap: 3,
+        },
+      ] as const) {
+        const shared = attention(query, key, value, { ...options, keyRows });
+        const own = attention(query, gatherKeys(key, keyRows), gatherKeys(value, keyRows), options);
+        const [actual] = await expectAgrees(shared, tolerance, await devices[name]!());
+        expectClose(actual!, evaluateReference([own])[0]!, tolerance);
+      }
+      // With a mask as well, and where the rows are too large to be bound at once, they are gathered.
+      const keyMask = tensor(
+        Uint8Array.from({ length: batch * keys }, (_, at) => Number(at % 3 !== 0)),
+        { shape: [batch, keys] },
+      );
+      const masked = attention(query, key, value, { causal: true, position: int(keys - queries), keyRows, keyMask });
+      await expectAgrees(masked, tolerance, await devices[name]!());
     },
   );
 
@@ -204,6 +252,22 @@ describe('attention', () => {
       attention(noise([2, 1, 33001, 4], 1), noise([2, 3, 33001, 4], 2), noise([2, 3, 33001, 4], 3)),
       tolerance,
     );
+  });
+
+  it('has with rows of keys the gradients of attention over the gathered ones', () => {
+    const [query, key, value] = [noise([3, 1, 4, 5], 1), noise([3, 6, 2, 5], 2), noise([3, 6, 2, 3], 3)];
+    const keyRows = tensor(
+      Int32Array.from({ length: 18 }, (_, at) => (at * 5) % 3),
+      { shape: [3, 6] },
+    );
+    const options = { causal: true, position: int(4), window: 4, emptyRows: 'uniform' } as const;
+    const weighed = (y: Tensor): Tensor => sum(multiply(y, noise(y.shape, 7)));
+    const xs = [query, key, value];
+    const shared = gradients(weighed(attention(query, key, value, { ...options, keyRows })), xs);
+    const gather = (x: Tensor): Tensor => gatherKeys(x, keyRows);
+    const own = gradients(weighed(attention(query, gather(key), gather(value), options)), xs);
+    const actual = evaluateReference(shared);
+    for (const [i, expected] of evaluateReference(own).entries()) expectClose(actual[i]!, expected, { atol: 1e-6 });
   });
 
   // By hand: both scores are equal, then they differ by ln 3.
