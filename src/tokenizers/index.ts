@@ -1,3 +1,4 @@
+export { AlbertTokenizer } from './albertTokenizer.ts';
 export { BartSeq2SeqLMPreprocessor } from './bartSeq2SeqLMPreprocessor.ts';
 export { BartTokenizer, type BartTokenizerFiles } from './bartTokenizer.ts';
 export { BertTokenizer, type WordPieceSettings } from './bertTokenizer.ts';
@@ -16,6 +17,7 @@ export {
   type SequenceOptions,
   type Texts,
 } from './causalLMPreprocessor.ts';
+export { DebertaV3Tokenizer } from './debertaV3Tokenizer.ts';
 export { DistilBertTokenizer } from './distilBertTokenizer.ts';
 export { TokenizerFileError } from './errors.ts';
 export { FalconCausalLMPreprocessor } from './falconCausalLMPreprocessor.ts';
@@ -27,10 +29,13 @@ export {
   parseVocabulary,
   type TokenizerJson,
 } from './files.ts';
+export { FNetTokenizer } from './fNetTokenizer.ts';
 export { GemmaTokenizer } from './gemmaTokenizer.ts';
 export { GPT2CausalLMPreprocessor } from './gpt2CausalLMPreprocessor.ts';
 export { GPT2Tokenizer } from './gpt2Tokenizer.ts';
+export type { MaskSentencePieceTokenizer } from './maskSentencePiece.ts';
 export { type MaskTokenizer, tokenizeWithMasks } from './maskTokenizer.ts';
+export { RobertaTokenizer } from './robertaTokenizer.ts';
 export { type SentencePiece, type SentencePieceType, sentencePiece } from './sentencePiece.ts';
 export {
   type SentencePieceFamily,
@@ -59,3 +64,4 @@ export {
   type WordPieceTokenizerOptions,
   wordPieceTokenizer,
 } from './wordPieceTokenizer.ts';
+export { XLMRobertaTokenizer } from './xlmRobertaTokenizer.ts';

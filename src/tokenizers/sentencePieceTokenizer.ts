@@ -24,10 +24,25 @@ export interface SentencePieceTokenizerOptions {
 export interface SentencePieceFamily {
   /** The constructor's name, for messages. */
   readonly name: string;
+  /** What begins a text. */
   readonly startToken: string;
+  /** What ends a text. */
   readonly endToken: string;
+  /** What fills up a row. */
   readonly padToken: string;
+  /** Further special tokens that the model must have. */
+  readonly otherTokens?: readonly string[];
 }
+
+/** What is wrong with a model that lacks some of the special tokens wanted. */
+export const missingPieces = (name: string, model: SentencePiece, wanted: readonly string[]): TokenizerFileError =>
+  new TokenizerFileError(
+    `${name}: expected special tokens ${wanted.map(quote).join(', ')} among the pieces, got ${model.size} pieces without ` +
+      `${wanted
+        .filter((token) => model.id(token) === undefined)
+        .map(quote)
+        .join(', ')}; is this another family's file?`,
+  );
 
 /**
  * A SentencePiece tokenizer of some family, or what is wrong with its file.
@@ -38,7 +53,7 @@ export interface SentencePieceFamily {
  * @see keras_hub.tokenizers.SentencePieceTokenizer
  */
 export const sentencePieceTokenizer = (
-  { name, startToken, endToken, padToken }: SentencePieceFamily,
+  { name, startToken, endToken, padToken, otherTokens = [] }: SentencePieceFamily,
   { proto }: SentencePieceTokenizerOptions,
 ): E.Either<TokenizerFileError, SentencePieceTokenizer> =>
   pipe(
@@ -51,14 +66,8 @@ export const sentencePieceTokenizer = (
           ),
         ),
     E.filterOrElse(
-      (model) => [startToken, endToken, padToken].every((token) => model.id(token) !== undefined),
-      (model) => {
-        const missing = [startToken, endToken, padToken].filter((token) => model.id(token) === undefined);
-        return new TokenizerFileError(
-          `${name}: expected special tokens ${[startToken, endToken, padToken].map(quote).join(', ')} among the pieces, ` +
-            `got ${model.size} pieces without ${missing.map(quote).join(', ')}; is this another family's file?`,
-        );
-      },
+      (model) => [startToken, endToken, padToken, ...otherTokens].every((token) => model.id(token) !== undefined),
+      (model) => missingPieces(name, model, [startToken, endToken, padToken, ...otherTokens]),
     ),
     E.map((model) => {
       const startTokenId = model.id(startToken)!;
@@ -80,7 +89,9 @@ export const sentencePieceTokenizer = (
         startTokenId,
         endTokenId,
         padTokenId,
-        specialTokenIds: Object.freeze([...new Set([startTokenId, endTokenId, padTokenId])]),
+        specialTokenIds: Object.freeze([
+          ...new Set([startTokenId, endTokenId, padTokenId, ...otherTokens.map((token) => model.id(token)!)]),
+        ]),
         model,
         get proto() {
           return model.proto();

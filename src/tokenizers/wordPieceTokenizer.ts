@@ -69,9 +69,13 @@ export interface WordPieceTokenizer extends MaskTokenizer {
 export interface WordPieceFamily {
   /** The constructor's name, for messages. */
   readonly name: string;
+  /** What begins a text. */
   readonly startToken: string;
+  /** What ends a text or a segment. */
   readonly endToken: string;
+  /** What fills up a row. */
   readonly padToken: string;
+  /** What stands for a token that is left out. */
   readonly maskToken: string;
 }
 
