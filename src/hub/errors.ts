@@ -53,7 +53,7 @@ export class HubError extends Error {
 /** The same problem as a value to throw or to reject with. */
 export const toHubError = (problem: HubProblem): HubError => new HubError(problem);
 
-/** A right's value, or a rejection with the tagged error. */
+/** The right of a `result`; of a left, its problem is thrown. */
 export const orHubError = <A>(result: E.Either<HubProblem, A>): A => {
   if (E.isLeft(result)) throw toHubError(result.left);
   return result.right;

@@ -1,6 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js';
 import type * as TE from 'fp-ts/lib/TaskEither.js';
-import { type HubProblem, hubProblem, refuse } from './errors.ts';
+import { type HubProblem, refuse } from './errors.ts';
 import type { Network } from './network.ts';
 import { type DownloadProgress, progressMeter } from './progress.ts';
 import type { Remote } from './remote.ts';
@@ -23,9 +23,9 @@ export interface ObtainOptions {
 }
 
 /** A model on a hub, and where its files are kept here. */
-export interface Source {
+export interface Source<Store extends PresetStore = PresetStore> {
   readonly remote: Remote;
-  readonly store: PresetStore;
+  readonly store: Store;
   /** The state that the name itself pins: a commit or a version. */
   readonly pinned: string | undefined;
 }
@@ -253,17 +253,18 @@ export const obtain =
       );
       return E.isLeft(fetched) ? fetched : done({ state, files: wanted.right });
     } catch (error) {
-      if (!signal.aborted && typeof error === 'object' && error !== null && 'syscall' in error)
-        return E.left(
-          hubProblem(
-            'InputOutput',
-            remote.uri,
-            `${store.place} cannot be used (${'code' in error ? String(error.code) : String(error)})`,
-          ),
-        );
+      const refused = signal.aborted ? undefined : refusalOf(error);
+      if (refused !== undefined) return refuse('InputOutput', remote.uri, `${store.place} cannot be used (${refused})`);
       throw error;
     }
   };
+
+/** What the system, or the browser, said no with; undefined: it is none of theirs. */
+const refusalOf = (error: unknown): string | undefined => {
+  if (!(error instanceof Error)) return undefined;
+  if (error.name === 'QuotaExceededError') return error.name;
+  return 'syscall' in error && 'code' in error ? String(error.code) : undefined;
+};
 
 /** The largest config or index that is read: 64 MiB. */
 const mostConfigBytes = 2 ** 26;

@@ -32,7 +32,7 @@ export interface ResolvedPreset {
 }
 
 /** What `resolve` stands on: all that differs between Node and a browser. */
-export interface Platform {
+export interface Platform<Store extends PresetStore> {
   /** `fetch`, and what it does with redirects. */
   readonly network: Omit<Network, 'patience'>;
   /** What the environment says. */
@@ -40,20 +40,24 @@ export interface Platform {
   /** Makes hashes. */
   readonly makeHasher: MakeHasher;
   /** Where a repository's files are kept. */
-  readonly hubStore: (repo: HubRepo, settings: HubSettings) => PresetStore;
+  readonly hubStore: (repo: HubRepo, settings: HubSettings) => Store;
   /** Where a Kaggle model's files are kept. */
-  readonly kaggleStore: (model: KaggleModel, settings: HubSettings) => PresetStore;
+  readonly kaggleStore: (model: KaggleModel, settings: HubSettings) => Store;
   /** Whether there is a folder of this name. */
   readonly isFolder: (path: string) => Promise<boolean>;
 }
 
 /** A preset that is there, and the store that it is in; undefined for a folder. */
-export interface Resolved extends ResolvedPreset {
+export interface Resolved<Store extends PresetStore> extends ResolvedPreset {
   /** Where its files are kept. */
-  readonly store: PresetStore | undefined;
+  readonly store: Store | undefined;
 }
 
-const resolved = (source: Source, kind: 'hub' | 'kaggle', { state, files }: Obtained): Resolved => ({
+const resolved = <Store extends PresetStore>(
+  source: Source<Store>,
+  kind: 'hub' | 'kaggle',
+  { state, files }: Obtained,
+): Resolved<Store> => ({
   uri: source.remote.uri,
   kind,
   state,
@@ -67,8 +71,8 @@ const resolved = (source: Source, kind: 'hub' | 'kaggle', { state, files }: Obta
  * state first, unless it names one.
  */
 export const makeResolve =
-  (platform: Platform) =>
-  (uri: string, options: ResolveOptions = {}): TE.TaskEither<HubProblem, Resolved> =>
+  <Store extends PresetStore>(platform: Platform<Store>) =>
+  (uri: string, options: ResolveOptions = {}): TE.TaskEither<HubProblem, Resolved<Store>> =>
   async () => {
     options.signal?.throwIfAborted();
     const parsed = parsePresetUri(uri, options.revision);
@@ -88,12 +92,12 @@ export const makeResolve =
     const asked: ObtainOptions = { ...options, offline: options.offline ?? settings.offline };
     const weights = options.weights ?? true;
 
-    const hubSource = (repo: HubRepo): Source => ({
+    const hubSource = (repo: HubRepo): Source<Store> => ({
       remote: huggingFace(network, settings, repo),
       store: platform.hubStore(repo, settings),
       pinned: isCommit(repo.revision) ? repo.revision : undefined,
     });
-    const kaggleSource = (model: KaggleModel): Source => ({
+    const kaggleSource = (model: KaggleModel): Source<Store> => ({
       remote: kaggle(
         network,
         { endpoint: settings.kaggleEndpoint, authorization: settings.kaggleAuthorization },
@@ -102,7 +106,10 @@ export const makeResolve =
       store: platform.kaggleStore(model, settings),
       pinned: model.version === undefined ? undefined : String(model.version),
     });
-    const have = async (source: Source, kind: 'hub' | 'kaggle'): Promise<E.Either<HubProblem, Resolved>> => {
+    const have = async (
+      source: Source<Store>,
+      kind: 'hub' | 'kaggle',
+    ): Promise<E.Either<HubProblem, Resolved<Store>>> => {
       const obtained = await obtain(source, machinery, asked)();
       return E.isLeft(obtained) ? obtained : E.right(resolved(source, kind, obtained.right));
     };

@@ -33,6 +33,7 @@ export interface HubSettings {
 
 /** What settings are read from: an environment, and files that may be there. */
 export interface SettingsSource {
+  /** The environment. */
   readonly variables: Variables;
   /** The user's folder. */
   readonly home: string;

@@ -73,6 +73,7 @@ export const transfer = async (options: Transfer): Promise<E.Either<HubProblem, 
   let announced: Digest | undefined = file.digest;
   // Bytes of an earlier process can only be gone on from where a hash will judge the whole.
   let inherited = partial.size() > 0;
+  // Not in browsers, which would have to ask the storage first whether it takes such a header.
   let tag: string | undefined;
 
   let restarts = 0;
@@ -118,7 +119,10 @@ export const transfer = async (options: Transfer): Promise<E.Either<HubProblem, 
       const range: Readonly<Record<string, string>> =
         partial.size() === 0
           ? {}
-          : { range: `bytes=${partial.size()}-`, ...(tag === undefined ? {} : { 'if-range': tag }) };
+          : {
+              range: `bytes=${partial.size()}-`,
+              ...(tag === undefined || !network.showsRedirects ? {} : { 'if-range': tag }),
+            };
       const headers = { 'accept-encoding': 'identity', ...range };
       const sent = await send(network, { ...request, headers }, connection.signal);
       if (E.isLeft(sent)) return { failure: sent.left };

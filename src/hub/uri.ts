@@ -149,7 +149,7 @@ export const parsePresetUri = (uri: unknown, revision?: string): E.Either<HubPro
   );
 };
 
-/** The problem with a name that is neither an id nor a folder that is there: which forms there are, which ids come closest. */
+/** The problem with a name (`uri`) that is neither an id nor a folder that is there: which forms there are, which ids come closest. */
 export const unknownPreset = (uri: string): HubProblem => ({
   _tag: 'UnknownPreset',
   message:

@@ -8,6 +8,7 @@ import * as TE from 'fp-ts/lib/TaskEither.js';
 import type { HubProblem } from '../errors.ts';
 import { makeResolve, type Platform, type ResolvedPreset, type ResolveOptions } from '../resolve.ts';
 import { type HubSettings, readSettings, type SettingsSource } from '../settings.ts';
+import type { PresetStore } from '../store.ts';
 import { hubCacheStore } from './hubCache.ts';
 import { kaggleCacheStore } from './kaggleCache.ts';
 import { makeNodeHasher } from './partial.ts';
@@ -24,7 +25,7 @@ const readText = (path: string): string | undefined => {
 export const nodeSettings = (source: Partial<SettingsSource> = {}): E.Either<HubProblem, HubSettings> =>
   readSettings({ variables: process.env, home: homedir(), join, readText, ...source });
 
-const platform: Platform = {
+const platform: Platform<PresetStore> = {
   network: { fetch: (...request) => globalThis.fetch(...request), showsRedirects: true },
   settings: () => nodeSettings(),
   makeHasher: makeNodeHasher,
