@@ -49,9 +49,21 @@ describe('README', () => {
       'docs/decisions.md',
       'docs/examples.md',
       'docs/encoders.md',
+      'docs/falcon.md',
     ])
       for (const [, link] of pageText(page).matchAll(/\]\((?!https?:)([^)#]+)\)/g))
         expect(existsSync(new URL(link!, new URL(page, root))), `${page}: ${link}`).toBe(true);
+  });
+});
+
+describe('docs/falcon.md', () => {
+  it('runs as it stands, from the first block to the last', async () => {
+    const { values } = await run('docs/falcon.md', ['text', 'drawn', 'hidden', 'shape']);
+    expect([values.text, values.drawn].map((text) => String(text).startsWith('a quick'))).toEqual([true, true]);
+    expect([(values.hidden as { shape: number[] }).shape, values.shape]).toEqual([
+      [1, 3, 12],
+      [1, 4, 12],
+    ]);
   });
 });
 
