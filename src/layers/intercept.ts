@@ -15,7 +15,10 @@ export type Place = SiteInfo & {
  * Which activations an intercept is for: one site or several, in one layer, several, or (left out) all; in a model of two
  * stacks of one of them, or (left out) of both.
  */
-export type Selector = { readonly stack?: Stack | undefined } & (
+export type Selector = {
+  /** The stack that is meant, in a model of two. */
+  readonly stack?: Stack | undefined;
+} & (
   | { readonly site: LayerSite | readonly LayerSite[]; readonly layer?: number | readonly number[] | undefined }
   | { readonly site: Site | readonly Site[]; readonly layer?: undefined }
 );

@@ -134,7 +134,8 @@ const crossSites: Partial<Readonly<Record<Site, Site>>> = {
 };
 
 /**
- * Keys and values of what cross-attention reads, to be computed once a text.
+ * Keys and values of what cross-attention reads, to be computed once a text: of the `encoded` places, by the projections
+ * `key` and `value`.
  *
  * @returns `[batch, encoderLength, hiddenDim]` to keys and values `[batch, encoderLength, heads, headDim]`.
  */
@@ -149,7 +150,8 @@ export const crossKeyValue =
  * Multi-head attention to the places of an encoder: `softmax(q k^T / sqrt(headDim) + mask) v`, projected back.
  *
  * @param memory - What `crossKeyValue` gave.
- * @param options - `paddingMask` says which places of the encoder are real, `[batch, encoderLength]`.
+ * @param options - `paddingMask` says which places of the encoder are real, `[batch, encoderLength]`; `emptyRows`, `tap` and
+ *   `dropPattern` are as in self-attention.
  * @returns `x [batch, length, hiddenDim]` to the same shape.
  * @see Vaswani et al. 2017, section 3.2.3; keras_hub.layers.CachedMultiHeadAttention
  */

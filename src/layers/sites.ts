@@ -199,10 +199,11 @@ export type Stack = 'encoder' | 'decoder';
  * One site of a model: its layer, where it is in one, its shape by the names of its axes, and, in a model of two stacks,
  * which of them.
  */
-export type SiteInfo = { readonly shape: readonly Axis[]; readonly stack?: Stack | undefined } & (
-  | { readonly site: LayerSite; readonly layer: number }
-  | { readonly site: ModelSite; readonly layer: undefined }
-);
+export type SiteInfo = {
+  readonly shape: readonly Axis[];
+  /** The stack that it is in, in a model of two. */
+  readonly stack?: Stack | undefined;
+} & ({ readonly site: LayerSite; readonly layer: number } | { readonly site: ModelSite; readonly layer: undefined });
 
 /** The names of all sites, in order. */
 export const siteNames = Object.freeze(Object.keys(siteTable)) as readonly Site[];

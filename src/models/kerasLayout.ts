@@ -18,7 +18,9 @@ export interface KerasClass {
 export interface KerasBackboneLayout<Config> {
   /** The family's folder in `keras_hub.src.models`. */
   readonly folder: string;
+  /** The backbone's class. */
   readonly backbone: KerasClass;
+  /** The tokenizer's. */
   readonly tokenizer: KerasClass;
   /** A config as KerasHub's constructor takes it; a left if the constructor cannot say it. */
   readonly config: (config: Config) => E.Either<ConfigError, JsonObject>;

@@ -66,7 +66,7 @@ export interface Seq2SeqOutputs {
 }
 
 /**
- * The forward pass through both stacks, without a cache.
+ * The forward pass of a model with its `params` through both stacks, without a cache.
  *
  * @see keras_hub.models.BartBackbone
  */

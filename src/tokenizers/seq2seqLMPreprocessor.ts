@@ -7,6 +7,7 @@ import type { Tokenizer } from './tokenizer.ts';
 
 /** What the encoder reads, and what the decoder writes or goes on from: two texts, or two lists of as many. */
 export interface Seq2SeqTexts {
+  /** What the encoder reads. */
   readonly encoderText: Texts;
   /** In a prompt it may be left out, which is the empty text. */
   readonly decoderText?: Texts | undefined;
@@ -20,6 +21,7 @@ export interface Seq2SeqTokens {
   readonly encoderPaddingMask: NDArray;
   /** int32, as long as the decoder's sequence length. */
   readonly decoderTokenIds: NDArray;
+  /** bool, of the decoder's ids. */
   readonly decoderPaddingMask: NDArray;
 }
 
@@ -28,7 +30,9 @@ export type Seq2SeqLMExamples = LMExamples<Seq2SeqTokens>;
 
 /** The lengths of rows. */
 export interface Seq2SeqLengths {
+  /** Of what the encoder reads. */
   readonly encoderSequenceLength?: number | undefined;
+  /** Of what the decoder writes, its prompt included. */
   readonly decoderSequenceLength?: number | undefined;
   /** Another name of `decoderSequenceLength`, which goes first. */
   readonly sequenceLength?: number | undefined;

@@ -16,6 +16,7 @@ export interface KerasTokenizer {
 
 /** A preprocessor as KerasHub writes it down: its class, its `tokenizer`, and its options (`config`). */
 export interface KerasPreprocessor {
+  /** Which of KerasHub's classes it is. */
   readonly kerasClass: KerasClass;
   readonly config: JsonObject;
   readonly tokenizer: KerasTokenizer;
@@ -23,6 +24,7 @@ export interface KerasPreprocessor {
 
 /** A task as KerasHub writes it down: its class, the name of its base class, and its preprocessor. */
 export interface KerasTask {
+  /** Which of KerasHub's classes it is. */
   readonly kerasClass: KerasClass;
   /** Such as `CausalLM`. */
   readonly base: string;
@@ -39,6 +41,7 @@ export interface KerasPreset<Config> {
   readonly dtype: StoredDType;
   /** Weights by their paths in the file, such as `layers/layer_normalization/vars/0`. */
   readonly weights: readonly (readonly [path: string, dataset: H5Dataset])[];
+  /** The task whose backbone this is. */
   readonly task: KerasTask;
   /** What metadata.json says. */
   readonly savedAt: Date;

@@ -161,7 +161,13 @@ export const encodeBart = (
   );
 };
 
-/** Keys and values of an encoded text for every decoder layer. */
+/**
+ * Keys and values of an encoded text for every decoder layer.
+ *
+ * @param encoded - `[batch, encoderLength, hiddenDim]`.
+ * @param paddingMask - Which of its places are real, `[batch, encoderLength]` bool. Default: all.
+ * @param context - An `intercept` sees `crossKey` and `crossValue`.
+ */
 export const rememberBart = (
   params: BartParams,
   encoded: Tensor,
@@ -232,7 +238,9 @@ export const decodeBart = (
 
 /**
  * Logits of the decoder's hidden states: `h E^T` with the token table, and transformers' bias where there is one, which
- * does not learn.
+ * does not learn. An `intercept` sees them; with a `cache`, the first place is the cache's position.
+ *
+ * @returns `[batch, length, hiddenDim]` to `[batch, length, vocabularySize]`.
  */
 export const bartLogits = (
   params: BartParams,

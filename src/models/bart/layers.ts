@@ -63,7 +63,8 @@ const feedforward =
 /**
  * One encoder layer, post-norm: `h = norm(x + attention(x))`, then `y = norm(h + mlp(h))`.
  *
- * @param paddingMask - Which places are real, `[batch, length]` bool.
+ * The `input` is the residual stream; `paddingMask` says which places are real, `[batch, length]` bool.
+ *
  * @returns The residual stream after the layer, `[batch, length, hiddenDim]`.
  * @see Lewis et al. 2019; keras_hub.layers.TransformerEncoder
  */
@@ -105,7 +106,7 @@ export interface BartDecoderLayerOptions extends BartLayerOptions {
 
 /**
  * One decoder layer, post-norm: `h = norm(x + attention(x))`, `c = norm(h + crossAttention(h))`, then
- * `y = norm(c + mlp(c))`.
+ * `y = norm(c + mlp(c))`. The `input` is the residual stream.
  *
  * @returns The residual stream after the layer, `[batch, length, hiddenDim]`, and its own keys and values.
  * @see Lewis et al. 2019; keras_hub.layers.TransformerDecoder
