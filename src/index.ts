@@ -60,6 +60,12 @@ export type { BackboneInputs, CausalBackbone } from './tasks/backbone.ts';
 export { BartBackbone, BartSeq2SeqLM, BartSeq2SeqLMPreprocessor, BartTokenizer } from './tasks/bart.ts';
 export type { Dataset } from './tasks/batches.ts';
 export type { GeneratedTokens } from './tasks/causalLM.ts';
+export {
+  FalconBackbone,
+  FalconCausalLM,
+  FalconCausalLMPreprocessor,
+  FalconTokenizer,
+} from './tasks/falcon.ts';
 export { type FitProgress, type History, NonFiniteLossError } from './tasks/fit.ts';
 export { CausalLM, Seq2SeqLM } from './tasks/fromPreset.ts';
 export {
@@ -70,12 +76,6 @@ export {
   type GemmaTokenizerOptions,
 } from './tasks/gemma.ts';
 export type { Beam, GeneratedText, GenerateOptions } from './tasks/generate.ts';
-export {
-  FalconBackbone,
-  FalconCausalLM,
-  FalconCausalLMPreprocessor,
-  FalconTokenizer,
-} from './tasks/falcon.ts';
 export { GPT2Backbone, GPT2CausalLM, GPT2CausalLMPreprocessor, GPT2Tokenizer } from './tasks/gpt2.ts';
 export type { TokenInputs } from './tasks/inputs.ts';
 export type { CompileTaskOptions } from './tasks/languageModel.ts';
@@ -94,6 +94,7 @@ export { formatTensor } from './tensor/print.ts';
 export type { Shape } from './tensor/shape.ts';
 export type { Tensor } from './tensor/tensor.ts';
 export { leaves, mapTree, paths, type Tree, withLeaves } from './tensor/tree.ts';
+export type { Seq2SeqLengths, Seq2SeqTexts, Seq2SeqTokens } from './tokenizers/seq2seqLMPreprocessor.ts';
 export {
   type Callback,
   type CallbackLike,
@@ -145,6 +146,5 @@ export {
   SparseCategoricalCrossentropy,
   SparseTopKCategoricalAccuracy,
 } from './training/index.ts';
-export type { Seq2SeqLengths, Seq2SeqTexts, Seq2SeqTokens } from './tokenizers/seq2seqLMPreprocessor.ts';
 export { type GradientOptions, gradients } from './transforms/gradients.ts';
 export { PresetError } from './weights/index.ts';

@@ -1,5 +1,5 @@
-import { bertPresets } from './bert/presets.ts';
 import { bartPresets } from './bart/presets.ts';
+import { bertPresets } from './bert/presets.ts';
 import { falconPresets } from './falcon/presets.ts';
 import { gemmaPresets } from './gemma/presets.ts';
 import { gpt2Presets } from './gpt2/presets.ts';
