@@ -56,10 +56,42 @@ export {
   TopKSampler,
   TopPSampler,
 } from './samplers/index.ts';
+export {
+  AlbertBackbone,
+  AlbertMaskedLM,
+  AlbertMaskedLMPreprocessor,
+  AlbertTextClassifier,
+  AlbertTextClassifierPreprocessor,
+  AlbertTokenizer,
+} from './tasks/albert.ts';
 export type { BackboneInputs, CausalBackbone } from './tasks/backbone.ts';
 export { BartBackbone, BartSeq2SeqLM, BartSeq2SeqLMPreprocessor, BartTokenizer } from './tasks/bart.ts';
 export type { Dataset } from './tasks/batches.ts';
+export {
+  BertBackbone,
+  BertMaskedLM,
+  BertMaskedLMPreprocessor,
+  BertTextClassifier,
+  BertTextClassifierPreprocessor,
+  BertTokenizer,
+} from './tasks/bert.ts';
 export type { GeneratedTokens } from './tasks/causalLM.ts';
+export {
+  DistilBertBackbone,
+  DistilBertMaskedLM,
+  DistilBertMaskedLMPreprocessor,
+  DistilBertTextClassifier,
+  DistilBertTextClassifierPreprocessor,
+  DistilBertTokenizer,
+} from './tasks/distilBert.ts';
+export type { EncoderBackbone } from './tasks/encoderBackbone.ts';
+export type {
+  MaskedLMPresetOptions,
+  TextClassifierPresetOptions,
+  TextEmbedderPresetOptions,
+} from './tasks/encoderFamily.ts';
+export type { EncoderBackboneInputs, MaskedLMTokens } from './tasks/encoderInputs.ts';
+export { MaskedLM, TextClassifier, TextEmbedder } from './tasks/encoders.ts';
 export {
   FalconBackbone,
   FalconCausalLM,
@@ -80,13 +112,32 @@ export { GPT2Backbone, GPT2CausalLM, GPT2CausalLMPreprocessor, GPT2Tokenizer } f
 export type { TokenInputs } from './tasks/inputs.ts';
 export type { CompileTaskOptions } from './tasks/languageModel.ts';
 export type { LoadProgress } from './tasks/loadWeights.ts';
+export type { FilledMask, FillMaskOptions, MaskedLMScoreRequest } from './tasks/maskedLM.ts';
 export type { BackbonePresetOptions, TaskPresetOptions } from './tasks/presets.ts';
+export {
+  RobertaBackbone,
+  RobertaMaskedLM,
+  RobertaMaskedLMPreprocessor,
+  RobertaTextClassifier,
+  RobertaTextClassifierPreprocessor,
+  RobertaTokenizer,
+} from './tasks/roberta.ts';
 export type { ScoreInputs, ScoreRequest } from './tasks/score.ts';
 export type { Seq2SeqBackbone, Seq2SeqBackboneInputs } from './tasks/seq2seqBackbone.ts';
 export type { Seq2SeqPresetOptions } from './tasks/seq2seqFamily.ts';
 export type { GeneratedSeq2SeqTokens, Seq2SeqPrompts } from './tasks/seq2seqLM.ts';
 export type { Seq2SeqScoreInputs, Seq2SeqScoreRequest } from './tasks/seq2seqScore.ts';
+export type { ClassifierActivation, ClassifierOptions, ClassifierScoreRequest } from './tasks/textClassifier.ts';
+export type { EncodeTextOptions, PoolingMode } from './tasks/textEmbedder.ts';
 export type { EvaluateOptions, FitOptions, PredictOptions } from './tasks/training.ts';
+export {
+  XLMRobertaBackbone,
+  XLMRobertaMaskedLM,
+  XLMRobertaMaskedLMPreprocessor,
+  XLMRobertaTextClassifier,
+  XLMRobertaTextClassifierPreprocessor,
+  XLMRobertaTokenizer,
+} from './tasks/xlmRoberta.ts';
 export type { DType } from './tensor/dtype.ts';
 export { ArgumentError, DTypeError, ShapeError } from './tensor/errors.ts';
 export type { NDArray } from './tensor/ndarray.ts';

@@ -3,7 +3,9 @@ import { ArgumentError, refuseUnknown } from '../tensor/errors.ts';
 import type { Tree } from '../tensor/tree.ts';
 import type { Tokenizer } from '../tokenizers/tokenizer.ts';
 import { type Family, readSentenceModules } from '../weights/index.ts';
+import { albertFamily } from './albert.ts';
 import { bertFamily } from './bert.ts';
+import { distilBertFamily } from './distilBert.ts';
 import {
   type AnyEncoderFamily,
   type MaskedLMPresetOptions,
@@ -15,12 +17,17 @@ import {
 } from './encoderFamily.ts';
 import type { MaskedLM as MaskedLMTask } from './maskedLM.ts';
 import { openPresetFolder, orReject, presetFolder } from './presets.ts';
+import { robertaFamily } from './roberta.ts';
 import type { TextClassifier as TextClassifierTask } from './textClassifier.ts';
 import { type TextEmbedderParts, type TextEmbedder as TextEmbedderTask, textEmbedder } from './textEmbedder.ts';
+import { xlmRobertaFamily } from './xlmRoberta.ts';
 
 /** The families of encoders, by name. */
 export const encoderFamilies: ReadonlyMap<Family, AnyEncoderFamily> = new Map(
-  [bertFamily].map((family) => [family.family, family]),
+  [bertFamily, robertaFamily, xlmRobertaFamily, distilBertFamily, albertFamily].map((family) => [
+    family.family,
+    family,
+  ]),
 );
 
 /** The family that an opened preset is of. @throws {ArgumentError} If it is no encoder's. */

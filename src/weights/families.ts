@@ -16,6 +16,10 @@ export const families = [
   { family: 'gemma', kerasBackbone: 'GemmaBackbone', modelType: 'gemma2' },
   { family: 'bart', kerasBackbone: 'BartBackbone', modelType: 'bart' },
   { family: 'bert', kerasBackbone: 'BertBackbone', modelType: 'bert' },
+  { family: 'roberta', kerasBackbone: 'RobertaBackbone', modelType: 'roberta' },
+  { family: 'xlmRoberta', kerasBackbone: 'XLMRobertaBackbone', modelType: 'xlm-roberta' },
+  { family: 'distilBert', kerasBackbone: 'DistilBertBackbone', modelType: 'distilbert' },
+  { family: 'albert', kerasBackbone: 'AlbertBackbone', modelType: 'albert' },
 ] as const satisfies readonly FamilyNames[];
 
 /** The name of a family, as its folder in `models` has it. */

@@ -1,0 +1,135 @@
+import {
+  makeXLMRobertaConfig,
+  parseXLMRobertaConfig,
+  type XLMRobertaConfig,
+  type XLMRobertaOptions,
+} from '../models/xlmRoberta/config.ts';
+import { xlmRobertaKerasLayout } from '../models/xlmRoberta/kerasLayout.ts';
+import { xlmRobertaPresets } from '../models/xlmRoberta/presets.ts';
+import {
+  type XLMRobertaParams,
+  xlmRoberta,
+  xlmRobertaClassifierHead,
+  xlmRobertaMaskedLMHead,
+} from '../models/xlmRoberta/xlmRoberta.ts';
+import type { MaskedLMPreprocessorOptions } from '../tokenizers/maskedLMPreprocessor.ts';
+import type { SentencePieceTokenizerOptions } from '../tokenizers/sentencePieceTokenizer.ts';
+import type { TextClassifierPreprocessorOptions } from '../tokenizers/textClassifierPreprocessor.ts';
+import {
+  XLMRobertaMaskedLMPreprocessor as createMaskedLMPreprocessor,
+  XLMRobertaTextClassifierPreprocessor as createTextClassifierPreprocessor,
+  type XLMRobertaMaskedLMPreprocessor as MaskedLMPreprocessor,
+  type XLMRobertaTextClassifierPreprocessor as TextClassifierPreprocessor,
+  type XLMRobertaInput,
+} from '../tokenizers/xlmRobertaPreprocessors.ts';
+import {
+  XLMRobertaTokenizer as createTokenizer,
+  type XLMRobertaTokenizer as Tokenizer,
+} from '../tokenizers/xlmRobertaTokenizer.ts';
+import type { EncoderBackbone } from './encoderBackbone.ts';
+import { encoderClasses } from './encoderFamily.ts';
+import type { MaskedLM, MaskedLMParts } from './maskedLM.ts';
+import { sentencePieceFiles, sentencePieceReaders } from './sentencePieceFiles.ts';
+import type { TextClassifier, TextClassifierParts } from './textClassifier.ts';
+
+/** An XLM-RoBERTa backbone: encoder layers over token and position embeddings. */
+export type XLMRobertaBackbone = EncoderBackbone<XLMRobertaConfig, XLMRobertaParams>;
+
+/** An XLM-RoBERTa that tells what stands in masked places. */
+export type XLMRobertaMaskedLM = MaskedLM<XLMRobertaConfig, XLMRobertaParams, Tokenizer>;
+
+/** An XLM-RoBERTa that tells which class a text is of. */
+export type XLMRobertaTextClassifier = TextClassifier<XLMRobertaConfig, XLMRobertaParams, Tokenizer>;
+
+const files = sentencePieceFiles('sentencepiece.bpe.model');
+
+const classes = encoderClasses<XLMRobertaConfig, XLMRobertaOptions, XLMRobertaParams, Tokenizer, XLMRobertaInput>({
+  family: 'xlmRoberta',
+  layout: xlmRobertaKerasLayout,
+  presets: xlmRobertaPresets,
+  makeConfig: makeXLMRobertaConfig,
+  parseConfig: parseXLMRobertaConfig,
+  model: xlmRoberta,
+  maskedLMHead: xlmRobertaMaskedLMHead,
+  classifierHead: xlmRobertaClassifierHead,
+  classifier: { dropout: 0, learningRate: 5e-5 },
+  tokenizer: {
+    files: files.names,
+    open: (preset) => files.open(preset, createTokenizer),
+    save: files.save,
+  },
+  maskedLMPreprocessor: createMaskedLMPreprocessor,
+  textClassifierPreprocessor: createTextClassifierPreprocessor,
+});
+
+/** XLM-RoBERTa as one of the families. */
+export const xlmRobertaFamily = classes.any;
+
+/**
+ * An XLM-RoBERTa backbone of these sizes with random weights from a seed.
+ *
+ * @throws {ArgumentError} If a size is missing or nonsense; the message lists all that is wrong.
+ * @see Conneau et al. 2020; keras_hub.models.XLMRobertaBackbone
+ * @example
+ * const backbone = XLMRobertaBackbone({ vocabularySize: 250002, numLayers: 2, numHeads: 2, hiddenDim: 64,
+ *   intermediateDim: 128, maxSequenceLength: 32 });
+ * const { sequence } = backbone.apply({ tokenIds: [[0, 5, 2]] }); // [1, 3, 64], an expression
+ */
+export const XLMRobertaBackbone = Object.freeze(
+  Object.assign(
+    (options: XLMRobertaOptions & { readonly seed?: number }): XLMRobertaBackbone => classes.backbone.make(options),
+    classes.backbone.statics,
+  ),
+);
+
+/** XLM-RoBERTa's tokenizer: SentencePiece, its ids shifted by one; `fromPreset` reads a preset folder's. */
+export const XLMRobertaTokenizer = Object.freeze(
+  Object.assign(
+    (options: SentencePieceTokenizerOptions): Tokenizer => createTokenizer(options),
+    sentencePieceReaders(createTokenizer),
+    classes.tokenizer.statics,
+  ),
+);
+
+/** The preprocessor of an `XLMRobertaMaskedLM`; `fromPreset` reads a preset folder's tokenizer and length. */
+export const XLMRobertaMaskedLMPreprocessor = Object.freeze(
+  Object.assign(
+    (options: MaskedLMPreprocessorOptions<Tokenizer>): MaskedLMPreprocessor => createMaskedLMPreprocessor(options),
+    classes.maskedLMPreprocessor.statics,
+  ),
+);
+
+/** The preprocessor of an `XLMRobertaTextClassifier`; `fromPreset` reads a preset folder's tokenizer and length. */
+export const XLMRobertaTextClassifierPreprocessor = Object.freeze(
+  Object.assign(
+    (options: TextClassifierPreprocessorOptions<Tokenizer>): TextClassifierPreprocessor =>
+      createTextClassifierPreprocessor(options),
+    classes.textClassifierPreprocessor.statics,
+  ),
+);
+
+/**
+ * An XLM-RoBERTa that tells what stands in masked places, from a backbone and, for texts, a preprocessor.
+ *
+ * @see keras_hub.models.XLMRobertaMaskedLM
+ */
+export const XLMRobertaMaskedLM = Object.freeze(
+  Object.assign(
+    (parts: MaskedLMParts<XLMRobertaConfig, XLMRobertaParams, Tokenizer>): XLMRobertaMaskedLM =>
+      classes.maskedLM.make(parts),
+    classes.maskedLM.statics,
+  ),
+);
+
+/**
+ * An XLM-RoBERTa that tells which class a text is of, from a backbone, the number of classes and, for texts, a preprocessor.
+ *
+ * @see keras_hub.models.XLMRobertaTextClassifier
+ */
+export const XLMRobertaTextClassifier = Object.freeze(
+  Object.assign(
+    (parts: TextClassifierParts<XLMRobertaConfig, XLMRobertaParams, Tokenizer>): XLMRobertaTextClassifier =>
+      classes.textClassifier.make(parts),
+    classes.textClassifier.statics,
+  ),
+);

@@ -1,0 +1,126 @@
+import { albert } from '../../src/models/albert/albert.ts';
+import { bert } from '../../src/models/bert/bert.ts';
+import { distilBert } from '../../src/models/distilBert/distilBert.ts';
+import type { EncoderModel } from '../../src/models/encoderModel.ts';
+import type { PresetInfo } from '../../src/models/presetInfo.ts';
+import { roberta } from '../../src/models/roberta/roberta.ts';
+import { xlmRoberta } from '../../src/models/xlmRoberta/xlmRoberta.ts';
+import { AlbertBackbone, AlbertMaskedLM, AlbertTextClassifier } from '../../src/tasks/albert.ts';
+import { BertBackbone, BertMaskedLM, BertTextClassifier } from '../../src/tasks/bert.ts';
+import { DistilBertBackbone, DistilBertMaskedLM, DistilBertTextClassifier } from '../../src/tasks/distilBert.ts';
+import type { EncoderBackbone } from '../../src/tasks/encoderBackbone.ts';
+import type { MaskedLMPresetOptions, TextClassifierPresetOptions } from '../../src/tasks/encoderFamily.ts';
+import type { MaskedLM, MaskedLMParts } from '../../src/tasks/maskedLM.ts';
+import type { BackbonePresetOptions } from '../../src/tasks/presets.ts';
+import { RobertaBackbone, RobertaMaskedLM, RobertaTextClassifier } from '../../src/tasks/roberta.ts';
+import type { TextClassifier, TextClassifierParts } from '../../src/tasks/textClassifier.ts';
+import { XLMRobertaBackbone, XLMRobertaMaskedLM, XLMRobertaTextClassifier } from '../../src/tasks/xlmRoberta.ts';
+import type { Tree } from '../../src/tensor/tree.ts';
+import type { MaskTokenizer } from '../../src/tokenizers/maskTokenizer.ts';
+
+/** A family of encoders as the tests see it. */
+export interface EncoderCase {
+  /** The name of its folder in `src/models`. */
+  readonly family: string;
+  /** What its recordings are called: `test/fixtures/encoders/<name>.json`. */
+  readonly name: string;
+  /** A small backbone of random weights, that reads 16 tokens at least of 97. */
+  readonly backbone: EncoderBackbone;
+  /** The built-in presets. */
+  readonly presets: ReadonlyMap<string, PresetInfo<unknown>>;
+  /** The model of a preset's config. */
+  readonly model: (config: unknown) => EncoderModel;
+  readonly openBackbone: (preset: string, options?: BackbonePresetOptions) => Promise<EncoderBackbone>;
+  readonly openMaskedLM: (preset: string, options?: MaskedLMPresetOptions) => Promise<MaskedLM>;
+  readonly openTextClassifier: (preset: string, options?: TextClassifierPresetOptions) => Promise<TextClassifier>;
+  readonly maskedLM: (parts: MaskedLMParts<unknown, Tree, MaskTokenizer>) => MaskedLM;
+  readonly textClassifier: (parts: TextClassifierParts<unknown, Tree, MaskTokenizer>) => TextClassifier;
+}
+
+/** A family's own classes, whatever its types. */
+interface Classes<Config, Params extends Tree, T extends MaskTokenizer> {
+  readonly Backbone: {
+    readonly presets: ReadonlyMap<string, PresetInfo<Config>>;
+    readonly fromPreset: (preset: string, options?: BackbonePresetOptions) => Promise<EncoderBackbone<Config, Params>>;
+  };
+  readonly MaskedLM: ((parts: MaskedLMParts<Config, Params, T>) => MaskedLM<Config, Params, T>) & {
+    readonly fromPreset: (preset: string, options?: MaskedLMPresetOptions) => Promise<MaskedLM<Config, Params, T>>;
+  };
+  readonly TextClassifier: ((parts: TextClassifierParts<Config, Params, T>) => TextClassifier<Config, Params, T>) & {
+    readonly fromPreset: (
+      preset: string,
+      options?: TextClassifierPresetOptions,
+    ) => Promise<TextClassifier<Config, Params, T>>;
+  };
+}
+
+/** A case from a family's own types. */
+const encoderCase = <Config, Params extends Tree, T extends MaskTokenizer>(
+  family: string,
+  name: string,
+  model: (config: Config) => EncoderModel<Params>,
+  { Backbone, MaskedLM: maskedLM, TextClassifier: textClassifier }: Classes<Config, Params, T>,
+  backbone: EncoderBackbone<Config, Params>,
+): EncoderCase =>
+  ({
+    family,
+    name,
+    backbone,
+    presets: Backbone.presets,
+    model,
+    openBackbone: Backbone.fromPreset,
+    openMaskedLM: maskedLM.fromPreset,
+    openTextClassifier: textClassifier.fromPreset,
+    maskedLM,
+    textClassifier,
+  }) as unknown as EncoderCase;
+
+// Odd sizes: 3 heads, 97 tokens.
+const sizes = {
+  vocabularySize: 97,
+  numLayers: 2,
+  numHeads: 3,
+  hiddenDim: 12,
+  intermediateDim: 20,
+  maxSequenceLength: 16,
+  seed: 3,
+};
+
+/** Every family of encoders: a new one joins by an entry. */
+export const encoderCases: readonly EncoderCase[] = [
+  encoderCase(
+    'bert',
+    'bert',
+    bert,
+    { Backbone: BertBackbone, MaskedLM: BertMaskedLM, TextClassifier: BertTextClassifier },
+    BertBackbone(sizes),
+  ),
+  encoderCase(
+    'roberta',
+    'roberta',
+    roberta,
+    { Backbone: RobertaBackbone, MaskedLM: RobertaMaskedLM, TextClassifier: RobertaTextClassifier },
+    RobertaBackbone(sizes),
+  ),
+  encoderCase(
+    'xlmRoberta',
+    'xlm_roberta',
+    xlmRoberta,
+    { Backbone: XLMRobertaBackbone, MaskedLM: XLMRobertaMaskedLM, TextClassifier: XLMRobertaTextClassifier },
+    XLMRobertaBackbone(sizes),
+  ),
+  encoderCase(
+    'distilBert',
+    'distil_bert',
+    distilBert,
+    { Backbone: DistilBertBackbone, MaskedLM: DistilBertMaskedLM, TextClassifier: DistilBertTextClassifier },
+    DistilBertBackbone(sizes),
+  ),
+  encoderCase(
+    'albert',
+    'albert',
+    albert,
+    { Backbone: AlbertBackbone, MaskedLM: AlbertMaskedLM, TextClassifier: AlbertTextClassifier },
+    AlbertBackbone({ ...sizes, numLayers: 4, numGroups: 2, numInnerRepetitions: 2, embeddingDim: 8 }),
+  ),
+];

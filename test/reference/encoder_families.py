@@ -1,0 +1,75 @@
+"""The families of encoders as the recording scripts see them: a new one joins by an entry in FAMILIES.
+
+Sizes are odd ones: 3 heads of 4, 131 tokens, 16 places. Each kind of folder has a size of its own, so that each proves
+something: `masked_lm` is of two layers, `text_classifier` of one. transformers' configs say what KerasHub's cannot: another
+epsilon, another activation, more token types, another padding id.
+"""
+
+from dataclasses import dataclass, field
+
+LENGTH = 11
+CLASSES = 5
+
+
+@dataclass(frozen=True)
+class Family:
+    """`keras` and `transformers` are what class names begin with; transformers is None where it is recorded elsewhere."""
+
+    keras: str
+    transformers: str | None
+    # What KerasHub's backbone takes, and what it takes otherwise by kind of task.
+    keras_sizes: dict
+    keras_kinds: dict = field(default_factory=dict)
+    # What transformers' config takes, and what it takes otherwise by kind of folder.
+    config: dict = field(default_factory=dict)
+    config_kinds: dict = field(default_factory=dict)
+    # The id of padding in KerasHub's rows; in transformers' it is the config's.
+    padding: int = 0
+    segments: int | None = None
+    has_padding_mask: bool = True
+    # Whether KerasHub's backbone has one: transformers' own may have one that nobody reads.
+    has_pooler: bool = False
+    # Storage besides float32: dtype -> layout.
+    dtypes: dict = field(default_factory=dict)
+
+
+SIZES = dict(vocabulary_size=131, num_layers=2, num_heads=3, hidden_dim=12, intermediate_dim=10, max_sequence_length=16)
+CONFIG = dict(vocab_size=131, num_hidden_layers=2, num_attention_heads=3, hidden_size=12, intermediate_size=10,
+              max_position_embeddings=16)
+ONE_LAYER = dict(text_classifier=dict(num_layers=1))
+ONE_HIDDEN_LAYER = dict(text_classifier=dict(num_hidden_layers=1), backbone=dict(num_hidden_layers=1))
+
+FAMILIES = {
+    "bert": Family(
+        keras="Bert", transformers="Bert", segments=2, has_pooler=True,
+        keras_sizes=SIZES, keras_kinds=ONE_LAYER,
+        config=dict(CONFIG, layer_norm_eps=1e-3), config_kinds=ONE_HIDDEN_LAYER,
+        dtypes=dict(float16="transformers", bfloat16="keras"),
+    ),
+    "roberta": Family(
+        keras="Roberta", transformers="Roberta", padding=1,
+        keras_sizes=SIZES, keras_kinds=ONE_LAYER,
+        config=dict(CONFIG, max_position_embeddings=18, type_vocab_size=3, layer_norm_eps=1e-3, hidden_act="gelu_new"),
+        config_kinds=ONE_HIDDEN_LAYER,
+    ),
+    "xlm_roberta": Family(
+        keras="XLMRoberta", transformers="XLMRoberta", padding=1,
+        keras_sizes=SIZES, keras_kinds=ONE_LAYER,
+        config=dict(CONFIG, max_position_embeddings=21, type_vocab_size=1, layer_norm_eps=1e-5, pad_token_id=4),
+        config_kinds=ONE_HIDDEN_LAYER,
+    ),
+    "distil_bert": Family(
+        keras="DistilBert", transformers="DistilBert",
+        keras_sizes=SIZES, keras_kinds=ONE_LAYER,
+        config=dict(vocab_size=131, n_layers=2, n_heads=3, dim=12, hidden_dim=10, max_position_embeddings=16, activation="relu"),
+        config_kinds=dict(text_classifier=dict(n_layers=1), backbone=dict(n_layers=1, sinusoidal_pos_embds=True)),
+    ),
+    "albert": Family(
+        keras="Albert", transformers="Albert", segments=2, has_pooler=True,
+        keras_sizes=dict(SIZES, num_layers=3, embedding_dim=8, num_groups=1, num_inner_repetitions=2),
+        keras_kinds=dict(text_classifier=dict(num_layers=4, num_groups=2, num_inner_repetitions=1)),
+        config=dict(CONFIG, num_hidden_layers=4, embedding_size=8, num_hidden_groups=2, inner_group_num=2, hidden_act="gelu",
+                    layer_norm_eps=1e-3),
+        config_kinds=dict(backbone=dict(num_hidden_layers=2, num_hidden_groups=1, inner_group_num=1)),
+    ),
+}
