@@ -82,27 +82,39 @@ const checkSettings = (root: Fields, model: Fields): void => {
   }
 };
 
-/** Pieces by id: the vocabulary, and the added tokens that are not in it. */
-const piecesOf = (model: Fields, added: readonly (readonly [string, number])[]): readonly string[] => {
-  const vocabulary = fieldOf(model, 'vocab');
-  if (!isFields(vocabulary)) return unfit(`expected model.vocab to be an object, got ${describe(vocabulary)}`);
-  const ids = new Map<string, unknown>(Object.entries(vocabulary));
-  for (const [token, id] of added) {
-    const own = ids.get(token);
-    if (own !== undefined && own !== id)
-      unfit(`expected added token ${quote(token)} to keep its id ${describe(own)}, got ${id}`);
-    ids.set(token, id);
-  }
-  const pieces = new Array<string | undefined>(ids.size).fill(undefined);
-  for (const [token, id] of ids) {
-    if (typeof id !== 'number' || !Number.isInteger(id) || id < 0 || id >= ids.size)
-      return unfit(`expected ids from 0 to ${ids.size - 1}, got ${describe(id)} for token ${quote(token)}`);
+/** Pieces by id, and ids by piece: the vocabulary, and the added tokens that are not in it. */
+interface Vocabulary {
+  readonly pieces: readonly string[];
+  readonly ids: ReadonlyMap<string, number>;
+}
+
+const vocabularyOf = (model: Fields, added: readonly (readonly [string, number])[]): Vocabulary => {
+  const listed = fieldOf(model, 'vocab');
+  if (!isFields(listed)) return unfit(`expected model.vocab to be an object, got ${describe(listed)}`);
+  const tokens = Object.keys(listed);
+  const extra = added.filter(([token, id]) => {
+    if (!Object.hasOwn(listed, token)) return true;
+    if (listed[token] !== id)
+      unfit(`expected added token ${quote(token)} to keep its id ${describe(listed[token])}, got ${id}`);
+    return false;
+  });
+  const size = tokens.length + extra.length;
+  const pieces = new Array<string | undefined>(size).fill(undefined);
+  const ids = new Map<string, number>();
+  const place = (token: string, given: unknown): void => {
+    const id =
+      typeof given === 'number' && Number.isInteger(given) && given >= 0 && given < size
+        ? given
+        : unfit(`expected ids from 0 to ${size - 1}, got ${describe(given)} for token ${quote(token)}`);
     if (pieces[id] !== undefined)
       unfit(`expected ids of their own, got ${id} for tokens ${quote(pieces[id])} and ${quote(token)}`);
     pieces[id] = token;
-  }
+    ids.set(token, id);
+  };
+  for (const token of tokens) place(token, listed[token]);
+  for (const [token, id] of extra) place(token, id);
   // As many tokens as ids, each with an id of its own: none is left out.
-  return pieces as string[];
+  return { pieces: pieces as string[], ids };
 };
 
 const addedTokens = (root: Fields): readonly (readonly [string, number])[] => {
@@ -132,68 +144,56 @@ const halvesOf = (merge: unknown, index: number): readonly [string, string] => {
   return unfit(`expected merge ${index} to be two tokens, got ${describe(merge)}`);
 };
 
-/** In how many ways a text of two or more characters falls into two pieces. */
-const waysToSplit = (text: string, isPart: (part: string) => boolean): number => {
-  let ways = 0;
-  for (let at = 1; at < text.length; at++) {
-    const unit = text.charCodeAt(at);
-    if (unit >= 0xdc00 && unit < 0xe000) continue; // Inside a character.
-    if (isPart(text.slice(0, at)) && isPart(text.slice(at))) ways += 1;
-  }
-  return ways;
+/** Whether a place in a text is between characters, not inside one that has two units. */
+const isBetween = (text: string, at: number): boolean => {
+  const unit = text.charCodeAt(at);
+  return unit < 0xdc00 || unit >= 0xe000;
 };
 
 /**
  * The score of each piece: merges are sorted by the score of what they make, so the first gives the best score. All ways
  * in which two pieces make one must be there, and those of one piece must stand together: SentencePiece knows no others.
  */
-const scoresOf = (pieces: readonly string[], types: Uint8Array, merges: unknown): Float32Array => {
+const scoresOf = ({ pieces, ids }: Vocabulary, types: Uint8Array, merges: unknown): Float32Array => {
   if (!Array.isArray(merges)) return unfit(`expected model.merges to be a list, got ${describe(merges)}`);
-  const ids = new Map(pieces.map((piece, id) => [piece, id]));
-  const isPart = (part: string): boolean => ids.has(part);
   const scores = new Float32Array(pieces.length).fill(-merges.length);
-  const ways = new Map<number, number>();
-  let last: number | undefined;
+  // The merges of a piece are those from firsts[id] on, counts[id] of them.
+  const firsts = new Int32Array(pieces.length);
+  const counts = new Int32Array(pieces.length);
   let place = 0;
   for (let index = 0; index < merges.length; index++) {
     const [left, right] = halvesOf(merges[index], index);
     const id = ids.get(left + right);
-    if (id === undefined || !isPart(left) || !isPart(right))
+    if (id === undefined)
       return unfit(`expected merge ${index} of tokens to a token, got ${quote(left)} and ${quote(right)}`);
-    const known = ways.get(id);
-    if (known !== undefined && id !== last)
+    if (counts[id] === 0) {
+      firsts[id] = index;
+      scores[id] = -place++;
+    } else if (firsts[id]! + counts[id]! !== index)
       unfit(`expected all merges to ${quote(pieces[id]!)} together, got one more at merge ${index}`);
-    if (known === undefined) scores[id] = -place++;
-    ways.set(id, (known ?? 0) + 1);
-    last = id;
+    counts[id]! += 1;
   }
   for (const [id, piece] of pieces.entries()) {
     if (types[id] !== PieceType.NORMAL) continue;
-    const expected = waysToSplit(piece, isPart);
-    const found = ways.get(id) ?? 0;
-    if (found !== expected)
-      unfit(`expected ${expected} merges to ${quote(piece)}, one for each way to split it into tokens, got ${found}`);
+    const given = new Set<number>();
+    for (let i = 0; i < counts[id]!; i++) given.add(halvesOf(merges[firsts[id]! + i], firsts[id]! + i)[0].length);
+    for (let at = 1; at < piece.length; at++) {
+      if (!isBetween(piece, at)) continue;
+      const isMerge = ids.has(piece.slice(0, at)) && ids.has(piece.slice(at));
+      if (isMerge !== given.has(at))
+        unfit(
+          `expected a merge to ${quote(piece)} for each way to split it into tokens, and no others, ${isMerge ? 'got none' : 'got one'} of ${quote(piece.slice(0, at))} and ${quote(piece.slice(at))}`,
+        );
+    }
+    if (counts[id] !== given.size) unfit(`expected each merge to ${quote(piece)} once, got one twice`);
   }
   return scores;
 };
 
 const encoder = new TextEncoder();
 
-/** A varint of protobuf. */
-const varint = (value: number): readonly number[] =>
-  value < 0x80 ? [value] : [(value % 0x80) | 0x80, ...varint(Math.floor(value / 0x80))];
-
-/** Fields of a message: numbers and what they hold, varints, four bytes of a float, or bytes of a length. */
-const message = (fields: readonly (readonly [number, number | Float32Array | Uint8Array])[]): Uint8Array => {
-  const bytes: number[] = [];
-  for (const [number, value] of fields) {
-    if (typeof value === 'number') bytes.push(...varint(number * 8), ...varint(value));
-    else if (value instanceof Float32Array)
-      bytes.push(...varint(number * 8 + 5), ...new Uint8Array(value.buffer, value.byteOffset, 4));
-    else bytes.push(...varint(number * 8 + 2), ...varint(value.length), ...value);
-  }
-  return Uint8Array.from(bytes);
-};
+/** Bytes that a varint takes; numbers are below 2^28 here. */
+const varintLength = (value: number): number => (value < 2 ** 7 ? 1 : value < 2 ** 14 ? 2 : value < 2 ** 21 ? 3 : 4);
 
 /** A model file of these pieces. */
 const protoOf = (
@@ -202,37 +202,52 @@ const protoOf = (
   scores: Float32Array,
   byteFallback: boolean,
 ): Uint8Array => {
-  const parts = pieces.map((piece, id) =>
-    message([
-      [
-        1,
-        message([
-          [1, encoder.encode(piece)],
-          [2, scores.subarray(id, id + 1)],
-          [3, types[id]!],
-        ]),
-      ],
-    ]),
-  );
-  const trainer = message([
+  // A unit of a text is 3 bytes of UTF-8 at most, all else of a piece 17.
+  const file = new Uint8Array(pieces.reduce((total, { length }) => total + 3 * length + 17, 64));
+  const view = new DataView(file.buffer);
+  let end = 0;
+  const varint = (value: number): void => {
+    let rest = value;
+    for (; rest >= 0x80; rest >>>= 7) file[end++] = (rest & 0x7f) | 0x80;
+    file[end++] = rest;
+  };
+  const fields = (number: number, values: readonly (readonly [number, number])[]): void => {
+    const length = values.reduce((total, [own, value]) => total + varintLength(own * 8) + varintLength(value), 0);
+    varint(number * 8 + 2);
+    varint(length);
+    for (const [own, value] of values) {
+      varint(own * 8);
+      varint(value);
+    }
+  };
+  const text = new Uint8Array(pieces.reduce((most, { length }) => Math.max(most, 3 * length), 0));
+  for (const [id, piece] of pieces.entries()) {
+    const { written } = encoder.encodeInto(piece, text);
+    varint(1 * 8 + 2);
+    varint(1 + varintLength(written) + written + 5 + 2);
+    varint(1 * 8 + 2);
+    varint(written);
+    file.set(text.subarray(0, written), end);
+    end += written;
+    varint(2 * 8 + 5);
+    view.setFloat32(end, scores[id]!, true);
+    end += 4;
+    varint(3 * 8);
+    varint(types[id]!);
+  }
+  // trainer_spec: model_type, vocab_size, byte_fallback.
+  fields(2, [
     [3, ModelType.BPE],
     [4, pieces.length],
     [35, Number(byteFallback)],
   ]);
-  const normalizer = message([
-    [1, encoder.encode('identity')],
+  // normalizer_spec: no dummy prefix, no white space removed, spaces escaped.
+  fields(3, [
     [3, 0],
     [4, 0],
     [5, 1],
   ]);
-  const all = [...parts, message([[2, trainer]]), message([[3, normalizer]])];
-  const file = new Uint8Array(all.reduce((total, { length }) => total + length, 0));
-  let at = 0;
-  for (const part of all) {
-    file.set(part, at);
-    at += part.length;
-  }
-  return file;
+  return file.slice(0, end);
 };
 
 const byteToken = /^<0x[0-9A-F]{2}>$/;
@@ -243,7 +258,8 @@ const convert = (root: unknown, { startToken, endToken, padToken }: ControlToken
   if (!isFields(model)) return unfit(`expected model to be an object, got ${describe(model)}`);
   checkSettings(root, model);
   const added = addedTokens(root);
-  const pieces = piecesOf(model, added);
+  const vocabulary = vocabularyOf(model, added);
+  const { pieces } = vocabulary;
   const byteFallback = fieldOf(model, 'byte_fallback') === true;
   const unknown = fieldOf(model, 'unk_token');
   const control = new Set([startToken, endToken, padToken]);
@@ -259,7 +275,7 @@ const convert = (root: unknown, { startToken, endToken, padToken }: ControlToken
             ? PieceType.USER_DEFINED
             : PieceType.NORMAL,
   );
-  return protoOf(pieces, types, scoresOf(pieces, types, fieldOf(model, 'merges')), byteFallback);
+  return protoOf(pieces, types, scoresOf(vocabulary, types, fieldOf(model, 'merges')), byteFallback);
 };
 
 /**
