@@ -6,6 +6,7 @@
 export { type Activation, activations } from './activations.ts';
 export { type BartMemory, bart, bartLogits, decodeBart, encodeBart, rememberBart } from './bart/bart.ts';
 export { type BartConfig, type BartOptions, makeBartConfig, parseBartConfig } from './bart/config.ts';
+export { bartKerasLayout } from './bart/kerasLayout.ts';
 export { bartDecoderLayer, bartEncoderLayer } from './bart/layers.ts';
 export type { BartDecoderLayerParams, BartEncoderLayerParams, BartParams } from './bart/params.ts';
 export { bartPresets } from './bart/presets.ts';
@@ -32,7 +33,7 @@ export { gpt2KerasLayout } from './gpt2/kerasLayout.ts';
 export type { GPT2LayerParams, GPT2Params } from './gpt2/params.ts';
 export { gpt2Presets } from './gpt2/presets.ts';
 export { gpt2Weights } from './gpt2/weightNames.ts';
-export type { KerasClass, KerasLayout } from './kerasLayout.ts';
+export type { KerasClass, KerasLayout, Seq2SeqKerasLayout } from './kerasLayout.ts';
 export {
   addLora,
   defaultLoraLayerNames,

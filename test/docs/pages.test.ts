@@ -50,6 +50,7 @@ describe('README', () => {
       'docs/examples.md',
       'docs/encoders.md',
       'docs/falcon.md',
+      'docs/bart.md',
     ])
       for (const [, link] of pageText(page).matchAll(/\]\((?!https?:)([^)#]+)\)/g))
         expect(existsSync(new URL(link!, new URL(page, root))), `${page}: ${link}`).toBe(true);
@@ -87,6 +88,23 @@ describe('docs/gpt2.md', () => {
     const page = pageText('docs/gpt2.md').replace(/\s+/g, ' ');
     for (const said of ['without any warranty', "somebody else's licence", 'padded tokens carry no weight'])
       expect(page).toContain(said);
+  });
+});
+
+describe('docs/bart.md', () => {
+  it('runs as it stands, from the first block to the last', async () => {
+    const names = ['text', 'texts', 'begun', 'rest', 'beam', 'decoderTokenIds', 'history', 'looks'];
+    const { values } = await run('docs/bart.md', names);
+    expect([values.text, values.beam].map((text) => typeof text)).toEqual(['string', 'string']);
+    expect([values.texts, values.rest].map((texts) => (texts as string[]).length)).toEqual([2, 2]);
+    expect(String(values.begun).startsWith('a')).toBe(true);
+    expect((values.decoderTokenIds as purelm.NDArray).shape).toEqual([1, 6]);
+    expect((values.history as purelm.History).loss).toHaveLength(2);
+    const { slope, pattern } = values.looks as Record<string, purelm.NDArray>;
+    expect([slope!.shape, pattern!.shape]).toEqual([
+      [1, 5, 12],
+      [1, 3, 3, 5],
+    ]);
   });
 });
 
