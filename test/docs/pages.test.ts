@@ -50,6 +50,7 @@ describe('README', () => {
       'docs/examples.md',
       'docs/encoders.md',
       'docs/falcon.md',
+      'docs/gemma.md',
       'docs/bart.md',
     ])
       for (const [, link] of pageText(page).matchAll(/\]\((?!https?:)([^)#]+)\)/g))
@@ -65,6 +66,18 @@ describe('docs/falcon.md', () => {
       [1, 3, 12],
       [1, 4, 12],
     ]);
+  });
+});
+
+describe('docs/gemma.md', () => {
+  it('runs as it stands, from the first block to the last', async () => {
+    const { values } = await run('docs/gemma.md', ['text', 'drawn', 'beam', 'hidden', 'history', 'shape']);
+    for (const name of ['text', 'drawn', 'beam']) expect(String(values[name])).toMatch(/^the fox and/);
+    expect([(values.hidden as { shape: number[] }).shape, values.shape]).toEqual([
+      [1, 3, 24],
+      [2, 16, 16],
+    ]);
+    expect((values.history as { loss: number[] }).loss).toHaveLength(1);
   });
 });
 
