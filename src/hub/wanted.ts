@@ -42,8 +42,9 @@ const weightsOf: Readonly<Record<Layout, { readonly whole: string; readonly inde
 /** Small files that say how a model is built, and how text becomes ids. */
 const besides: Readonly<Record<Layout, RegExp>> = {
   keras: /^(?:config|task|preprocessor|tokenizer|metadata)\.json$|^assets\/tokenizer\/[^/]+$/,
+  // modules.json and the small configs that it leads to are those of sentence-transformers.
   transformers:
-    /^(?:config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab)\.json$|^(?:merges|vocab)\.txt$|^(?:tokenizer|spiece|spm|sentencepiece\.bpe)\.model$/,
+    /^(?:config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|modules|sentence_bert_config)\.json$|^\d_\w+\/config\.json$|^(?:merges|vocab)\.txt$|^(?:tokenizer|spiece|spm|sentencepiece\.bpe)\.model$/,
 };
 
 /** The index of sharded weights, where a listing has one and no whole file, which goes first. */

@@ -20,6 +20,7 @@ import {
   backbonePresetOptions,
   expectFamily,
   loadBackbone,
+  type OpenPresetOptions,
   openPresetFolder,
   orReject,
 } from './presets.ts';
@@ -33,8 +34,8 @@ export type BartBackbone = Seq2SeqBackbone<BartConfig, BartParams>;
 /** A BART that writes text of a text. */
 export type BartSeq2SeqLM = Seq2SeqLM<BartConfig, BartParams, Tokenizer>;
 
-const open = async (name: string, preset: string): Promise<Preset> => {
-  const opened = await openPresetFolder(preset);
+const open = async (name: string, preset: string, options: OpenPresetOptions): Promise<Preset> => {
+  const opened = await openPresetFolder(preset, options);
   expectFamily(name, opened, { family: 'bart', backbone: 'BartBackbone' });
   return opened;
 };
@@ -153,7 +154,7 @@ export const BartBackbone = Object.freeze(
       /** The backbone of a preset folder, KerasHub's or transformers'. */
       fromPreset: async (preset: string, options: BackbonePresetOptions = {}): Promise<BartBackbone> => {
         refuseUnknown('BartBackbone.fromPreset', options, backbonePresetOptions);
-        return backboneFrom(await open('BartBackbone', preset), options);
+        return backboneFrom(await open('BartBackbone', preset, options), options);
       },
       /** Built-in presets by id. */
       presets: bartPresets,
@@ -168,7 +169,8 @@ export const BartTokenizer = Object.freeze(
     readersOf(createTokenizer),
     {
       /** The tokenizer of a preset folder, KerasHub's or transformers'. */
-      fromPreset: async (preset: string): Promise<Tokenizer> => tokenizerFrom(await open('BartTokenizer', preset)),
+      fromPreset: async (preset: string): Promise<Tokenizer> =>
+        tokenizerFrom(await open('BartTokenizer', preset, { loadWeights: false })),
       /** Built-in presets by id. */
       presets: bartPresets,
     },
@@ -185,7 +187,7 @@ export const BartSeq2SeqLMPreprocessor = Object.freeze(
         'decoderSequenceLength',
         'sequenceLength',
       ]);
-      return preprocessorFrom(await open('BartSeq2SeqLMPreprocessor', preset), lengths);
+      return preprocessorFrom(await open('BartSeq2SeqLMPreprocessor', preset, { loadWeights: false }), lengths);
     },
     /** Built-in presets by id. */
     presets: bartPresets,
@@ -208,7 +210,7 @@ export const BartSeq2SeqLM = Object.freeze(
        */
       fromPreset: async (preset: string, options: Seq2SeqPresetOptions = {}): Promise<BartSeq2SeqLM> => {
         refuseUnknown('BartSeq2SeqLM.fromPreset', options, seq2seqPresetOptions);
-        return taskFrom(await open('BartSeq2SeqLM', preset), options);
+        return taskFrom(await open('BartSeq2SeqLM', preset, options), options);
       },
       /** Built-in presets by id. */
       presets: bartPresets,

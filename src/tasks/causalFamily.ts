@@ -17,6 +17,7 @@ import {
   backbonePresetOptions,
   expectFamily,
   loadBackbone,
+  type OpenPresetOptions,
   openPresetFolder,
   orReject,
   type TaskPresetOptions,
@@ -87,8 +88,8 @@ export const causalClasses = <Config extends object, Options extends object, Par
     causalLM: layout.causalLM.className,
   };
 
-  const open = async (name: string, preset: string): Promise<Preset> => {
-    const opened = await openPresetFolder(preset);
+  const open = async (name: string, preset: string, options: OpenPresetOptions): Promise<Preset> => {
+    const opened = await openPresetFolder(preset, options);
     expectFamily(name, opened, { family: family.family, backbone: names.backbone });
     return opened;
   };
@@ -162,7 +163,7 @@ export const causalClasses = <Config extends object, Options extends object, Par
           options: BackbonePresetOptions = {},
         ): Promise<CausalBackbone<Config, Params>> => {
           refuseUnknown(`${names.backbone}.fromPreset`, options, backbonePresetOptions);
-          return backboneFrom(await open(names.backbone, preset), options);
+          return backboneFrom(await open(names.backbone, preset, options), options);
         },
         /** Built-in presets by id. */
         presets,
@@ -171,7 +172,8 @@ export const causalClasses = <Config extends object, Options extends object, Par
     tokenizer: {
       statics: {
         /** The tokenizer of a preset folder, KerasHub's or transformers'. */
-        fromPreset: async (preset: string): Promise<T> => family.tokenizer.open(await open(names.tokenizer, preset)),
+        fromPreset: async (preset: string): Promise<T> =>
+          family.tokenizer.open(await open(names.tokenizer, preset, { loadWeights: false })),
         /** Built-in presets by id. */
         presets,
       },
@@ -184,7 +186,10 @@ export const causalClasses = <Config extends object, Options extends object, Par
           options: PreprocessorPresetOptions = {},
         ): Promise<CausalLMPreprocessor<T>> => {
           refuseUnknown(`${names.preprocessor}.fromPreset`, options, ['sequenceLength']);
-          return preprocessorFrom(await open(names.preprocessor, preset), options.sequenceLength);
+          return preprocessorFrom(
+            await open(names.preprocessor, preset, { loadWeights: false }),
+            options.sequenceLength,
+          );
         },
         /** Built-in presets by id. */
         presets,
@@ -200,7 +205,7 @@ export const causalClasses = <Config extends object, Options extends object, Par
          */
         fromPreset: async (preset: string, options: TaskPresetOptions = {}): Promise<CausalLM<Config, Params, T>> => {
           refuseUnknown(`${names.causalLM}.fromPreset`, options, taskPresetOptions);
-          return taskFrom(await open(names.causalLM, preset), options);
+          return taskFrom(await open(names.causalLM, preset, options), options);
         },
         /** Built-in presets by id. */
         presets,

@@ -29,6 +29,7 @@ import {
   type Loaded,
   loadBackbone,
   loadParams,
+  type OpenPresetOptions,
   openPresetFolder,
   orReject,
 } from './presets.ts';
@@ -183,8 +184,8 @@ export const encoderClasses = <
     textClassifierPreprocessor: layout.textClassifierPreprocessor.className,
   };
 
-  const open = async (name: string, preset: string): Promise<Preset> => {
-    const opened = await openPresetFolder(preset);
+  const open = async (name: string, preset: string, options: OpenPresetOptions): Promise<Preset> => {
+    const opened = await openPresetFolder(preset, options);
     expectFamily(name, opened, { family: family.family, backbone: names.backbone });
     return opened;
   };
@@ -426,14 +427,15 @@ export const encoderClasses = <
           options: BackbonePresetOptions = {},
         ): Promise<EncoderBackbone<Config, Params>> => {
           refuseUnknown(`${names.backbone}.fromPreset`, options, backbonePresetOptions);
-          return backboneFrom(await open(names.backbone, preset), options);
+          return backboneFrom(await open(names.backbone, preset, options), options);
         },
       }),
     },
     tokenizer: {
       statics: statics({
         /** The tokenizer of a preset folder, KerasHub's or transformers'. */
-        fromPreset: async (preset: string): Promise<T> => family.tokenizer.open(await open(names.tokenizer, preset)),
+        fromPreset: async (preset: string): Promise<T> =>
+          family.tokenizer.open(await open(names.tokenizer, preset, { loadWeights: false })),
       }),
     },
     maskedLMPreprocessor: {
@@ -444,7 +446,10 @@ export const encoderClasses = <
           options: PreprocessorPresetOptions = {},
         ): Promise<MaskedLMPreprocessor<T, K>> => {
           refuseUnknown(`${names.maskedLMPreprocessor}.fromPreset`, options, ['sequenceLength']);
-          return maskedLMPreprocessorFrom(await open(names.maskedLMPreprocessor, preset), options.sequenceLength);
+          return maskedLMPreprocessorFrom(
+            await open(names.maskedLMPreprocessor, preset, { loadWeights: false }),
+            options.sequenceLength,
+          );
         },
       }),
     },
@@ -457,7 +462,7 @@ export const encoderClasses = <
         ): Promise<TextClassifierPreprocessor<T, K>> => {
           refuseUnknown(`${names.textClassifierPreprocessor}.fromPreset`, options, ['sequenceLength']);
           return textClassifierPreprocessorFrom(
-            await open(names.textClassifierPreprocessor, preset),
+            await open(names.textClassifierPreprocessor, preset, { loadWeights: false }),
             options.sequenceLength,
           );
         },
@@ -476,7 +481,7 @@ export const encoderClasses = <
           options: MaskedLMPresetOptions = {},
         ): Promise<MaskedLM<Config, Params, T>> => {
           refuseUnknown(`${names.maskedLM}.fromPreset`, options, maskedLMPresetOptions);
-          return maskedLMFrom(await open(names.maskedLM, preset), options);
+          return maskedLMFrom(await open(names.maskedLM, preset, options), options);
         },
       }),
     },
@@ -494,7 +499,7 @@ export const encoderClasses = <
           options: TextClassifierPresetOptions = {},
         ): Promise<TextClassifier<Config, Params, T>> => {
           refuseUnknown(`${names.textClassifier}.fromPreset`, options, textClassifierPresetOptions);
-          return textClassifierFrom(await open(names.textClassifier, preset), options);
+          return textClassifierFrom(await open(names.textClassifier, preset, options), options);
         },
       }),
     },

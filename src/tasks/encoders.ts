@@ -55,7 +55,7 @@ export const MaskedLM = Object.freeze({
    */
   fromPreset: async (preset: string, options: MaskedLMPresetOptions = {}): Promise<MaskedLMTask> => {
     refuseUnknown('MaskedLM.fromPreset', options, maskedLMPresetOptions);
-    const opened = await openPresetFolder(preset);
+    const opened = await openPresetFolder(preset, options);
     return familyOf('MaskedLM', opened.family, opened.path).openMaskedLM(opened, options);
   },
 });
@@ -76,7 +76,7 @@ export const TextClassifier = Object.freeze({
    */
   fromPreset: async (preset: string, options: TextClassifierPresetOptions = {}): Promise<TextClassifierTask> => {
     refuseUnknown('TextClassifier.fromPreset', options, textClassifierPresetOptions);
-    const opened = await openPresetFolder(preset);
+    const opened = await openPresetFolder(preset, options);
     return familyOf('TextClassifier', opened.family, opened.path).openTextClassifier(opened, options);
   },
 });
@@ -107,9 +107,9 @@ export const TextEmbedder = Object.freeze(
        */
       fromPreset: async (preset: string, options: TextEmbedderPresetOptions = {}): Promise<TextEmbedderTask> => {
         refuseUnknown('TextEmbedder.fromPreset', options, textEmbedderPresetOptions);
-        const modules = orReject(await readSentenceModules(await presetFolder(preset))());
+        const modules = orReject(await readSentenceModules(await presetFolder(preset, options))());
         if (O.isNone(modules)) {
-          const opened = await openPresetFolder(preset);
+          const opened = await openPresetFolder(preset, options);
           return familyOf('TextEmbedder', opened.family, opened.path).openTextEmbedder(opened, options);
         }
         const { encoder, poolingMode, normalize, maxSequenceLength } = modules.value;

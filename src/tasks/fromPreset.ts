@@ -28,14 +28,14 @@ export const CausalLM = Object.freeze({
    * The causal language model of a preset folder, whatever its family. A sequence-to-sequence model is one too: as in
    * KerasHub, its preset gives a `Seq2SeqLM`, whose `generate` takes the same texts.
    *
-   * @param preset - The id of a preset that ships with the package, or a folder in KerasHub's or transformers' layout.
+   * @param preset - A built-in id, `hf://user/repo`, `kaggle://…`, or a folder in KerasHub's or transformers' layout.
    * @throws {ArgumentError} By rejection, if an option is unknown.
    * @throws {PresetError} By rejection: what is wrong with the folder.
    * @see keras_hub.models.CausalLM
    */
   fromPreset: async (preset: string, options: TaskPresetOptions = {}): Promise<CausalLMTask> => {
     refuseUnknown('CausalLM.fromPreset', options, taskPresetOptions);
-    const opened = await openPresetFolder(preset);
+    const opened = await openPresetFolder(preset, options);
     const family = causalFamilies.get(opened.family);
     if (family !== undefined) return family.open(opened, options);
     const other = seq2seqFamilies.get(opened.family);
@@ -57,7 +57,7 @@ export const Seq2SeqLM = Object.freeze({
    */
   fromPreset: async (preset: string, options: Seq2SeqPresetOptions = {}): Promise<Seq2SeqLMTask> => {
     refuseUnknown('Seq2SeqLM.fromPreset', options, seq2seqPresetOptions);
-    const opened = await openPresetFolder(preset);
+    const opened = await openPresetFolder(preset, options);
     const family = seq2seqFamilies.get(opened.family);
     return family === undefined
       ? unknownFamily('Seq2SeqLM', opened, seq2seqFamilies.values())

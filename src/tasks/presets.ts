@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import * as E from 'fp-ts/lib/Either.js';
+import { type DownloadProgress, type HubProblem, orHubError, resolve } from '../hub/index.ts';
 import type { CausalModel } from '../models/causalModel.ts';
 import { formatPath, type PresetLayout, type WeightEntry } from '../models/weightEntry.ts';
 import { type Device, type DeviceChoice, getDevice } from '../runtime/device.ts';
@@ -11,18 +12,26 @@ import type { CausalLMPreprocessor } from '../tokenizers/index.ts';
 import { type Checkpoint, openPreset, type Preset, toPresetError, type WeightsError } from '../weights/index.ts';
 import { type LoadProgress, loadWeights, realizeParams } from './loadWeights.ts';
 
-/** Options of a backbone's `fromPreset`. */
-export interface BackbonePresetOptions {
-  /** False: random weights from `seed`, and no weights file is opened. Default true. */
+/** Options of finding a preset. */
+export interface OpenPresetOptions {
+  /** False: random weights from `seed`, and no weights file is fetched or opened. Default true. */
   readonly loadWeights?: boolean;
+  /** A branch, a tag or a commit, for a built-in id or `hf://user/repo`. Default: the newest. */
+  readonly revision?: string;
+  /** Ends fetching and loading; the promise rejects with the signal's reason, and what was fetched stays for the next time. */
+  readonly signal?: AbortSignal;
+  /** Called as files arrive from a hub; never where all are there. */
+  readonly onDownload?: (progress: DownloadProgress) => void;
+}
+
+/** Options of a backbone's `fromPreset`. */
+export interface BackbonePresetOptions extends OpenPresetOptions {
   /** Seed of random weights. Default 0. */
   readonly seed?: number;
   /** Storage of the weights: float32, float16 or bfloat16. Default: as they were saved. */
   readonly dtype?: DType;
   /** A device, or which kind. Default: WebGPU where there is an adapter (see PURELM_DEVICE). */
   readonly device?: Device | DeviceChoice;
-  /** Ends the loading; the promise rejects with the signal's reason. */
-  readonly signal?: AbortSignal;
   /** Called as weights arrive on the device. */
   readonly onProgress?: (progress: LoadProgress) => void;
 }
@@ -36,7 +45,10 @@ export interface TaskPresetOptions extends BackbonePresetOptions {
 }
 
 /** The names of the options that a backbone's `fromPreset` takes. */
-export const backbonePresetOptions = ['loadWeights', 'seed', 'dtype', 'device', 'signal', 'onProgress'] as const;
+export const backbonePresetOptions = [
+  ...(['loadWeights', 'seed', 'dtype', 'device', 'signal', 'onProgress'] as const),
+  ...(['revision', 'onDownload'] as const),
+] as const;
 
 /** The names of the options that a task's `fromPreset` takes. */
 export const taskPresetOptions = [...backbonePresetOptions, 'preprocessor', 'sampler'] as const;
@@ -52,24 +64,42 @@ const shipped: ReadonlyMap<string, URL> = new Map([
   ['gpt2_tiny_en', new URL('../../presets/gpt2_tiny_en', import.meta.url)],
 ]);
 
-/** The folder that is meant by the id of a preset that ships with the package, or by a path. */
-export const presetFolder = (preset: string): string => {
+/** Names a way out that needs no download. */
+const withWayOut = <Problem extends WeightsError | HubProblem>(problem: Problem): Problem =>
+  problem._tag === 'NotAPreset' || problem._tag === 'UnknownPreset'
+    ? { ...problem, message: `${problem.message}; ${[...shipped.keys()].join(', ')} ships with the package` }
+    : problem;
+
+/** Whether a name can only be a path: what is wrong with it is for `openPreset` to say. */
+const isPath = (preset: unknown): boolean =>
+  typeof preset !== 'string' || preset === '' || /^[.~/\\]|^[^:]*[/\\]|^[a-z]:[/\\]/i.test(preset);
+
+/**
+ * The folder of a preset, fetched where it is not there: the id of one that ships with the package, a built-in id,
+ * `hf://user/repo[@revision]`, `kaggle://owner/model/framework/variation[/version]`, or a folder.
+ *
+ * @throws {HubError} By rejection: there is no such preset, or it cannot be had.
+ */
+export const presetFolder = async (preset: string, options: OpenPresetOptions = {}): Promise<string> => {
+  const { loadWeights: weights = true, revision, signal, onDownload } = options;
   const url = shipped.get(preset);
-  return url === undefined ? preset : fileURLToPath(url);
+  if (revision === undefined && url !== undefined) return fileURLToPath(url);
+  if (revision === undefined && isPath(preset)) return preset;
+  const found = await resolve(preset, {
+    weights,
+    ...(revision === undefined ? {} : { revision }),
+    ...(signal === undefined ? {} : { signal }),
+    ...(onDownload === undefined ? {} : { onProgress: onDownload }),
+  })();
+  return orHubError(E.mapLeft(withWayOut<HubProblem>)(found)).folder;
 };
 
-/** Names a way out that needs no download. */
-const withWayOut = (error: WeightsError): WeightsError =>
-  error._tag === 'NotAPreset'
-    ? { ...error, message: `${error.message}; ${[...shipped.keys()].join(', ')} ships with the package` }
-    : error;
-
-/** Opens a preset: the id of one that ships with the package, or a folder. */
-export const openPresetFolder = async (preset: string): Promise<Preset> =>
+/** Opens a preset: whatever `presetFolder` takes. */
+export const openPresetFolder = async (preset: string, options: OpenPresetOptions = {}): Promise<Preset> =>
   orReject(
-    E.mapLeft(withWayOut)(
+    E.mapLeft(withWayOut<WeightsError>)(
       typeof preset === 'string' && preset !== ''
-        ? await openPreset(presetFolder(preset))()
+        ? await openPreset(await presetFolder(preset, options))()
         : E.left({
             _tag: 'NotAPreset',
             message: `fromPreset: expected the id of a preset or a folder, got ${JSON.stringify(preset)}`,
