@@ -12,8 +12,19 @@ export {
   type HeadsParams,
   toHeads,
 } from './dense.ts';
+export {
+  type Buckets,
+  bucketOf,
+  type DisentangledAttentionOptions,
+  type DisentangledAttentionParams,
+  disentangledSelfAttention,
+  type RelativePlaces,
+  relativePlaces,
+  skew,
+} from './disentangledAttention.ts';
 export { type DropoutOptions, type Dropouts, dropout, dropouts } from './dropout.ts';
 export { type EmbeddingParams, embed, positions, unembed } from './embedding.ts';
+export { fourierMix, type Waves, wavesOf } from './fourierMix.ts';
 export { type GatedMlpOptions, type GatedMlpParams, gatedMlp } from './gatedMlp.ts';
 export {
   at,

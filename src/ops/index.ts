@@ -22,6 +22,7 @@ export { dynamicSlice } from './dynamicSlice.ts';
 export { equal } from './equal.ts';
 export { erf } from './erf.ts';
 export { exp } from './exp.ts';
+export { flip } from './flip.ts';
 export { floor } from './floor.ts';
 export { gelu } from './gelu.ts';
 export { geluApproximate } from './geluApproximate.ts';

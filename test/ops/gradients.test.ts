@@ -189,6 +189,7 @@ const cases: Readonly<Record<string, fc.Arbitrary<Case>>> = {
     f: (x, gamma) => ops.rmsNorm(x!, gamma, { epsilon: 1e-2 }),
     inputs: [plain([2, 3, columns], n), plain([columns], n + 1)],
   })),
+  flip: rows((x, n) => ops.flip(x, { axis: n % x.shape.length })),
   roll: rows((x, n) => ops.roll(x, 1 + (n % 3), { axis: n % x.shape.length })),
   rsqrt: unary(ops.rsqrt, { low: 0.3, high: 3 }),
   scatterAdd: fc
