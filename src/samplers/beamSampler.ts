@@ -2,6 +2,7 @@ import { add } from '../ops/add.ts';
 import { arange } from '../ops/arange.ts';
 import { cast } from '../ops/cast.ts';
 import { tensor } from '../ops/constant.ts';
+import { divide } from '../ops/divide.ts';
 import { greater } from '../ops/greater.ts';
 import { log } from '../ops/log.ts';
 import { logicalAnd } from '../ops/logicalAnd.ts';
@@ -9,7 +10,9 @@ import { logicalNot } from '../ops/logicalNot.ts';
 import { maximum } from '../ops/maximum.ts';
 import { min } from '../ops/min.ts';
 import { reshape } from '../ops/reshape.ts';
+import { sliceAxis } from '../ops/slice.ts';
 import { sliceUpdate } from '../ops/sliceUpdate.ts';
+import { subtract } from '../ops/subtract.ts';
 import { take } from '../ops/take.ts';
 import { takeAlongAxis } from '../ops/takeAlongAxis.ts';
 import { topK } from '../ops/topK.ts';
@@ -40,12 +43,11 @@ type BeamState = {
   readonly ended: Tensor;
 };
 
-/** The least normal float32: the logarithm of a probability is a number. */
-const TINY = 1.1754943508222875e-38;
 /** How much less than the first a beam is worth before the first step: then all beams are alike, and one counts. */
 const UNWORTHY = -1e9;
 
-const beamDecoding = (beams: number, isAll: boolean, probabilities: (logits: Tensor) => Tensor): Decoding => {
+const beamDecoding = (beams: number, isAll: boolean, temperature: number): Decoding => {
+  const softmaxOf = temper(temperature);
   const choose = (
     { tokens, index, cache, logProbs, ended }: BeamState,
     logits: Tensor,
@@ -54,10 +56,12 @@ const beamDecoding = (beams: number, isAll: boolean, probabilities: (logits: Ten
   ): BeamState => {
     const [rows = 0, vocabulary = 0] = logits.shape;
     const batch = rows / beams;
-    // The best of all beams are among the best of each.
+    // The best of all beams are among the best of each, and those have the largest logits.
     const each = Math.min(beams, vocabulary);
-    const own = topK(log(maximum(probabilities(logits), TINY)), each);
-    const sums = reshape(add(own.values, reshape(logProbs, [rows, 1])), [batch, beams * each]);
+    const own = topK(temperature === 1 ? logits : divide(logits, temperature), each);
+    const likeliest = takeAlongAxis(softmaxOf(logits), sliceAxis(own.indices, 1, 0, 1));
+    const ownLogProbs = add(subtract(own.values, sliceAxis(own.values, 1, 0, 1)), log(likeliest));
+    const sums = reshape(add(ownLogProbs, reshape(logProbs, [rows, 1])), [batch, beams * each]);
     const best = topK(sums, beams);
     const firsts = tensor(
       Int32Array.from({ length: batch }, (_, row) => row * beams),
@@ -128,8 +132,12 @@ export const BeamSampler: {
   const { numBeams = 5, returnAllBeams = false, temperature = 1 } = options;
   const beams = checkCount('beam', 'numBeams', numBeams);
   const isAll = checkFlag('beam', 'returnAllBeams', returnAllBeams);
-  const probabilities = temper(checkTemperature('beam', temperature));
-  const decoding = beamDecoding(beams, isAll, probabilities);
+  const decoding = beamDecoding(beams, isAll, checkTemperature('beam', temperature));
   const named = { name: 'beam' };
-  return Object.freeze<Sampler>({ ...named, probabilities, decoding, sample: sampleBy(named, decoding) });
+  return Object.freeze<Sampler>({
+    ...named,
+    probabilities: temper(temperature),
+    decoding,
+    sample: sampleBy(named, decoding),
+  });
 }) as typeof BeamSampler;

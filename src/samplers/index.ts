@@ -11,6 +11,15 @@ export {
 export { type ContrastiveOptions, ContrastiveSampler } from './contrastiveSampler.ts';
 export type { Decoded, Decoder, Decoding, Draft, Given, Predicted, Prefilled } from './decoding.ts';
 export { getSampler, type SamplerConfig, type SamplerLike, type SamplerName } from './getSampler.ts';
+export {
+  badWords,
+  logitBias,
+  repetitionPenalty,
+  type Scores,
+  type Shaping,
+  temperature,
+  withLogits,
+} from './logits.ts';
 export type { NextFunction, NextPrediction, SampleFunction, SampleOptions } from './sample.ts';
 export {
   type Decided,
