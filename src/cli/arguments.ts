@@ -8,6 +8,7 @@ import { getOptimizer } from '../training/index.ts';
 /** What `purelm generate` was asked for. */
 export interface GenerateArguments {
   readonly preset: string;
+  readonly revision: string | undefined;
   /** Prompts of the command line; none: from standard input. */
   readonly prompts: readonly string[];
   readonly maxLength: number | undefined;
@@ -20,6 +21,7 @@ export interface GenerateArguments {
 /** What `purelm fit` was asked for. */
 export interface FitArguments {
   readonly preset: string;
+  readonly revision: string | undefined;
   /** Files of examples; `-` is standard input. */
   readonly texts: readonly string[];
   /** What lies between two examples. */
@@ -49,6 +51,7 @@ export interface FitArguments {
 /** What `purelm score` was asked for. */
 export interface ScoreArguments {
   readonly preset: string;
+  readonly revision: string | undefined;
   /** Texts of the command line; none: from standard input. */
   readonly texts: readonly string[];
   /** How many of the likeliest tokens are shown at each place. */
@@ -57,11 +60,28 @@ export interface ScoreArguments {
   readonly json: boolean;
 }
 
+/** What `purelm presets` was asked for. */
+export interface PresetsArguments {
+  /** A part of an id or a description; empty: all. */
+  readonly filter: string;
+  readonly json: boolean;
+}
+
+/** What `purelm presets pull` was asked for. */
+export interface PullArguments {
+  /** A built-in id, or a handle of a hub. */
+  readonly preset: string;
+  readonly revision: string | undefined;
+  readonly json: boolean;
+}
+
 /** What the command line says. */
 export type Command =
   | ({ readonly command: 'generate' } & GenerateArguments)
   | ({ readonly command: 'fit' } & FitArguments)
   | ({ readonly command: 'score' } & ScoreArguments)
+  | ({ readonly command: 'presets' } & PresetsArguments)
+  | ({ readonly command: 'pull' } & PullArguments)
   | { readonly command: 'doctor'; readonly json: boolean }
   | { readonly command: 'help' | 'version' };
 
@@ -71,13 +91,17 @@ export const usage = `purelm: language models on WebGPU
   purelm generate [options]     write on from prompts
   purelm fit [options]          train on texts
   purelm score [options]        how likely texts are, token by token
+  purelm presets [FILTER]       the built-in presets, and which of them are here
+  purelm presets pull ID        fetch one, or hf://user/repo, and print its folder
   purelm doctor [--json]        which adapter, its limits and features, and why this one
   purelm setup                  look for an adapter again
   purelm help | version
 
 Options of generate, fit and score:
-  --preset ID-OR-FOLDER   gpt2_tiny_en, which ships with the package, or a preset folder (default gpt2_tiny_en)
+  --preset NAME           gpt2_tiny_en, which ships with the package (default), another built-in id, which is
+                          fetched if it is not here, hf://user/repo, kaggle://owner/model/keras/variation, or a folder
   --device NAME           webgpu, reference or auto (default auto)
+  --revision REV          a branch, tag or commit of hf://user/repo; also for presets pull
   --json                  JSON on standard output: a line for each prompt or text; one object for fit
 
 Options of generate:
@@ -139,6 +163,7 @@ const options = {
   output: { type: 'string' },
   top: { type: 'string' },
   device: { type: 'string' },
+  revision: { type: 'string' },
   json: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean' },
@@ -146,10 +171,10 @@ const options = {
 
 type OptionName = keyof typeof options;
 
-const shared = ['preset', 'device', 'json'] as const satisfies readonly OptionName[];
+const shared = ['preset', 'revision', 'device', 'json'] as const satisfies readonly OptionName[];
 
 /** Which options a command has. */
-const optionsOf: Readonly<Record<'generate' | 'fit' | 'score' | 'doctor', readonly OptionName[]>> = {
+const optionsOf: Readonly<Record<'generate' | 'fit' | 'score' | 'presets' | 'doctor', readonly OptionName[]>> = {
   generate: [...shared, 'prompt', 'max-length', 'sampler', 'temperature', 'top-k', 'top-p', 'seed'],
   fit: [
     ...shared,
@@ -157,6 +182,7 @@ const optionsOf: Readonly<Record<'generate' | 'fit' | 'score' | 'doctor', readon
     ...(['validation-split', 'seed', 'lora-rank', 'checkpoint', 'resume', 'log', 'curve', 'output'] as const),
   ],
   score: [...shared, 'text', 'top'],
+  presets: ['revision', 'json'],
   doctor: ['json'],
 };
 
@@ -198,7 +224,7 @@ const optimizerOf = (name: string | undefined): string | undefined => {
 
 const fitArguments = (
   values: Readonly<Partial<Record<OptionName, unknown>>>,
-): Omit<FitArguments, 'preset' | 'device' | 'json' | 'seed'> => {
+): Omit<FitArguments, 'preset' | 'revision' | 'device' | 'json' | 'seed'> => {
   const text = (name: OptionName): string | undefined => values[name] as string | undefined;
   const texts = (values.text ?? []) as readonly string[];
   if (texts.length === 0) throw new Error('--text: expected a file of examples, got none; - is standard input');
@@ -264,6 +290,19 @@ const deviceOf = (name: string | undefined): DeviceChoice | undefined => {
   throw new Error(`--device: expected webgpu, reference or auto, got ${name}`);
 };
 
+const presetsCommand = (rest: readonly string[], revision: string | undefined, json: boolean): Command => {
+  const [first = '', ...more] = rest;
+  if (first === 'pull') {
+    const [preset] = more;
+    if (preset === undefined || more.length > 1)
+      throw new Error(`presets pull: expected one preset, an id or a handle, got ${more.length}`);
+    return { command: 'pull', preset, revision, json };
+  }
+  if (more.length > 0) throw new Error(`presets: expected one text to look for, got ${rest.length}`);
+  if (revision !== undefined) throw new Error('--revision: expected with presets pull only');
+  return { command: 'presets', filter: first, json };
+};
+
 /** The command that arguments ask for, or what is wrong with them. */
 export const parseCommand = (args: readonly string[], freshSeed: () => number): E.Either<string, Command> =>
   E.tryCatch(
@@ -272,18 +311,21 @@ export const parseCommand = (args: readonly string[], freshSeed: () => number): 
       const [command = 'help', ...rest] = positionals;
       if (values.version === true || command === 'version') return { command: 'version' };
       if (values.help === true || command === 'help') return { command: 'help' };
-      if (rest.length > 0)
+      if (rest.length > 0 && command !== 'presets')
         throw new Error(
           `expected options after ${command}, got ${JSON.stringify(rest[0])}${command === 'generate' ? '; is a prompt meant? use --prompt' : command === 'score' ? '; is a text meant? use --text' : ''}`,
         );
-      if (!isCommand(command)) throw new Error(`expected generate, fit, score, doctor, setup or help, got ${command}`);
+      if (!isCommand(command))
+        throw new Error(`expected generate, fit, score, presets, doctor, setup or help, got ${command}`);
       const foreign = Object.keys(values).find((name) => !optionsOf[command].includes(name as OptionName));
       if (foreign !== undefined)
         throw new Error(
           `--${foreign}: expected an option of ${command} (${optionsOf[command].map((name) => `--${name}`).join(', ')})`,
         );
+      if (command === 'presets') return presetsCommand(rest, values.revision, values.json === true);
       const common = {
         preset: values.preset ?? 'gpt2_tiny_en',
+        revision: values.revision,
         device: deviceOf(values.device),
         json: values.json === true,
       };

@@ -4,12 +4,18 @@ import type { CausalLM as CausalLMTask } from '../tasks/causalLM.ts';
 import { CausalLM } from '../tasks/fromPreset.ts';
 import type { LoadProgress } from '../tasks/loadWeights.ts';
 import type { GenerateArguments } from './arguments.ts';
+import { downloadBar } from './downloadBar.ts';
 
 const megabytes = (bytes: number): string => (bytes / 2 ** 20).toFixed(1);
 
-/** Loads a preset with a bar on a terminal. Its files are looked at before a device is opened. */
+/** Loads a preset, fetched where it is not here, with bars on a terminal. Its files are looked at before a device is opened. */
 export const load = async (
-  { preset, sampler, device }: Pick<GenerateArguments, 'preset' | 'device'> & { readonly sampler?: Sampler },
+  {
+    preset,
+    revision,
+    sampler,
+    device,
+  }: Pick<GenerateArguments, 'preset' | 'revision' | 'device'> & { readonly sampler?: Sampler },
   signal: AbortSignal,
 ): Promise<CausalLMTask> => {
   const bar = process.stderr.isTTY
@@ -20,7 +26,9 @@ export const load = async (
         hideCursor: true,
       })
     : undefined;
+  const fetching = downloadBar();
   const onProgress = ({ loaded, total }: LoadProgress): void => {
+    fetching.stop();
     const payload = { mb: megabytes(loaded), mbs: megabytes(total) };
     if (bar?.isActive === false) bar.start(total, loaded, payload);
     else bar?.update(loaded, payload);
@@ -29,10 +37,13 @@ export const load = async (
     return await CausalLM.fromPreset(preset, {
       signal,
       onProgress,
+      ...(fetching.onDownload === undefined ? {} : { onDownload: fetching.onDownload }),
+      ...(revision === undefined ? {} : { revision }),
       ...(sampler === undefined ? {} : { sampler }),
       ...(device === undefined ? {} : { device }),
     });
   } finally {
+    fetching.stop();
     bar?.stop();
   }
 };

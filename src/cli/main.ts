@@ -4,6 +4,7 @@ import { parseCommand, usage } from './arguments.ts';
 import { diagnose, formatDiagnosis } from './doctor.ts';
 import { fitTexts } from './fit.ts';
 import { generate } from './generate.ts';
+import { listPresets, pullPreset } from './presets.ts';
 import { scoreTexts } from './score.ts';
 
 const FAILED = 1;
@@ -38,6 +39,12 @@ const run = async (args: readonly string[], signal: AbortSignal): Promise<number
       process.stdout.write(command.json ? `${JSON.stringify(diagnosis, null, 2)}\n` : formatDiagnosis(diagnosis));
       return 0;
     }
+    case 'presets':
+      await listPresets(command);
+      return 0;
+    case 'pull':
+      await pullPreset(command, signal);
+      return 0;
     case 'generate':
       await generate(command, signal);
       return 0;

@@ -32,11 +32,25 @@ describe('purelm’s command line', () => {
     [['generate', '--device', 'gpu'], '--device: expected webgpu, reference or auto, got gpu'],
     [['generate', 'hello'], 'is a prompt meant? use --prompt'],
     [['generate', '--unknown'], '--unknown'],
-    [['train'], 'expected generate, fit, score, doctor, setup or help, got train'],
+    [['train'], 'expected generate, fit, score, presets, doctor, setup or help, got train'],
+    [['presets', 'pull'], 'presets pull: expected one preset, an id or a handle, got 0'],
+    [['presets', 'pull', 'a', 'b'], 'presets pull: expected one preset, an id or a handle, got 2'],
+    [['presets', 'a', 'b'], 'presets: expected one text to look for, got 2'],
+    [['presets', '--revision', 'a'], '--revision: expected with presets pull only'],
+    [['presets', '--seed', '1'], '--seed: expected an option of presets (--revision, --json)'],
     [['generate', '--temperature', '0'], 'a temperature above 0'],
   ])('refuses %j', (args, message) => {
     const command = parse(...args);
     expect(E.isLeft(command) && command.left).toContain(message);
+  });
+
+  it('lists presets and fetches one', () => {
+    expect(parse('presets')).toEqual(E.right({ command: 'presets', filter: '', json: false }));
+    expect(parse('presets', 'gemma', '--json')).toEqual(E.right({ command: 'presets', filter: 'gemma', json: true }));
+    expect(parse('presets', 'pull', 'hf://a/b', '--revision', 'v1')).toEqual(
+      E.right({ command: 'pull', preset: 'hf://a/b', revision: 'v1', json: false }),
+    );
+    expect(parse('score', '--revision', 'v1', '--preset', 'hf://a/b')).toMatchObject(E.right({ revision: 'v1' }));
   });
 
   it('helps', () => {
