@@ -28,7 +28,7 @@ export const sentencePieceFiles = (transformersName: string) => ({
     const name = preset.layout === 'keras' ? kerasName : transformersName;
     if (!(await preset.has(name)()))
       throw new ArgumentError(
-        `fromPreset: expected the SentencePiece model ${name} in ${preset.path}, which has tokenizer.json alone, where the model's normalization is not whole; put ${name} of the original model beside it, or pass { preprocessor: null }`,
+        `fromPreset: expected the SentencePiece model ${name} in ${preset.path}, which has tokenizer.json alone, and that is not read in this family; put ${name} of the original model beside it, or pass { preprocessor: null }`,
       );
     const proto = orReject(await preset.readBytes(name)());
     return orReject(

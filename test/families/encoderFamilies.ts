@@ -1,15 +1,19 @@
 import { albert } from '../../src/models/albert/albert.ts';
 import { bert } from '../../src/models/bert/bert.ts';
+import { debertaV3 } from '../../src/models/debertaV3/debertaV3.ts';
 import { distilBert } from '../../src/models/distilBert/distilBert.ts';
 import type { EncoderModel } from '../../src/models/encoderModel.ts';
+import { fNet } from '../../src/models/fNet/fNet.ts';
 import type { PresetInfo } from '../../src/models/presetInfo.ts';
 import { roberta } from '../../src/models/roberta/roberta.ts';
 import { xlmRoberta } from '../../src/models/xlmRoberta/xlmRoberta.ts';
 import { AlbertBackbone, AlbertMaskedLM, AlbertTextClassifier } from '../../src/tasks/albert.ts';
 import { BertBackbone, BertMaskedLM, BertTextClassifier } from '../../src/tasks/bert.ts';
+import { DebertaV3Backbone, DebertaV3MaskedLM, DebertaV3TextClassifier } from '../../src/tasks/debertaV3.ts';
 import { DistilBertBackbone, DistilBertMaskedLM, DistilBertTextClassifier } from '../../src/tasks/distilBert.ts';
 import type { EncoderBackbone } from '../../src/tasks/encoderBackbone.ts';
 import type { MaskedLMPresetOptions, TextClassifierPresetOptions } from '../../src/tasks/encoderFamily.ts';
+import { FNetBackbone, FNetMaskedLM, FNetTextClassifier } from '../../src/tasks/fNet.ts';
 import type { MaskedLM, MaskedLMParts } from '../../src/tasks/maskedLM.ts';
 import type { BackbonePresetOptions } from '../../src/tasks/presets.ts';
 import { RobertaBackbone, RobertaMaskedLM, RobertaTextClassifier } from '../../src/tasks/roberta.ts';
@@ -28,6 +32,8 @@ export interface EncoderCase {
   readonly backbone: EncoderBackbone;
   /** The built-in presets. */
   readonly presets: ReadonlyMap<string, PresetInfo<unknown>>;
+  /** How many numbers of the tensors in transformers' files no parameter is read from, of `backbone`. */
+  readonly unread: number;
   /** The model of a preset's config. */
   readonly model: (config: unknown) => EncoderModel;
   readonly openBackbone: (preset: string, options?: BackbonePresetOptions) => Promise<EncoderBackbone>;
@@ -61,12 +67,14 @@ const encoderCase = <Config, Params extends Tree, T extends MaskTokenizer>(
   model: (config: Config) => EncoderModel<Params>,
   { Backbone, MaskedLM: maskedLM, TextClassifier: textClassifier }: Classes<Config, Params, T>,
   backbone: EncoderBackbone<Config, Params>,
+  unread = 0,
 ): EncoderCase =>
   ({
     family,
     name,
     backbone,
     presets: Backbone.presets,
+    unread,
     model,
     openBackbone: Backbone.fromPreset,
     openMaskedLM: maskedLM.fromPreset,
@@ -86,6 +94,12 @@ const sizes = {
   seed: 3,
 };
 
+/** FNet has no heads. */
+const { numHeads: _, ...withoutHeads } = sizes;
+
+/** The first two rows of transformers' position table: no text's first place is there. */
+const reserved = 2 * sizes.hiddenDim;
+
 /** Every family of encoders: a new one joins by an entry. */
 export const encoderCases: readonly EncoderCase[] = [
   encoderCase(
@@ -101,6 +115,7 @@ export const encoderCases: readonly EncoderCase[] = [
     roberta,
     { Backbone: RobertaBackbone, MaskedLM: RobertaMaskedLM, TextClassifier: RobertaTextClassifier },
     RobertaBackbone(sizes),
+    reserved,
   ),
   encoderCase(
     'xlmRoberta',
@@ -108,6 +123,7 @@ export const encoderCases: readonly EncoderCase[] = [
     xlmRoberta,
     { Backbone: XLMRobertaBackbone, MaskedLM: XLMRobertaMaskedLM, TextClassifier: XLMRobertaTextClassifier },
     XLMRobertaBackbone(sizes),
+    reserved,
   ),
   encoderCase(
     'distilBert',
@@ -121,6 +137,20 @@ export const encoderCases: readonly EncoderCase[] = [
     'albert',
     albert,
     { Backbone: AlbertBackbone, MaskedLM: AlbertMaskedLM, TextClassifier: AlbertTextClassifier },
-    AlbertBackbone({ ...sizes, numLayers: 4, numGroups: 2, numInnerRepetitions: 2, embeddingDim: 8 }),
+    AlbertBackbone({ ...sizes, numGroups: 2, numInnerRepetitions: 2, embeddingDim: 8 }),
+  ),
+  encoderCase(
+    'debertaV3',
+    'deberta_v3',
+    debertaV3,
+    { Backbone: DebertaV3Backbone, MaskedLM: DebertaV3MaskedLM, TextClassifier: DebertaV3TextClassifier },
+    DebertaV3Backbone({ ...sizes, bucketSize: 4 }),
+  ),
+  encoderCase(
+    'fNet',
+    'f_net',
+    fNet,
+    { Backbone: FNetBackbone, MaskedLM: FNetMaskedLM, TextClassifier: FNetTextClassifier },
+    FNetBackbone(withoutHeads),
   ),
 ];
