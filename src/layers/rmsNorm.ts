@@ -7,7 +7,7 @@ import { sqrt } from '../ops/sqrt.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { Tap } from './intercept.ts';
 
-/** The gain of an RMS norm, `[width]`. */
+/** The gain of an RMS norm: `scale` is `[width]`. */
 export type RmsNormParams = {
   readonly scale: Tensor;
 };

@@ -8,10 +8,13 @@ import type { SelfAttentionParams } from '../../layers/selfAttention.ts';
  * `[heads, hiddenDim, headDim]`; scales of norms are stored less 1.
  */
 export type GemmaLayerParams = {
+  /** The norm before attention. */
   readonly preAttentionNorm: RmsNormParams;
+  /** Projections to heads, and from them. */
   readonly attention: SelfAttentionParams;
-  /** In Gemma 2. */
+  /** The norm behind attention, in Gemma 2. */
   readonly postAttentionNorm?: RmsNormParams;
+  /** The norm before the MLP. */
   readonly preFfwNorm: RmsNormParams;
   /** The gate, before its activation: `[hiddenDim, intermediateDim / 2]`. */
   readonly ffwGating: DenseParams;
@@ -19,7 +22,7 @@ export type GemmaLayerParams = {
   readonly ffwGating2: DenseParams;
   /** `[intermediateDim / 2, hiddenDim]`. */
   readonly ffwLinear: DenseParams;
-  /** In Gemma 2. */
+  /** The norm behind the MLP, in Gemma 2. */
   readonly postFfwNorm?: RmsNormParams;
 };
 
