@@ -115,6 +115,7 @@ const taskFrom = async (preset: Preset, options: Seq2SeqPresetOptions): Promise<
 export const bartFamily: AnySeq2SeqFamily = Object.freeze<AnySeq2SeqFamily>({
   family: 'bart',
   layout: bartKerasLayout as AnySeq2SeqFamily['layout'],
+  presets: bartPresets,
   open: async (preset, options) => (await taskFrom(preset, options)) as unknown as Seq2SeqLM,
   kerasTask: (preprocessor) => {
     const own = preprocessor as Preprocessor | null;

@@ -57,6 +57,8 @@ export interface CausalFamily<Config extends object, Options extends object, Par
 export interface SavableFamily {
   readonly family: Family;
   readonly layout: KerasBackboneLayout<unknown>;
+  /** The built-in presets by id. */
+  readonly presets: ReadonlyMap<string, PresetInfo<unknown>>;
   /** A task with this preprocessor of the family's own kind, as KerasHub writes it down. */
   readonly kerasTask: (preprocessor: object | null) => KerasTask;
 }
@@ -215,6 +217,7 @@ export const causalClasses = <Config extends object, Options extends object, Par
     any: Object.freeze<AnyCausalFamily>({
       family: family.family,
       layout: layout as KerasBackboneLayout<unknown>,
+      presets,
       open: async (preset, options) => (await taskFrom(preset, options)) as unknown as CausalLM,
       kerasTask: (preprocessor) => {
         const own = preprocessor as CausalLMPreprocessor<T> | null;

@@ -1,3 +1,4 @@
+import type { PresetInfo } from '../models/presetInfo.ts';
 import { refuseUnknown } from '../tensor/errors.ts';
 import { type Preset, toPresetError } from '../weights/index.ts';
 import type { SavableFamily } from './causalFamily.ts';
@@ -22,6 +23,10 @@ const unknownFamily = (name: string, { family, path }: Preset, known: Iterable<S
   });
 };
 
+/** The built-in presets of some families by id. */
+const presetsOf = (families: readonly SavableFamily[]): ReadonlyMap<string, PresetInfo<unknown>> =>
+  new Map(families.flatMap(({ presets }) => [...presets]));
+
 /** The base class of causal language models: `fromPreset` finds the family in the preset's config. */
 export const CausalLM = Object.freeze({
   /**
@@ -43,6 +48,8 @@ export const CausalLM = Object.freeze({
       return unknownFamily('CausalLM', opened, [...causalFamilies.values(), ...seq2seqFamilies.values()]);
     return (await other.open(opened, options as Seq2SeqPresetOptions)) as unknown as CausalLMTask;
   },
+  /** Built-in presets by id, of sequence-to-sequence models too. */
+  presets: presetsOf([...causalFamilies.values(), ...seq2seqFamilies.values()]),
 });
 
 /** The base class of sequence-to-sequence language models: `fromPreset` finds the family in the preset's config. */
@@ -63,4 +70,6 @@ export const Seq2SeqLM = Object.freeze({
       ? unknownFamily('Seq2SeqLM', opened, seq2seqFamilies.values())
       : family.open(opened, options);
   },
+  /** Built-in presets by id. */
+  presets: presetsOf([...seq2seqFamilies.values()]),
 });

@@ -9,6 +9,7 @@ import {
 } from '../models/seq2seqModel.ts';
 import { type TensorValues, tensor } from '../ops/constant.ts';
 import type { Device } from '../runtime/device.ts';
+import { ArgumentError } from '../tensor/errors.ts';
 import type { Tree } from '../tensor/tree.ts';
 import { type Backbone, type BackboneParts, backboneCore } from './backbone.ts';
 
@@ -31,13 +32,17 @@ export interface Seq2SeqBackbone<Config = unknown, Params extends Tree = Tree>
   readonly apply: (inputs: Seq2SeqBackboneInputs, context?: EncoderContext) => Seq2SeqOutputs;
 }
 
+/** Throws unless both sides have token ids. @throws {ArgumentError} If one has none. */
+export const expectBothSides = (what: string, inputs: Partial<Seq2SeqBackboneInputs>): void => {
+  for (const side of ['encoder', 'decoder'] as const)
+    if (inputs[`${side}TokenIds`] === undefined)
+      throw new ArgumentError(`${what}: expected encoderTokenIds and decoderTokenIds, got none of the ${side}`);
+};
+
 /** Inputs as tensors. */
-export const seq2seqInputs = ({
-  encoderTokenIds,
-  encoderPaddingMask,
-  decoderTokenIds,
-  decoderPaddingMask,
-}: Seq2SeqBackboneInputs): Seq2SeqInputs => {
+export const seq2seqInputs = (inputs: Seq2SeqBackboneInputs): Seq2SeqInputs => {
+  expectBothSides('apply', inputs);
+  const { encoderTokenIds, encoderPaddingMask, decoderTokenIds, decoderPaddingMask } = inputs;
   const mask = (values: TensorValues | undefined) =>
     values === undefined ? undefined : tensor(values, { dtype: 'bool' });
   return {

@@ -22,7 +22,7 @@ import {
 import type { TokenBatch } from './generation.ts';
 import { asWeights, describe, tokenBatch, tokenExamples } from './inputs.ts';
 import { type LanguageModel, type LanguageModelParts, languageModel } from './languageModel.ts';
-import { type Seq2SeqBackbone, type Seq2SeqBackboneInputs, seq2seqInputs } from './seq2seqBackbone.ts';
+import { expectBothSides, type Seq2SeqBackbone, type Seq2SeqBackboneInputs, seq2seqInputs } from './seq2seqBackbone.ts';
 import { type Seq2SeqScoreRequest, scoreSeq2Seq } from './seq2seqScore.ts';
 
 /** What `generate` reads: a text or a list for the encoder, or texts of both sides. */
@@ -192,9 +192,7 @@ export const seq2seqLM = <Config, Params extends Tree, T extends Tokenizer>(
     given: Seq2SeqBackboneInputs | Seq2SeqTokens,
   ): { readonly encoder: TokenBatch; readonly prompt: TokenBatch } => {
     const { encoderTokenIds, encoderPaddingMask, decoderTokenIds, decoderPaddingMask } = given;
-    for (const side of ['encoder', 'decoder'] as const)
-      if (given[`${side}TokenIds`] === undefined)
-        throw new ArgumentError(`${what}: expected encoderTokenIds and decoderTokenIds, got none of the ${side}`);
+    expectBothSides(what, given);
     const mask = <M>(values: M | undefined) => (values === undefined ? {} : { paddingMask: values });
     const encoder = tokenBatch(
       `${what}: encoder`,

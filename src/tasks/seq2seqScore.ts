@@ -13,7 +13,7 @@ import { sparseCategoricalCrossentropy } from '../ops/sparseCategoricalCrossentr
 import type { Tensor } from '../tensor/tensor.ts';
 import type { Tree } from '../tensor/tree.ts';
 import { boolean, checkMode, idTensor, sameAs } from './score.ts';
-import type { Seq2SeqBackboneInputs } from './seq2seqBackbone.ts';
+import { expectBothSides, type Seq2SeqBackboneInputs } from './seq2seqBackbone.ts';
 
 /** What is scored, and who looks on. */
 export interface Seq2SeqScoreInputs extends Seq2SeqBackboneInputs {
@@ -59,6 +59,7 @@ export const scoreSeq2Seq = <Params extends Tree>(
 ): Tensor => {
   const { scoringMode = 'logits', targetIds } = request;
   checkMode(scoringMode, targetIds);
+  expectBothSides('score', request);
   const encoderTokenIds = idTensor('encoderTokenIds', request.encoderTokenIds, model.vocabularySize);
   const decoderTokenIds = idTensor('decoderTokenIds', request.decoderTokenIds, model.vocabularySize);
   const mask = (stack: Stack, ids: Tensor, values: TensorValues | undefined): Tensor | undefined => {

@@ -237,7 +237,8 @@ const sourceOf = (
   return indexedSource(size, at, { batchSize: wholeNumber(`${what}: batchSize`, batchSize ?? 32, 1), shuffleSeed });
 };
 
-const isTokens = (value: unknown): boolean => typeof value === 'object' && value !== null && 'tokenIds' in value;
+const isTokens = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && ('tokenIds' in value || 'decoderTokenIds' in value);
 
 /** Validation data with its parts apart. */
 const labelled = (data: unknown): LabelledData => {

@@ -7,6 +7,8 @@ import {
   BartSeq2SeqLM,
   BartSeq2SeqLMPreprocessor,
   BartTokenizer,
+  type Beam,
+  BeamSampler,
   CausalLM,
   GPT2CausalLM,
   type Intercept,
@@ -116,8 +118,13 @@ describe('the families', () => {
     expect(random.preprocessor).toBeNull();
     const stored = await BartSeq2SeqLM.fromPreset(transformers, { dtype: 'float16', device: referenceDevice });
     expect(new Set(leaves(stored.params).map(({ dtype }) => dtype))).toEqual(new Set(['float16']));
-    expect(Seq2SeqLM).not.toHaveProperty('presets');
-    expect([...BartSeq2SeqLM.presets.keys()]).toEqual(['bart_base_en', 'bart_large_en', 'bart_large_en_cnn']);
+  });
+
+  it('S25: list the built-in presets, CausalLM those of its subclasses too', () => {
+    const ids = ['bart_base_en', 'bart_large_en', 'bart_large_en_cnn'];
+    expect([...BartSeq2SeqLM.presets.keys()]).toEqual(ids);
+    expect([...Seq2SeqLM.presets.keys()]).toEqual(ids);
+    expect([...CausalLM.presets.keys()]).toEqual(expect.arrayContaining([...GPT2CausalLM.presets.keys(), ...ids]));
   });
 
   it('reads no more than the model can: neither layout saves lengths', async () => {
@@ -169,6 +176,22 @@ describe('generate', () => {
       ...(await lm.generate({ encoderText: ['a dog'], decoderText: ['The'] }, options)),
     ];
     expect(together).toEqual([...alone, alone.at(-1)]);
+  });
+
+  it('S72: gives all beams where they are asked for, best first', async () => {
+    const lm = await BartSeq2SeqLM.fromPreset(keras, { sampler: BeamSampler({ numBeams: 2, returnAllBeams: true }) });
+    const best = lm.compile({ sampler: BeamSampler({ numBeams: 2 }) });
+    const prompts = ['the dog', 'a'];
+    const all = await lm.generate<Beam[]>(prompts, { maxLength: 10 });
+    expect(all.map((beams) => beams.length)).toEqual([2, 2]);
+    expect(all.map(([first]) => first!.text)).toEqual(await best.generate(prompts, { maxLength: 10 }));
+    for (const [first, second] of all) expect(first!.logProb).toBeGreaterThanOrEqual(second!.logProb);
+    const tokens = lm.preprocessor!.generatePreprocess(prompts, { decoderSequenceLength: 10 });
+    const { decoderTokenIds, logProbs } = await lm.generate(tokens);
+    expect([decoderTokenIds.shape, logProbs!.shape]).toEqual([
+      [2, 2, 10],
+      [2, 2],
+    ]);
   });
 
   it('streams the answer alone', async () => {
@@ -260,6 +283,9 @@ describe('generate', () => {
     const long = [new Array<number>(41).fill(0)];
     await refused({ ...tokens, encoderTokenIds: long, encoderPaddingMask: undefined }).toThrow(
       "expected an encoder's length of at most 40 (the model's maxSequenceLength), got 41",
+    );
+    expect(() => lm.apply({ tokenIds: [[1]] } as unknown as Parameters<typeof lm.apply>[0])).toThrow(
+      'apply: expected encoderTokenIds and decoderTokenIds, got none of the encoder',
     );
     const bare = BartSeq2SeqLM({ backbone: BartBackbone(sizes) });
     await expect(bare.generate('a')).rejects.toThrow('attach a preprocessor or tokenize it first');

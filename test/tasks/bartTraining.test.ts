@@ -246,6 +246,15 @@ describe('training BART', () => {
     expect(Math.abs(evaluated[0]! - evaluated[1]!)).toBeLessThan(1e-4);
   });
 
+  it('validates on texts of both sides and on tokens with their targets', async () => {
+    const lm = BartSeq2SeqLM({ backbone: await backboneOn(referenceDevice, fits.preset) });
+    const data = [tokensOf(fits), fits.y, fits.sampleWeight];
+    const options = { y: fits.y, sampleWeight: fits.sampleWeight, shuffle: false };
+    const { task, history } = await lm.fit(tokensOf(fits), { ...options, validationData: data });
+    const { shuffle: _, ...labels } = options;
+    expect((await task.evaluate(tokensOf(fits), labels)).loss).toBeCloseTo(history.val_loss![0]!, 6);
+  });
+
   it('drops out by its seed', async () => {
     const sizes = { vocabularySize: 131, numLayers: 1, numHeads: 1, hiddenDim: 4, intermediateDim: 4 };
     const backbone = BartBackbone({ ...sizes, maxSequenceLength: 8, dropout: 0.3 });
