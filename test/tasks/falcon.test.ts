@@ -4,9 +4,10 @@ import { add } from '../../src/ops/add.ts';
 import { arange } from '../../src/ops/arange.ts';
 import { cast } from '../../src/ops/cast.ts';
 import { multiply } from '../../src/ops/multiply.ts';
+import { key } from '../../src/ops/random.ts';
 import { sum } from '../../src/ops/sum.ts';
 import { type Device, read, referenceDevice } from '../../src/runtime/device.ts';
-import { FalconCausalLM } from '../../src/tasks/falcon.ts';
+import { FalconBackbone, FalconCausalLM } from '../../src/tasks/falcon.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
 import { gradients } from '../../src/transforms/gradients.ts';
 import { expectClose } from '../support/agree.ts';
@@ -120,6 +121,38 @@ describe.each(devices)('score of a Falcon on %s', (_, open) => {
     expect(() => lm.apply({ tokenIds }, { intercept: at({ site: 'positionEmbedding' }, (x) => x) })).toThrow(
       'expected a site of FalconBackbone',
     );
+  });
+});
+
+describe('dropout in a Falcon', () => {
+  const tokenIds = [[3, 7, 1, 4]];
+
+  it.each([
+    ['of KerasHub', 'keras/falcon_b_float32', {}],
+    [
+      'in parallel, rotary',
+      'transformers/falcon_grouped_float32',
+      { attentionDropoutRate: 0.3, feedforwardDropoutRate: 0.4 },
+    ],
+  ] as const)('%s is there with a key alone, and the same on both interpreters', async (_, preset, rates) => {
+    const device = await webgpuTestDevice();
+    const { config, params } = (await load(preset, device)).backbone;
+    const backbone = FalconBackbone({ ...config, ...rates }).withParams(params);
+    const still = FalconBackbone({ ...config, attentionDropoutRate: 0, feedforwardDropoutRate: 0 }).withParams(params);
+    const dropped = backbone.apply({ tokenIds }, { dropout: { key: key(5) } });
+    const [own, other, plain, none] = await device.evaluate([
+      dropped,
+      backbone.apply({ tokenIds }, { dropout: { key: key(6) } }),
+      backbone.apply({ tokenIds }),
+      still.apply({ tokenIds }, { dropout: { key: key(5) } }),
+    ]);
+    const reference = (await load(preset, referenceDevice)).backbone;
+    const again = FalconBackbone({ ...config, ...rates }).withParams(reference.params);
+    const [expected] = await referenceDevice.evaluate([again.apply({ tokenIds }, { dropout: { key: key(5) } })]);
+    expectClose(own!, expected!, { atol: 2e-5 });
+    expect(own!.data).not.toEqual(plain!.data);
+    expect(own!.data).not.toEqual(other!.data);
+    expect(none!.data).toEqual(plain!.data);
   });
 });
 

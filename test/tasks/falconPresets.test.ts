@@ -105,7 +105,7 @@ describe('what is wrong with a Falcon is said', () => {
       'num_ln_in_parallel_attn: expected 1 or none without new_decoder_architecture, got 2',
     ],
     [{ new_decoder_architecture: true, num_ln_in_parallel_attn: 3 }, 'num_ln_in_parallel_attn: expected 1 or 2, got 3'],
-    [{ activation: 'tanhshrink' }, 'activation: expected one of gelu, '],
+    [{ activation: 'tanhshrink' }, 'activation: expected one of gelu_new, '],
     [{ alibi: 'yes' }, 'alibi: expected true or false, got "yes"'],
     [
       { rope_parameters: { rope_type: 'yarn', factor: 2 } },
@@ -136,6 +136,21 @@ describe('what is wrong with a Falcon is said', () => {
         tieWordEmbeddings: true,
       },
     });
+  });
+
+  it('has transformers’ activations', () => {
+    const activation = (name: string) => {
+      const config = parseFalconConfig('transformers', { ...rw, hidden_size: 12, activation: name });
+      return E.isRight(config) ? config.right.activation : undefined;
+    };
+    expect(['gelu', 'gelu_new', 'relu', 'silu', 'swish', 'quick_gelu'].map(activation)).toEqual([
+      'gelu',
+      'geluApproximate',
+      'relu',
+      'silu',
+      'silu',
+      undefined,
+    ]);
   });
 
   it('options and KerasHub’s configs', () => {

@@ -1,9 +1,10 @@
 import * as E from 'fp-ts/lib/Either.js';
+import { type Activation, transformersActivations as sharedActivations } from '../activations.ts';
 import { type ConfigError, type ConfigReader, configReader, isJsonObject, preview } from '../configReader.ts';
 import type { PresetLayout } from '../weightEntry.ts';
 
 /** The feedforward activation: GELU by the error function or in its tanh form, ReLU, or SiLU. */
-export type FalconActivation = 'gelu' | 'geluApproximate' | 'relu' | 'silu';
+export type FalconActivation = Activation | 'silu';
 
 /**
  * How a Falcon knows places: ALiBi; ALiBi with places and biases rounded to bfloat16, as transformers computes it; or
@@ -70,15 +71,9 @@ const named = <Name extends string>(...names: readonly Name[]): ReadonlyMap<unkn
 
 /** transformers' names for the activations whose arithmetic we have. */
 const transformersActivations: ReadonlyMap<unknown, FalconActivation> = new Map([
-  ['gelu', 'gelu'],
-  ['gelu_python', 'gelu'],
-  ['gelu_new', 'geluApproximate'],
-  ['gelu_fast', 'geluApproximate'],
-  ['gelu_pytorch_tanh', 'geluApproximate'],
-  ['gelu_python_tanh', 'geluApproximate'],
-  ['relu', 'relu'],
-  ['silu', 'silu'],
-  ['swish', 'silu'],
+  ...sharedActivations,
+  ['silu', 'silu'] as const,
+  ['swish', 'silu'] as const,
 ]);
 
 /** A field that is true or false. */

@@ -5,16 +5,14 @@ import { noTap } from '../../layers/intercept.ts';
 import { layerNorm } from '../../layers/layerNorm.ts';
 import { causalSelfAttention, type SelfAttentionOptions } from '../../layers/selfAttention.ts';
 import { add } from '../../ops/add.ts';
-import { gelu } from '../../ops/gelu.ts';
-import { geluApproximate } from '../../ops/geluApproximate.ts';
-import { relu } from '../../ops/relu.ts';
 import { reshape } from '../../ops/reshape.ts';
 import { silu } from '../../ops/silu.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
+import { activations as sharedActivations } from '../activations.ts';
 import type { FalconConfig } from './config.ts';
 import type { FalconLayerParams } from './params.ts';
 
-const activations = { gelu, geluApproximate, relu, silu } as const;
+const activations = { ...sharedActivations, silu };
 
 /** What a decoder layer depends on besides its parameters. */
 export interface FalconLayerOptions extends Omit<SelfAttentionOptions, 'dropPattern'> {

@@ -118,7 +118,8 @@ export const applyFalcon = (
       ...placed,
       paddingMask,
       past,
-      emptyRows: 'zero',
+      // transformers adds so low a number to hidden scores that nothing of ALiBi and the dots is left of them.
+      emptyRows: config.positions === 'alibiBfloat16' ? 'uniform' : 'zero',
       tap: tapOf(intercept, i, cache?.position),
       drop: drop && ((place) => drop(3 * i + place)),
     })(x);
