@@ -2,8 +2,14 @@ import { parseArgs } from 'node:util';
 import * as E from 'fp-ts/lib/Either.js';
 import type { DeviceChoice } from '../runtime/device.ts';
 import type { Sampler } from '../samplers/sampler.ts';
-import { GreedySampler, RandomSampler, TopKSampler, TopPSampler } from '../samplers/samplers.ts';
 import { getOptimizer } from '../training/index.ts';
+import { samplerOf } from './sampler.ts';
+
+/** A draft model for speculative sampling. */
+export interface DraftArguments {
+  readonly preset: string;
+  readonly numSpeculativeTokens: number | undefined;
+}
 
 /** What `purelm generate` was asked for. */
 export interface GenerateArguments {
@@ -13,6 +19,7 @@ export interface GenerateArguments {
   readonly prompts: readonly string[];
   readonly maxLength: number | undefined;
   readonly sampler: Sampler;
+  readonly draft: DraftArguments | undefined;
   readonly seed: number;
   readonly device: DeviceChoice | undefined;
   readonly json: boolean;
@@ -107,10 +114,18 @@ Options of generate, fit and score:
 Options of generate:
   --prompt TEXT           may be given more than once; without it, every line of standard input is a prompt
   --max-length N          tokens of prompt and answer together (default: the preset's)
-  --sampler NAME          greedy, top_k, top_p or random (default top_k, or what --top-k and --top-p ask for)
+  --sampler NAME          greedy, top_k, top_p, random, beam or contrastive (default: the one that has the options
+                          given, else top_k)
   --temperature T         divides the logits (default 1)
-  --top-k K               draw from the K likeliest (default 5)
+  --top-k K               draw from the K likeliest (default 5), or search contrastively among them
   --top-p P               draw from the likeliest that make up P
+  --min-p P               draw from those at least P times as likely as the likeliest
+  --num-beams N           keep the N likeliest beginnings (default 5)
+  --all-beams             show all beams with their scores, not the best alone
+  --alpha A               how much likeness to what came before counts, from 0 to 1 (default 0.6)
+  --repetition-penalty R  make what has come less likely (above 1)
+  --draft NAME            a smaller model of the same vocabulary that guesses ahead: the same text in fewer passes
+  --speculative-tokens N  how many tokens it guesses at a time (default 5)
   --seed N                one seed, one text (default: a new one, which is printed)
 
 Options of fit:
@@ -146,6 +161,13 @@ const options = {
   temperature: { type: 'string' },
   'top-k': { type: 'string' },
   'top-p': { type: 'string' },
+  'min-p': { type: 'string' },
+  'num-beams': { type: 'string' },
+  'all-beams': { type: 'boolean' },
+  alpha: { type: 'string' },
+  'repetition-penalty': { type: 'string' },
+  draft: { type: 'string' },
+  'speculative-tokens': { type: 'string' },
   seed: { type: 'string' },
   text: { type: 'string', multiple: true },
   separator: { type: 'string' },
@@ -175,7 +197,21 @@ const shared = ['preset', 'revision', 'device', 'json'] as const satisfies reado
 
 /** Which options a command has. */
 const optionsOf: Readonly<Record<'generate' | 'fit' | 'score' | 'presets' | 'doctor', readonly OptionName[]>> = {
-  generate: [...shared, 'prompt', 'max-length', 'sampler', 'temperature', 'top-k', 'top-p', 'seed'],
+  generate: [
+    ...shared,
+    ...([
+      'prompt',
+      'max-length',
+      'sampler',
+      'temperature',
+      'top-k',
+      'top-p',
+      'min-p',
+      'num-beams',
+      'all-beams',
+    ] as const),
+    ...(['alpha', 'repetition-penalty', 'draft', 'speculative-tokens', 'seed'] as const),
+  ],
   fit: [
     ...shared,
     ...(['text', 'separator', 'epochs', 'batch-size', 'optimizer', 'learning-rate', 'sequence-length'] as const),
@@ -256,33 +292,12 @@ const fitArguments = (
   };
 };
 
-const samplerOf = (
-  name: string | undefined,
-  given: { readonly temperature?: number; readonly k?: number; readonly p?: number },
-): Sampler => {
-  const { temperature, k, p } = given;
-  const warm = temperature === undefined ? {} : { temperature };
-  const refuse = (flag: string, value: number | undefined): void => {
-    if (value !== undefined)
-      throw new Error(`--${flag}: expected only with a sampler that uses it, got --sampler ${name}`);
-  };
-  switch (name ?? (p !== undefined ? 'top_p' : 'top_k')) {
-    case 'greedy':
-      refuse('top-k', k);
-      refuse('top-p', p);
-      return GreedySampler(warm) as Sampler;
-    case 'random':
-      refuse('top-k', k);
-      refuse('top-p', p);
-      return RandomSampler(warm) as Sampler;
-    case 'top_k':
-      refuse('top-p', p);
-      return TopKSampler({ ...warm, ...(k === undefined ? {} : { k }) }) as Sampler;
-    case 'top_p':
-      return TopPSampler({ ...warm, ...(p === undefined ? {} : { p }), ...(k === undefined ? {} : { k }) }) as Sampler;
-    default:
-      throw new Error(`--sampler: expected greedy, top_k, top_p or random, got ${name}`);
-  }
+/** A draft model for speculative sampling, and how far it guesses. */
+const draftOf = (preset: string | undefined, tokens: string | undefined): DraftArguments | undefined => {
+  const numSpeculativeTokens = wholeOf('speculative-tokens', tokens, 1);
+  if (preset === undefined && tokens !== undefined)
+    throw new Error('--speculative-tokens: expected together with --draft, got no draft');
+  return preset === undefined ? undefined : { preset, numSpeculativeTokens };
 };
 
 const deviceOf = (name: string | undefined): DeviceChoice | undefined => {
@@ -334,19 +349,22 @@ export const parseCommand = (args: readonly string[], freshSeed: () => number): 
         return { ...common, command, texts: values.text ?? [], top: wholeOf('top', values.top, 1) ?? 0 };
       const seed = wholeOf('seed', values.seed);
       if (command === 'fit') return { ...common, command, ...fitArguments(values), seed: seed ?? 0 };
-      const temperature = numberOf('temperature', values.temperature);
-      const k = numberOf('top-k', values['top-k']);
-      const p = numberOf('top-p', values['top-p']);
       return {
         ...common,
         command,
         prompts: values.prompt ?? [],
         maxLength: numberOf('max-length', values['max-length']),
         sampler: samplerOf(values.sampler, {
-          ...(temperature === undefined ? {} : { temperature }),
-          ...(k === undefined ? {} : { k }),
-          ...(p === undefined ? {} : { p }),
+          temperature: numberOf('temperature', values.temperature),
+          topK: numberOf('top-k', values['top-k']),
+          topP: numberOf('top-p', values['top-p']),
+          minP: numberOf('min-p', values['min-p']),
+          alpha: numberOf('alpha', values.alpha),
+          numBeams: numberOf('num-beams', values['num-beams']),
+          allBeams: values['all-beams'],
+          repetitionPenalty: numberOf('repetition-penalty', values['repetition-penalty']),
         }),
+        draft: draftOf(values.draft, values['speculative-tokens']),
         seed: seed ?? freshSeed(),
       };
     },

@@ -25,8 +25,28 @@ describe('purelm’s command line', () => {
   });
 
   it.each([
-    [['generate', '--sampler', 'best'], 'expected greedy, top_k, top_p or random, got best'],
+    [['--num-beams', '4'], 'beam'],
+    [['--all-beams'], 'beam'],
+    [['--sampler', 'beam', '--temperature', '2'], 'beam'],
+    [['--alpha', '0.3', '--top-k', '4'], 'contrastive'],
+    [['--min-p', '0.1'], 'top_k'],
+    [['--top-p', '0.5', '--min-p', '0.1', '--repetition-penalty', '1.2'], 'top_p'],
+    [['--sampler', 'random'], 'random'],
+  ])('takes %j for a sampler', (args, name) => {
+    const command = parse('generate', ...args);
+    expect(E.isRight(command) && command.right.command === 'generate' && command.right.sampler.name).toBe(name);
+  });
+
+  it.each([
+    [['generate', '--sampler', 'best'], 'expected greedy, random, top_k, top_p, beam, contrastive, got best'],
     [['generate', '--sampler', 'greedy', '--top-k', '3'], '--top-k: expected only with a sampler that uses it'],
+    [['generate', '--sampler', 'speculative'], 'name a draft with --draft'],
+    [['generate', '--sampler', 'beam', '--top-p', '0.5'], '--top-p: expected only with a sampler that uses it'],
+    [['generate', '--num-beams', '0'], 'beam: expected numBeams to be a whole number from 1, got 0'],
+    [['generate', '--alpha', '2'], 'contrastive: expected alpha from 0 to 1, got 2'],
+    [['generate', '--min-p', '2'], 'min_p: expected p from 0 to 1, got 2'],
+    [['generate', '--repetition-penalty', '0'], 'repetitionPenalty: expected a penalty above 0'],
+    [['generate', '--speculative-tokens', '3'], '--speculative-tokens: expected together with --draft'],
     [['generate', '--top-k', 'three'], '--top-k: expected a number, got three'],
     [['generate', '--seed', '1.5'], '--seed: expected a whole number'],
     [['generate', '--device', 'gpu'], '--device: expected webgpu, reference or auto, got gpu'],

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CausalLM } from '../../src/index.ts';
+import { BeamSampler } from '../../src/samplers/index.ts';
+import type { Beam } from '../../src/tasks/generate.ts';
 import { type Run, type RunOptions, runCommand, withoutDawn } from '../support/command.ts';
 import { type BuiltPackage, buildPackage } from '../support/package.ts';
 
@@ -50,6 +52,24 @@ describe('purelm generate', () => {
     expect(lines.map((line) => JSON.parse(line))).toEqual(
       (await lm.generate(prompts, { maxLength: 20 })).map((text, row) => ({ prompt: prompts[row], text, seed: 7 })),
     );
+  });
+
+  it('S72: searches with beams, and shows all of them', async () => {
+    const lm = await CausalLM.fromPreset('gpt2_tiny_en', {
+      sampler: BeamSampler({ numBeams: 2, returnAllBeams: true }),
+    });
+    const beams = await lm.generate<readonly Beam[]>('The old fox', { maxLength: 14 });
+    const asked = ['generate', '--num-beams', '2', '--max-length', '14', '--prompt', 'The old fox'];
+    expect((await purelm(asked)).stdout).toBe(`${beams[0]!.text}\n`);
+    const lines = beams.map(({ text, logProb }) => `${logProb.toFixed(3)}\t${text}\n`);
+    expect((await purelm([...asked, '--all-beams'])).stdout).toBe(lines.join(''));
+    expect(JSON.parse((await purelm([...asked, '--all-beams', '--json'])).stdout).beams).toEqual(beams);
+  });
+
+  it('S74: a draft changes no text', async () => {
+    const asked = [...greedy, '--max-length', '16', '--prompt', 'The old fox'];
+    const { stdout } = await purelm(asked);
+    expect((await purelm([...asked, '--draft', 'gpt2_tiny_en', '--speculative-tokens', '2'])).stdout).toBe(stdout);
   });
 
   it('takes the lines of standard input for prompts, and has one of its own', async () => {
@@ -138,7 +158,7 @@ describe('purelm', () => {
   it('prints its options, and its version', async () => {
     expect(await purelm(['help'])).toMatchObject({
       status: 0,
-      stdout: expect.stringContaining('--preset ID-OR-FOLDER'),
+      stdout: expect.stringContaining('--preset NAME'),
     });
     expect((await purelm(['version'])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
   });
