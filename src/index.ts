@@ -77,6 +77,14 @@ export {
 } from './tasks/bert.ts';
 export type { GeneratedTokens } from './tasks/causalLM.ts';
 export {
+  DebertaV3Backbone,
+  DebertaV3MaskedLM,
+  DebertaV3MaskedLMPreprocessor,
+  DebertaV3TextClassifier,
+  DebertaV3TextClassifierPreprocessor,
+  DebertaV3Tokenizer,
+} from './tasks/debertaV3.ts';
+export {
   DistilBertBackbone,
   DistilBertMaskedLM,
   DistilBertMaskedLMPreprocessor,
@@ -99,6 +107,14 @@ export {
   FalconTokenizer,
 } from './tasks/falcon.ts';
 export { type FitProgress, type History, NonFiniteLossError } from './tasks/fit.ts';
+export {
+  FNetBackbone,
+  FNetMaskedLM,
+  FNetMaskedLMPreprocessor,
+  FNetTextClassifier,
+  FNetTextClassifierPreprocessor,
+  FNetTokenizer,
+} from './tasks/fNet.ts';
 export { CausalLM, Seq2SeqLM } from './tasks/fromPreset.ts';
 export {
   GemmaBackbone,

@@ -162,7 +162,9 @@ const joined = (backbone: WeightTable, head: WeightTable): WeightTable => {
 
 /** Whether a checkpoint has any of a head's tensors. */
 const holds = ({ tensors }: Checkpoint, { entries }: WeightTable): boolean =>
-  entries.some(({ sources }) => tensors.has(sources.transformers.name));
+  entries.some(({ sources: { transformers } }) =>
+    [transformers.name, ...(transformers.otherNames ?? [])].some((name) => tensors.has(name)),
+  );
 
 /** The functions that a family's classes are made of. */
 export const encoderClasses = <

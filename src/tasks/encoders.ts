@@ -5,6 +5,7 @@ import type { Tokenizer } from '../tokenizers/tokenizer.ts';
 import { type Family, readSentenceModules } from '../weights/index.ts';
 import { albertFamily } from './albert.ts';
 import { bertFamily } from './bert.ts';
+import { debertaV3Family } from './debertaV3.ts';
 import { distilBertFamily } from './distilBert.ts';
 import {
   type AnyEncoderFamily,
@@ -15,6 +16,7 @@ import {
   textClassifierPresetOptions,
   textEmbedderPresetOptions,
 } from './encoderFamily.ts';
+import { fNetFamily } from './fNet.ts';
 import type { MaskedLM as MaskedLMTask } from './maskedLM.ts';
 import { openPresetFolder, orReject, presetFolder } from './presets.ts';
 import { robertaFamily } from './roberta.ts';
@@ -24,10 +26,9 @@ import { xlmRobertaFamily } from './xlmRoberta.ts';
 
 /** The families of encoders, by name. */
 export const encoderFamilies: ReadonlyMap<Family, AnyEncoderFamily> = new Map(
-  [bertFamily, robertaFamily, xlmRobertaFamily, distilBertFamily, albertFamily].map((family) => [
-    family.family,
-    family,
-  ]),
+  [bertFamily, robertaFamily, xlmRobertaFamily, distilBertFamily, albertFamily, debertaV3Family, fNetFamily].map(
+    (family) => [family.family, family],
+  ),
 );
 
 /** The family that an opened preset is of. @throws {ArgumentError} If it is no encoder's. */

@@ -20,6 +20,8 @@ export const families = [
   { family: 'xlmRoberta', kerasBackbone: 'XLMRobertaBackbone', modelType: 'xlm-roberta' },
   { family: 'distilBert', kerasBackbone: 'DistilBertBackbone', modelType: 'distilbert' },
   { family: 'albert', kerasBackbone: 'AlbertBackbone', modelType: 'albert' },
+  { family: 'debertaV3', kerasBackbone: 'DebertaV3Backbone', modelType: 'deberta-v2' },
+  { family: 'fNet', kerasBackbone: 'FNetBackbone', modelType: 'fnet' },
 ] as const satisfies readonly FamilyNames[];
 
 /** The name of a family, as its folder in `models` has it. */

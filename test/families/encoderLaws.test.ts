@@ -142,7 +142,8 @@ describe.each(encoderCases)('$name', (encoder) => {
           plain: outputOf(),
           watched: outputOf(watched),
           identity: outputOf(identityIntercept),
-          first: outputOf(scaled(0)),
+          // Squared, since a norm undoes what is merely scaled.
+          first: outputOf(layerIntercept((x, index) => (index === 0 ? multiply(x, x) : x))),
           last: outputOf(scaled(last)),
         },
         { device: await open() },

@@ -29,6 +29,8 @@ class Family:
     has_padding_mask: bool = True
     # Whether KerasHub's backbone has one: transformers' own may have one that nobody reads.
     has_pooler: bool = False
+    # Whether there are queries and values for LoRA to adapt.
+    has_lora: bool = True
     # Storage besides float32: dtype -> layout.
     dtypes: dict = field(default_factory=dict)
 
@@ -71,5 +73,25 @@ FAMILIES = {
         config=dict(CONFIG, num_hidden_layers=4, embedding_size=8, num_hidden_groups=2, inner_group_num=2, hidden_act="gelu",
                     layer_norm_eps=1e-3),
         config_kinds=dict(backbone=dict(num_hidden_layers=2, num_hidden_groups=1, inner_group_num=1)),
+    ),
+    # A length of 11 reaches beyond the 3 nearest buckets to each side.
+    "deberta_v3": Family(
+        keras="DebertaV3", transformers="DebertaV2",
+        keras_sizes=dict(SIZES, bucket_size=6), keras_kinds=ONE_LAYER,
+        config=dict(CONFIG, relative_attention=True, position_buckets=6, norm_rel_ebd="layer_norm", share_att_key=True,
+                    pos_att_type="p2c|c2p", position_biased_input=False, type_vocab_size=0, layer_norm_eps=1e-3,
+                    hidden_act="gelu_new", pooler_hidden_act="relu"),
+        # The names of heads from pretraining; places counted from another length than that of the texts.
+        config_kinds=dict(masked_lm=dict(legacy=False), text_classifier=dict(num_hidden_layers=1),
+                          backbone=dict(num_hidden_layers=1, max_relative_positions=9, position_buckets=4)),
+        dtypes=dict(bfloat16="transformers"),
+    ),
+    "f_net": Family(
+        keras="FNet", transformers="FNet", segments=4, has_pooler=True, has_padding_mask=False,
+        keras_sizes={key: value for key, value in SIZES.items() if key != "num_heads"}, keras_kinds=ONE_LAYER,
+        config=dict({key: value for key, value in CONFIG.items() if key != "num_attention_heads"}, layer_norm_eps=1e-3,
+                    hidden_act="gelu", pad_token_id=0),
+        config_kinds=ONE_HIDDEN_LAYER,
+        dtypes=dict(float16="keras"),
     ),
 }
