@@ -33,7 +33,7 @@ export interface PresetStore {
   readonly keepListing: (state: string, files: readonly RemoteFile[]) => Promise<void>;
   /** Names of the files of a state that are there. */
   readonly names: (state: string) => Promise<readonly string[]>;
-  /** Whether a file is there and has its size. A copy of it from another state is taken over. */
+  /** Whether a file is there and whole, as far as can be seen at a glance. A copy of it from another state is taken over. */
   readonly has: (state: string, file: RemoteFile) => Promise<boolean>;
   /** Reads a small text that is there. */
   readonly readText: (state: string, name: string) => Promise<string>;

@@ -51,6 +51,14 @@ const strongTag = (headers: Headers): string | undefined => {
   return tag === null || tag.startsWith('W/') ? undefined : tag;
 };
 
+/** How many bytes the whole file has, by a response that was not packed on the way. */
+const totalOf = ({ status, headers }: Response): number | undefined => {
+  if (headers.get('content-encoding') !== null) return undefined;
+  const text =
+    status === 206 ? /\/(\d+)$/.exec(headers.get('content-range') ?? '')?.[1] : headers.get('content-length');
+  return text === null || text === undefined || !/^\d{1,15}$/.test(text) ? undefined : Number(text);
+};
+
 /** Where the bytes of a response begin, if it is what was asked for: the whole file, or all of it from `from` on. */
 const beginsAt = ({ status, headers }: Response, from: number, size: number): number | undefined => {
   if (status === 200) return 0;
@@ -71,6 +79,8 @@ export const transfer = async (options: Transfer): Promise<E.Either<HubProblem, 
   const algorithm = file.digest?.algorithm ?? 'md5';
   let hasher: Hasher = makeHasher(algorithm, file.size);
   let announced: Digest | undefined = file.digest;
+  // Where the hub says no hash, its sizes may be rounded too: there the storage says how many bytes there are.
+  let { size } = file;
   // Bytes of an earlier process can only be gone on from where a hash will judge the whole.
   let inherited = partial.size() > 0;
   // Not in browsers, which would have to ask the storage first whether it takes such a header.
@@ -99,10 +109,10 @@ export const transfer = async (options: Transfer): Promise<E.Either<HubProblem, 
       }
       if (next.done || next.value === undefined) return undefined;
       alive();
-      if (partial.size() + next.value.length > file.size) {
+      if (partial.size() + next.value.length > size) {
         await reader.cancel().catch(() => undefined);
         await restart();
-        return { reason: `more than the ${file.size} bytes that the hub announced came`, unreachable: false };
+        return { reason: `more than the ${size} bytes that the hub announced came`, unreachable: false };
       }
       hasher.update(next.value);
       await partial.append(next.value);
@@ -112,8 +122,8 @@ export const transfer = async (options: Transfer): Promise<E.Either<HubProblem, 
 
   const step = async (): Promise<Step> => {
     const from = partial.size();
-    if (from === file.size && (!inherited || announced !== undefined)) return 'whole';
-    if (from === file.size) await restart();
+    if (from === size && (!inherited || announced !== undefined)) return 'whole';
+    if (from === size) await restart();
     const connection = watch(signal, network.patience.stall);
     try {
       const range: Readonly<Record<string, string>> =
@@ -134,7 +144,8 @@ export const transfer = async (options: Transfer): Promise<E.Either<HubProblem, 
         await restart();
         return { failure: { reason: '416: there is nothing after what has come', unreachable: false } };
       }
-      const start = beginsAt(response, partial.size(), file.size);
+      if (file.digest === undefined) size = totalOf(response) ?? size;
+      const start = beginsAt(response, partial.size(), size);
       announced ??= md5Of(response.headers);
       const cannotGoOn = start === undefined || (start > 0 && inherited && announced === undefined);
       if (cannotGoOn) {
@@ -147,15 +158,15 @@ export const transfer = async (options: Transfer): Promise<E.Either<HubProblem, 
       tag ??= strongTag(response.headers);
       const before = partial.size();
       const failure = await read(response, connection.alive);
-      if (partial.size() === file.size) return 'whole';
+      if (partial.size() === size) return 'whole';
       if (partial.size() > before) return 'again';
-      return { failure: failure ?? { reason: `only ${before} of ${file.size} bytes came`, unreachable: false } };
+      return { failure: failure ?? { reason: `only ${before} of ${size} bytes came`, unreachable: false } };
     } finally {
       connection.stop();
     }
   };
 
-  if (partial.size() > file.size) await partial.restart();
+  if (partial.size() > size) await partial.restart();
   for await (const bytes of partial.size() > 0 ? partial.bytes() : []) hasher.update(bytes);
   onBytes(partial.size(), false);
 
@@ -168,7 +179,7 @@ export const transfer = async (options: Transfer): Promise<E.Either<HubProblem, 
       return refuse(
         'Corrupt',
         uri,
-        `${file.name}: expected ${file.size} bytes, as the hub announced, got others each of ${restarts} times; does something stand between us and the hub?`,
+        `${file.name}: expected ${size} bytes, as the hub announced, got others each of ${restarts} times; does something stand between us and the hub?`,
       );
     if (next === 'whole') {
       const found = hasher.hex();
@@ -197,7 +208,7 @@ export const transfer = async (options: Transfer): Promise<E.Either<HubProblem, 
         return refuse(
           next.failure.unreachable ? 'Offline' : 'Server',
           uri,
-          `${file.name}: given up after ${failed} tries (${next.failure.reason}); what has come, ${partial.size()} of ${file.size} bytes, stays for the next time`,
+          `${file.name}: given up after ${failed} tries (${next.failure.reason}); what has come, ${partial.size()} of ${size} bytes, stays for the next time`,
         );
       await sleep(wait, signal);
     }

@@ -1,9 +1,11 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import type { DownloadProgress } from '../../src/hub/index.ts';
 import { askedWait } from '../../src/hub/network.ts';
 import { kerasFiles, noise, wantedOfKeras } from '../support/hubs/models.ts';
+import { quickPatience } from '../support/hubs/patience.ts';
 import { blobName, type Fault, type Seen } from '../support/hubs/server.ts';
 import { hubSetting } from '../support/hubs/setting.ts';
 
@@ -44,6 +46,7 @@ describe('a connection that breaks', () => {
 
   it('or falls silent, is taken up too', async () => {
     hubs().fail(weights, { stall: 100_000 }, { stall: 0 });
+    await have(uri, { settings: { patience: { ...quickPatience, stall: 300 } } });
     await haveWhole();
     expect(asked().length).toBeGreaterThanOrEqual(3);
   });
@@ -285,6 +288,7 @@ describe('several at once', () => {
     const counting: typeof fetch = async (input, init) => {
       now++;
       most = Math.max(most, now);
+      await delay(20);
       try {
         return await original(input, init);
       } finally {

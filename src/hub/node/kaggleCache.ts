@@ -41,8 +41,9 @@ export const kaggleCacheStore = (cache: string, model: KaggleModel): PresetStore
       for (const name of await filesBelow(folder(version))) if (await isMarked(version, name)) found.push(name);
       return found;
     },
-    has: async (version, { name, size }) =>
-      (await sizeOf(path(version, name))) === size && (await isMarked(version, name)),
+    // The marker says that it is whole; whether sizes in Kaggle's listings are exact is not said anywhere.
+    has: async (version, { name }) =>
+      (await sizeOf(path(version, name))) !== undefined && (await isMarked(version, name)),
     readText: (version, name) => readFile(path(version, name), 'utf8'),
     exclusively: (version, { name }, signal, work) =>
       withLock(join(variation, '.purelm', version, ...`${name}.lock`.split('/')), signal, work),

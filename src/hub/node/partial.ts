@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { type FileHandle, mkdir, open, rename } from 'node:fs/promises';
+import { constants, createReadStream } from 'node:fs';
+import { type FileHandle, mkdir, open, rename, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { MakeHasher, PartialFile } from '../store.ts';
 
@@ -28,7 +28,8 @@ export const openPartial = async (
   named: () => Promise<void> = async () => undefined,
 ): Promise<PartialFile> => {
   await mkdir(dirname(path), { recursive: true });
-  const handle: FileHandle = await open(path, 'a+');
+  // Bytes go to places of their own, not to whatever is the end: should two processes write after all, they write the same.
+  const handle: FileHandle = await open(path, constants.O_RDWR | constants.O_CREAT, 0o666);
   let written = (await handle.stat()).size;
   let waiting: Uint8Array[] = [];
   let held = 0;
@@ -42,7 +43,7 @@ export const openPartial = async (
     held = 0;
     since = performance.now();
     for (let done = 0; done < bytes.length; ) {
-      const { bytesWritten } = await handle.write(bytes, done, bytes.length - done);
+      const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, written);
       done += bytesWritten;
       written += bytesWritten;
     }
@@ -70,7 +71,13 @@ export const openPartial = async (
     finish: async () => {
       await flush();
       await handle.sync();
+      const [own, there] = [await handle.stat(), await stat(path)];
       await shut();
+      if (own.ino !== there.ino || there.size !== written)
+        throw Object.assign(new Error(`${path}: another process has changed it`), {
+          code: 'ESTALE',
+          syscall: 'rename',
+        });
       await mkdir(dirname(target), { recursive: true });
       await rename(path, target);
       await named();

@@ -6,5 +6,5 @@ export const quickPatience: Patience = {
   wait: 5,
   longestWait: 20,
   longestAsked: 3000,
-  stall: 200,
+  stall: 5000,
 };
