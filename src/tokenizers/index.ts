@@ -3,7 +3,7 @@ export {
   AlbertMaskedLMPreprocessor,
   AlbertTextClassifierPreprocessor,
 } from './albertPreprocessors.ts';
-export { AlbertTokenizer } from './albertTokenizer.ts';
+export { AlbertTokenizer, albertTextSteps } from './albertTokenizer.ts';
 export { BartSeq2SeqLMPreprocessor } from './bartSeq2SeqLMPreprocessor.ts';
 export { BartTokenizer, type BartTokenizerFiles } from './bartTokenizer.ts';
 export { type BertInput, BertMaskedLMPreprocessor, BertTextClassifierPreprocessor } from './bertPreprocessors.ts';
@@ -65,7 +65,7 @@ export {
   type MaskingOptions,
   maskedLMPreprocessor,
 } from './maskedLMPreprocessor.ts';
-export type { MaskSentencePieceTokenizer } from './maskSentencePiece.ts';
+export type { MaskSentencePieceOptions, MaskSentencePieceTokenizer, TextPreparation } from './maskSentencePiece.ts';
 export { type MaskTokenizer, tokenizeWithMasks } from './maskTokenizer.ts';
 export {
   type MultiSegmentPackerOptions,
@@ -104,6 +104,7 @@ export {
   textClassifierPreprocessor,
 } from './textClassifierPreprocessor.ts';
 export type { TextPair, TextSamples } from './textSegments.ts';
+export type { TextStep } from './textSteps.ts';
 export type { TextStream, TokenIds, Tokenizer } from './tokenizer.ts';
 export type { Vocabulary } from './vocabulary.ts';
 export { formatVocabularyText, parseVocabularyText, parseWordPieceJson } from './wordPieceFiles.ts';

@@ -39,7 +39,8 @@ export const splitAsKerasHub = ({ stripAccents, splitOnCjk }: Omit<WordSplitOpti
 // transformers looks into tables of Unicode 8 (the crate unicode_categories). What later versions added to a category, or
 // took from it, found by trying every character of Unicode 17: ranges may hold characters of other categories.
 const laterFormats = '\\u0890-\\u08e2\\u{110cd}-\\u{1343f}';
-const laterMarks =
+/** Marks newer than that, for a class of a regular expression with the flag `u`. */
+export const laterMarks =
   '\\u07fd\\u0897-\\u08e1\\u09fe\\u0afa-\\u0aff\\u0b55\\u0c04-\\u0c3c\\u0d00\\u0d3b\\u0d3c\\u0d81\\u0eba\\u0ece\\u180f-\\u1886\\u1abf-\\u1aeb' +
   '\\u1df6-\\u1dfb\\ua82c\\ua8c5\\ua8ff\\ua9bd\\u{10d24}-\\u{10f85}\\u{11070}-\\u{11074}\\u{110c2}\\u{111c9}\\u{111cf}\\u{1123e}-\\u{11241}' +
   '\\u{1133b}\\u{113bb}-\\u{1145e}\\u{1182f}-\\u{1612f}\\u{16f4f}\\u{16fe4}\\u{1cf00}-\\u{1cf46}\\u{1e000}-\\u{1e6f5}\\u{1e944}-\\u{1e94a}';

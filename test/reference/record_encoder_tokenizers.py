@@ -1,5 +1,5 @@
 """KerasHub's tokenizers of RoBERTa, XLM-RoBERTa, ALBERT, DeBERTa V3 and FNet on small vocabularies, and its packers and
-preprocessors of all seven encoders; RoBERTa's `<mask>` as transformers finds it.
+preprocessors of all seven encoders; RoBERTa's `<mask>` as transformers finds it, and transformers' conversions of the models.
 
 RoBERTa's vocabulary is the presets' small one with other special tokens; the SentencePiece models are trained here and
 written to `fixtures/encoders/<name>.spm`. Masking is recorded where nothing is left to chance: every token is selected and
@@ -15,10 +15,12 @@ import random
 import tempfile
 from pathlib import Path
 
+import brotli
 import keras_hub
 import sentencepiece
 from keras_hub.layers import MultiSegmentPacker
-from transformers import AutoTokenizer
+from tokenizers import Tokenizer
+from transformers import AlbertTokenizer, AutoTokenizer, DebertaV2Tokenizer, FNetTokenizer, XLMRobertaTokenizer
 from transformers import RobertaTokenizer as TransformersRoberta
 
 from record_sentencepiece import CORPUS
@@ -119,6 +121,34 @@ def roberta(keras):
     return {**about(keras), "vocabulary": "fixtures/presets/transformers/c_float32", "texts": records, "tokenizerJsonWithoutModel": saved}
 
 
+def conversions():
+    """transformers' own conversions of the models, as it saves them, and the ids it gives with them."""
+    classes = {
+        "albert": (AlbertTokenizer, "spiece.model", "albert"), "f_net": (FNetTokenizer, "spiece.model", "fnet"),
+        "deberta_v3_mask": (DebertaV2Tokenizer, "spm.model", "deberta-v2"),
+        "xlm_roberta": (XLMRobertaTokenizer, "sentencepiece.bpe.model", "xlm-roberta"),
+        # A character map of SentencePiece's own: its file is a fixture already, and too large to stand here again.
+        "unigram_nmt_nfkc": (XLMRobertaTokenizer, "sentencepiece.bpe.model", "xlm-roberta"),
+    }
+    recorded = []
+    for name, (make, file, kind) in classes.items():
+        path = OUT / f"{name}.spm"
+        compressed = FIXTURES / "sentencepiece" / f"{name}.spm.br"
+        content = path.read_bytes() if path.exists() else brotli.decompress(compressed.read_bytes())
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / file).write_bytes(content)
+            (Path(folder) / "config.json").write_text(json.dumps({"model_type": kind}))
+            make.from_pretrained(folder).save_pretrained(folder)
+            saved = json.loads((Path(folder) / "tokenizer.json").read_text(encoding="utf-8"))
+            tokenizer = Tokenizer.from_file(str(Path(folder) / "tokenizer.json"))
+        recorded.append({
+            "model": name, "class": CLASSES.get(name, "XLMRoberta"),
+            "ids": [tokenizer.encode(text, add_special_tokens=False).ids for text in ROBERTA_TEXTS],
+            "tokenizerJson": json.dumps(saved) if path.exists() else None,
+        })
+    return {"texts": ROBERTA_TEXTS, "records": recorded}
+
+
 def packers():
     draw = random.Random(17)
     recorded = []
@@ -194,6 +224,7 @@ def main():
     write("encoders/tokenizers", {
         "texts": TEXTS, "sentencePieces": sentence_pieces(tokenizers), "roberta": roberta(tokenizers["Roberta"]),
     })
+    write("encoders/conversions", conversions())
     write("encoders/preprocess", {"packers": packers(), **preprocessors(tokenizers)})
 
 
