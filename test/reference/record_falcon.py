@@ -22,6 +22,7 @@ import re
 import shutil
 
 import keras
+import keras_hub
 import numpy as np
 import torch
 from keras_hub.models import FalconBackbone, FalconCausalLM, FalconCausalLMPreprocessor, FalconTokenizer
@@ -337,6 +338,18 @@ def record_generate():
     record(bare, a, "tokens, ragged", prompt, stop_token_ids=None)
     record(bare, a, "no free place", {"token_ids": [[50, 37, 92, 18]] * 2, "padding_mask": [[1, 1, 1, 1]] * 2}, stop_token_ids=None)
 
+    samplers = {
+        "beam 2": keras_hub.samplers.BeamSampler(num_beams=2),
+        "beam 4": keras_hub.samplers.BeamSampler(num_beams=4),
+        "contrastive": keras_hub.samplers.ContrastiveSampler(k=4, alpha=0.5),
+    }
+    searched = []
+    for name, sampler in samplers.items():
+        lm.compile(sampler=sampler)
+        for inputs in ("The old", ["again and", "a"]):
+            searched.append({"sampler": name, "preset": c, "inputs": inputs, "maxLength": 16,
+                             "result": lm.generate(inputs, max_length=16)})
+
     texts = []
     for preset in LOGITS:
         layout, name = preset.split("/")
@@ -352,7 +365,7 @@ def record_generate():
         written[:, :3] = False
         texts.append({"preset": preset, "prompt": ids[0].tolist(), "tokenIds": out[0].tolist(),
                       "smallestGap": gap_of(logits, to_numpy(out), written)})
-    write("falcon/generate", {"sampler": "greedy", "records": records, "transformers": texts})
+    write("falcon/generate", {"sampler": "greedy", "records": records, "searched": searched, "transformers": texts})
 
 
 def own_path(variable):

@@ -7,6 +7,7 @@ import { multiply } from '../../src/ops/multiply.ts';
 import { key } from '../../src/ops/random.ts';
 import { sum } from '../../src/ops/sum.ts';
 import { type Device, read, referenceDevice } from '../../src/runtime/device.ts';
+import { BeamSampler, ContrastiveSampler } from '../../src/samplers/index.ts';
 import { FalconBackbone, FalconCausalLM } from '../../src/tasks/falcon.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
 import { gradients } from '../../src/transforms/gradients.ts';
@@ -168,6 +169,13 @@ const generation = fixture<{
     };
     readonly result: string | string[] | { readonly token_ids: number[][]; readonly padding_mask: boolean[][] };
   }[];
+  readonly searched: readonly {
+    readonly sampler: 'beam 2' | 'beam 4' | 'contrastive';
+    readonly preset: string;
+    readonly inputs: string | string[];
+    readonly maxLength: number;
+    readonly result: string | string[];
+  }[];
   readonly transformers: readonly { readonly preset: string; readonly prompt: number[]; readonly tokenIds: number[] }[];
 }>('falcon/generate');
 
@@ -190,6 +198,22 @@ describe.each(devices)('generation by a Falcon on %s', (_, open) => {
         expect([...made.tokenIds.data], name).toEqual(expected.token_ids.flat());
         expect([...made.paddingMask.data].map(Boolean), name).toEqual(expected.padding_mask.flat());
       }
+    }
+  });
+
+  it('S72 S73: gives KerasHub’s texts by beam and by contrastive search', async () => {
+    const device = await open();
+    const samplers = {
+      'beam 2': BeamSampler({ numBeams: 2 }),
+      'beam 4': BeamSampler({ numBeams: 4 }),
+      contrastive: ContrastiveSampler({ k: 4, alpha: 0.5 }),
+    };
+    for (const { sampler, preset, inputs, maxLength, result } of generation.searched) {
+      const lm = (await FalconCausalLM.fromPreset(presetPath(preset), { device })).compile({
+        sampler: samplers[sampler],
+      });
+      const made = typeof inputs === 'string' ? lm.generate(inputs, { maxLength }) : lm.generate(inputs, { maxLength });
+      expect(await made, `${sampler}: ${inputs}`).toEqual(result);
     }
   });
 
