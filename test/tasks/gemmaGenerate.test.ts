@@ -4,15 +4,13 @@ import { GemmaCausalLM } from '../../src/tasks/gemma.ts';
 import type { GenerateOptions } from '../../src/tasks/generate.ts';
 import { webgpuTestDevice } from '../support/device.ts';
 import { fixture, presetPath } from '../support/fixtures.ts';
-
-interface TokenDict {
-  readonly token_ids: number[][];
-  readonly padding_mask: (boolean | number)[][];
-}
+import { isTokens, type RecordedSampler, rowsOf, samplerOf, type TokenDict } from '../support/recorded.ts';
 
 interface GenerateRecord {
   readonly name: string;
   readonly rows: readonly string[];
+  /** Default: greedy. */
+  readonly sampler?: RecordedSampler;
   readonly preset: string;
   readonly inputs: string | string[] | TokenDict;
   readonly options: {
@@ -34,14 +32,6 @@ const optionsOf = ({ options: { max_length, stop_token_ids, strip_prompt } }: Ge
   ...(strip_prompt === undefined ? {} : { stripPrompt: strip_prompt }),
 });
 
-const isTokens = (value: unknown): value is TokenDict =>
-  typeof value === 'object' && value !== null && 'token_ids' in value;
-
-const rowsOf = (data: ArrayLike<number>, rows: number): number[][] => {
-  const length = data.length / rows;
-  return Array.from({ length: rows }, (_, row) => Array.from(data).slice(row * length, (row + 1) * length));
-};
-
 const loaded = new Map<string, Promise<GemmaCausalLM>>();
 
 /** The preset's task, as long as its recordings' preprocessor packs. */
@@ -60,8 +50,9 @@ const taskOf = async (preset: string, kind: 'reference' | 'webgpu'): Promise<Gem
 };
 
 const generate = async (record: GenerateRecord, kind: 'reference' | 'webgpu'): Promise<unknown> => {
-  const lm = await taskOf(record.preset, kind);
-  const { inputs } = record;
+  const { inputs, sampler } = record;
+  const greedy = await taskOf(record.preset, kind);
+  const lm = sampler === undefined ? greedy : greedy.compile({ sampler: samplerOf(sampler) });
   if (!isTokens(inputs)) return lm.generate(inputs as string, optionsOf(record));
   const { tokenIds, paddingMask } = await lm.generate(
     { tokenIds: inputs.token_ids, paddingMask: inputs.padding_mask.map((row) => row.map(Boolean)) },
