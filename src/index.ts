@@ -38,6 +38,7 @@ export {
 } from './runtime/device.ts';
 export type { Compiled, CompileOptions } from './runtime/webgpu/compile.ts';
 export { DeviceError, type DeviceProblem } from './runtime/webgpu/errors.ts';
+export * as samplers from './samplers/index.ts';
 export {
   BeamSampler,
   ContrastiveSampler,

@@ -46,6 +46,7 @@ describe('README', () => {
       'README.md',
       'docs/architecture.md',
       'docs/gpt2.md',
+      'docs/samplers.md',
       'docs/decisions.md',
       'docs/examples.md',
       'docs/encoders.md',
@@ -101,6 +102,17 @@ describe('docs/gpt2.md', () => {
     const page = pageText('docs/gpt2.md').replace(/\s+/g, ' ');
     for (const said of ['without any warranty', "somebody else's licence", 'padded tokens carry no weight'])
       expect(page).toContain(said);
+  });
+});
+
+describe('docs/samplers.md', () => {
+  it('S41 runs as it stands, from the first block to the last', async () => {
+    const { values, printed } = await run('docs/samplers.md', ['best', 'fast', 'mine', 'turns', 'ids']);
+    expect(String((values.best as purelm.Beam).text)).toMatch(/^The old fox\b/);
+    expect(printed).toHaveLength(2);
+    expect(String(values.fast)).toMatch(/^The old fox\b/);
+    for (const name of ['mine', 'turns']) expect((values[name] as purelm.Sampler).name).toBe(name);
+    expect([...(values.ids as Int32Array)]).toEqual([0, 1, 2, 0]);
   });
 });
 

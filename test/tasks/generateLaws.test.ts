@@ -197,6 +197,19 @@ describe('samplers in generate', () => {
       }
   });
 
+  it('S43 S122: one model is compiled greedy, then with two beams', async () => {
+    const lm = await GPT2CausalLM.fromPreset(presetPath('keras/c_float32'), { device: referenceDevice });
+    const greedy = lm.compile({ sampler: 'greedy' });
+    const beams = greedy.compile({ sampler: BeamSampler({ numBeams: 2 }) });
+    const [one, other] = [
+      await greedy.generate('again and', { maxLength: 20 }),
+      await beams.generate('again and', { maxLength: 20 }),
+    ];
+    expect([one, other].map((text) => text.startsWith('again and'))).toEqual([true, true]);
+    expect(other).not.toBe(one);
+    expect(await greedy.generate('again and', { maxLength: 20 })).toBe(one);
+  });
+
   it('S47 S72: batches of prompts give a list of beams for each prompt', async () => {
     const lm = (await GPT2CausalLM.fromPreset(presetPath('keras/c_float32'), { device: referenceDevice })).compile({
       sampler: BeamSampler({ numBeams: 2, returnAllBeams: true }),
