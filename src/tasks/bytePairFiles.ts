@@ -1,16 +1,23 @@
 import * as E from 'fp-ts/lib/Either.js';
+import { preview } from '../models/configReader.ts';
 import type { BytePairTokenizer } from '../tokenizers/bytePairTokenizer.ts';
 import type { TokenizerFileError } from '../tokenizers/errors.ts';
-import type { KerasTokenizer, Preset } from '../weights/index.ts';
+import { field, type KerasTokenizer, type Preset, toPresetError } from '../weights/index.ts';
 import { orReject } from './presets.ts';
+
+/** What the files of a byte-level BPE tokenizer hold, and in KerasHub's layout the settings that stand beside them. */
+export interface BytePairFiles {
+  readonly vocabularyJson: string;
+  readonly mergesText: string;
+  /** See `BytePairTokenizerOptions`; left out where nothing is said of it, as is the next. */
+  readonly addPrefixSpace?: boolean;
+  readonly unsplittableTokens?: readonly string[];
+}
 
 /** How a byte-level BPE tokenizer is made from the texts of its files. */
 export interface BytePairReaders<T> {
   /** A tokenizer from what vocabulary.json (transformers: vocab.json) and merges.txt hold. */
-  readonly fromFiles: (files: {
-    readonly vocabularyJson: string;
-    readonly mergesText: string;
-  }) => E.Either<TokenizerFileError, T>;
+  readonly fromFiles: (files: BytePairFiles) => E.Either<TokenizerFileError, T>;
   /** A tokenizer from what transformers' tokenizer.json holds. */
   readonly fromTokenizerJson: (text: string) => E.Either<TokenizerFileError, T>;
 }
@@ -21,6 +28,28 @@ export const readersOf = <T>({ fromFiles, fromTokenizerJson }: BytePairReaders<T
   fromTokenizerJson,
 });
 
+/** What a folder in KerasHub's layout says of its tokenizer besides the assets. */
+const settingsOf = async (preset: Preset): Promise<Pick<BytePairFiles, 'addPrefixSpace' | 'unsplittableTokens'>> => {
+  if (!(await preset.has('tokenizer.json')())) return {};
+  const config = field(orReject(await preset.readJson('tokenizer.json')()), 'config');
+  const addPrefixSpace = field(config, 'add_prefix_space') ?? undefined;
+  const unsplittableTokens = field(config, 'unsplittable_tokens') ?? undefined;
+  const isTokens = Array.isArray(unsplittableTokens) && unsplittableTokens.every((token) => typeof token === 'string');
+  if (
+    (addPrefixSpace !== undefined && typeof addPrefixSpace !== 'boolean') ||
+    (unsplittableTokens !== undefined && !isTokens)
+  )
+    throw toPresetError({
+      _tag: 'WrongConfig',
+      message: `${preset.path}: tokenizer.json: expected add_prefix_space to be true or false and unsplittable_tokens a list of texts, got ${preview(addPrefixSpace)} and ${preview(unsplittableTokens)}`,
+      path: preset.path,
+    });
+  return {
+    ...(addPrefixSpace === undefined ? {} : { addPrefixSpace }),
+    ...(unsplittableTokens === undefined ? {} : { unsplittableTokens: unsplittableTokens as readonly string[] }),
+  };
+};
+
 /** The byte-level BPE tokenizer of a preset: KerasHub's assets, or transformers' two files or one. */
 export const openBytePair = async <T>(preset: Preset, source: BytePairReaders<T>): Promise<T> => {
   const text = async (name: string): Promise<string> => orReject(await preset.readText(name)());
@@ -29,11 +58,12 @@ export const openBytePair = async <T>(preset: Preset, source: BytePairReaders<T>
     message: `${preset.path}: ${message}`,
     path: preset.path,
   });
-  const fromFiles = async (vocabulary: string, merges: string): Promise<T> =>
-    orReject(
-      E.mapLeft(refuse)(source.fromFiles({ vocabularyJson: await text(vocabulary), mergesText: await text(merges) })),
-    );
-  if (preset.layout === 'keras') return fromFiles('assets/tokenizer/vocabulary.json', 'assets/tokenizer/merges.txt');
+  const fromFiles = async (vocabulary: string, merges: string, settings: Partial<BytePairFiles> = {}): Promise<T> => {
+    const files = { vocabularyJson: await text(vocabulary), mergesText: await text(merges), ...settings };
+    return orReject(E.mapLeft(refuse)(source.fromFiles(files)));
+  };
+  if (preset.layout === 'keras')
+    return fromFiles('assets/tokenizer/vocabulary.json', 'assets/tokenizer/merges.txt', await settingsOf(preset));
   if ((await preset.has('vocab.json')()) && (await preset.has('merges.txt')()))
     return fromFiles('vocab.json', 'merges.txt');
   return orReject(E.mapLeft(refuse)(source.fromTokenizerJson(await text('tokenizer.json'))));

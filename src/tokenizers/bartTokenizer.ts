@@ -51,6 +51,10 @@ export interface BartTokenizerFiles {
   readonly mergesText: string;
   /** Whether `<mask>` and `<unk>` in a text are tokens, as transformers reads these files. Default false, as KerasHub. */
   readonly findsMasks?: boolean | undefined;
+  /** See `BytePairTokenizerOptions`; so is the next. */
+  readonly addPrefixSpace?: boolean | undefined;
+  /** KerasHub's tokenizer.json may have tokens here that its class does not know. */
+  readonly unsplittableTokens?: readonly string[] | undefined;
 }
 
 /**
@@ -82,6 +86,8 @@ export const BartTokenizer = Object.freeze(
         vocabularyJson,
         mergesText,
         findsMasks = false,
+        addPrefixSpace,
+        unsplittableTokens = [],
       }: BartTokenizerFiles): E.Either<TokenizerFileError, BartTokenizer> =>
         pipe(
           E.Do,
@@ -92,7 +98,8 @@ export const BartTokenizer = Object.freeze(
             return load({
               vocabulary,
               merges,
-              unsplittableTokens: found('<unk>'),
+              addPrefixSpace,
+              unsplittableTokens: [...found('<unk>'), ...unsplittableTokens],
               lstripTokens: found('<mask>'),
             });
           }),

@@ -31,7 +31,7 @@ export const readJsonObject = (path: string): TE.TaskEither<WeightsError, JsonOb
     ),
   );
 
-/** A field of the object itself, or undefined: never one that every object inherits. */
+/** The field of this `name` of the object itself, or undefined: never one that every object inherits. */
 export const field = (object: unknown, name: string): unknown =>
   isJsonObject(object) && Object.hasOwn(object, name) ? object[name] : undefined;
 

@@ -18,6 +18,7 @@ import {
 } from '../../src/index.ts';
 import { type Device, referenceDevice } from '../../src/runtime/device.ts';
 import { saveKerasPreset } from '../../src/tasks/saveKerasPreset.ts';
+import { withoutPadding } from '../../src/tasks/seq2seqLM.ts';
 import { leaves, paths } from '../../src/tensor/tree.ts';
 import { openSafetensors, writeSafetensors } from '../../src/weights/index.ts';
 import { webgpuTestDevice } from '../support/device.ts';
@@ -140,6 +141,18 @@ describe('the families', () => {
     const [own, theirs] = [await BartTokenizer.fromPreset(keras), await BartTokenizer.fromPreset(transformers)];
     expect(theirs.tokenize(text)).toContain(130);
     expect(own.tokenize(text)).not.toContain(130);
+    // Saved in KerasHub's layout, which has a list of tokens that are never split, it finds them still.
+    const path = join(folder, 'masked');
+    await saveKerasPreset(path, await BartSeq2SeqLM.fromPreset(transformers));
+    expect((await BartTokenizer.fromPreset(path)).tokenize('the<mask>')).toEqual(theirs.tokenize('the<mask>'));
+    const file = join(path, 'tokenizer.json');
+    await writeFile(
+      file,
+      (await readFile(file, 'utf8')).replace(/"unsplittable_tokens": \[[^\]]*\]/, '"unsplittable_tokens": 5'),
+    );
+    await expect(BartTokenizer.fromPreset(path)).rejects.toThrow(
+      'unsplittable_tokens a list of texts, got false and 5',
+    );
   });
 });
 
@@ -203,6 +216,19 @@ describe('generate', () => {
       expect(text).not.toBe('');
     }
     await expect(lm.stream(['a'] as unknown as string).next()).rejects.toThrow('expected one prompt');
+  });
+
+  it('leaves out encoder columns that are padding in all rows, and none where a row has nothing else', () => {
+    const batchOf = (lengths: readonly number[], length: number) => ({
+      tokenIds: Int32Array.from({ length: lengths.length * length }, (_, i) => i),
+      paddingMask: Uint8Array.from(lengths.flatMap((own) => Array.from({ length }, (_, i) => Number(i < own)))),
+      batch: lengths.length,
+      length,
+    });
+    const { tokenIds, length } = withoutPadding(batchOf([3, 17], 40));
+    expect([length, tokenIds.length, tokenIds[32]]).toEqual([32, 64, 40]);
+    expect(withoutPadding(batchOf([3, 0], 40)).length).toBe(40);
+    expect(withoutPadding(batchOf([3, 5], 7)).length).toBe(7);
   });
 
   it('S64: runs the encoder once, and computes the cross-attention’s keys and values once', async () => {
