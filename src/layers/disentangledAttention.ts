@@ -21,7 +21,7 @@ export interface Buckets {
   /** As many buckets there are to each side; the table of positions has twice as many rows. */
   readonly bucketSize: number;
   /** The length at which buckets end. */
-  readonly maxSequenceLength: number;
+  readonly maxRelativePositions: number;
   /**
    * Whether the quotient of logarithms is multiplied before it is taken, as in KerasHub, or after, as in transformers:
    * rounded to float32, the two differ at some sizes at the very last distance.
@@ -38,12 +38,12 @@ const { fround } = Math;
  * @param distance - Place of the query minus place of the key.
  * @see He et al. 2021, "DeBERTaV3"; Raffel et al. 2020, section 2.1
  */
-export const bucketOf = (distance: number, { bucketSize, maxSequenceLength, rounding }: Buckets): number => {
+export const bucketOf = (distance: number, { bucketSize, maxRelativePositions, rounding }: Buckets): number => {
   const middle = Math.floor(bucketSize / 2);
   const far = Math.abs(distance);
   if (far <= middle) return distance;
   const log = (x: number): number => fround(Math.log(fround(x)));
-  const [own, last] = [log(far / middle), log((maxSequenceLength - 1) / middle)];
+  const [own, last] = [log(far / middle), log((maxRelativePositions - 1) / middle)];
   const steps =
     rounding === 'keras' ? fround(fround(own * (middle - 1)) / last) : fround(fround(own / last) * (middle - 1));
   return Math.sign(distance) * (Math.ceil(steps) + middle);

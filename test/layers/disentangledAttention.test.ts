@@ -28,7 +28,7 @@ describe('bucketOf', () => {
   const libraries = ['keras', 'transformers'] as const;
 
   it.each(libraries)('gives near distances each their own bucket and far ones shared ones, as %s does', (rounding) => {
-    const buckets = { bucketSize: 8, maxSequenceLength: 32, rounding };
+    const buckets = { bucketSize: 8, maxRelativePositions: 32, rounding };
     expect(range(0, 33).map((distance) => bucketOf(distance, buckets))).toEqual([
       0, 1, 2, 3, 4, 5, 5, 5, 6, 6, 6, 6, 6, 6, 6, 6, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 8, 8,
     ]);
@@ -38,7 +38,7 @@ describe('bucketOf', () => {
   });
 
   it.each(libraries)('gives the buckets of the released models as %s does', (rounding) => {
-    const buckets = { bucketSize: 256, maxSequenceLength: 512, rounding };
+    const buckets = { bucketSize: 256, maxRelativePositions: 512, rounding };
     const distances = [-600, -511, -510, -300, -200, -130, -128, -1, 0, 127, 129, 131, 140, 400, 510, 511, 512];
     expect(distances.map((distance) => bucketOf(distance, buckets))).toEqual([
       -270, -255, -255, -207, -169, -130, -128, -1, 0, 127, 129, 131, 137, 233, 255, 255, 256,
@@ -46,18 +46,18 @@ describe('bucketOf', () => {
   });
 
   it('rounds at the last distance as the library does', () => {
-    const last = (bucketSize: number, maxSequenceLength: number) =>
-      libraries.map((rounding) => bucketOf(maxSequenceLength - 1, { bucketSize, maxSequenceLength, rounding }));
+    const last = (bucketSize: number, maxRelativePositions: number) =>
+      libraries.map((rounding) => bucketOf(maxRelativePositions - 1, { bucketSize, maxRelativePositions, rounding }));
     expect(last(14, 127)).toEqual([14, 13]);
     expect(last(64, 512)).toEqual([64, 63]);
   });
 
   it('stays within the table for sizes that make no sense', () => {
     for (const bucketSize of [2, 3, 16])
-      for (const maxSequenceLength of [1, 2, 3, 8, 9])
+      for (const maxRelativePositions of [1, 2, 3, 8, 9])
         for (const rounding of libraries)
           for (const distance of range(-40, 40)) {
-            const row = rowOf(distance, { bucketSize, maxSequenceLength, rounding });
+            const row = rowOf(distance, { bucketSize, maxRelativePositions, rounding });
             expect(row >= 0 && row < 2 * bucketSize && Number.isInteger(row)).toBe(true);
           }
   });
@@ -94,7 +94,7 @@ const paramsOf = (heads: number, headDim: number, withBias = true): Disentangled
   };
 };
 
-const buckets = { bucketSize: 4, maxSequenceLength: 9, rounding: 'keras' } as const;
+const buckets = { bucketSize: 4, maxRelativePositions: 9, rounding: 'keras' } as const;
 
 describe('disentangledSelfAttention', () => {
   it('adds to the products of contents those with the rows of their distances, and divides by sqrt(3 headDim)', () => {

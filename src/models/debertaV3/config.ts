@@ -4,10 +4,12 @@ import { type ConfigReader, preview } from '../configReader.ts';
 import { epsilonRule, makeConfig, mostLayers, mostWidth, parseConfig, rateRule } from '../encoder/config.ts';
 import type { TransformerEncoderConfig } from '../encoder/transformerEncoder.ts';
 
-/** The sizes of a DeBERTa V3, by KerasHub's names. Its `maxSequenceLength` is where buckets of distances end. */
+/** The sizes of a DeBERTa V3, by KerasHub's names. */
 export interface DebertaV3Config extends TransformerEncoderConfig {
   /** Buckets of distances to each side; the table of positions has twice as many rows. 256 if not given. */
   readonly bucketSize: number;
+  /** The length at which buckets end; `maxSequenceLength` if not given, as in KerasHub. */
+  readonly maxRelativePositions: number;
   /** How a quotient is rounded that decides on buckets; `keras` if not given. */
   readonly bucketRounding: Buckets['rounding'];
   /** Of a masked LM's head; `gelu` in KerasHub. */
@@ -33,39 +35,47 @@ const roundings: ReadonlyMap<unknown, Buckets['rounding']> = new Map([
   ['transformers', 'transformers'],
 ]);
 
-const fromOptions = (reader: ConfigReader): DebertaV3Config => ({
-  vocabularySize: reader.integer('vocabularySize', { high: mostWidth }),
-  numLayers: reader.integer('numLayers', { high: mostLayers }),
-  numHeads: reader.integer('numHeads', { high: mostWidth }),
-  hiddenDim: reader.integer('hiddenDim', { high: mostWidth }),
-  intermediateDim: reader.integer('intermediateDim', { high: mostWidth }),
-  dropout: reader.number('dropout', { fallback: 0.1, ...rateRule }),
-  maxSequenceLength: reader.integer('maxSequenceLength', { high: mostWidth, fallback: 512 }),
-  bucketSize: reader.integer('bucketSize', bucketRange),
-  bucketRounding: reader.oneOf('bucketRounding', roundings, 'keras'),
-  layerNormEpsilon: reader.number('layerNormEpsilon', { fallback: 1e-7, ...epsilonRule }),
-  activation: reader.oneOf('activation', ownActivations, 'gelu'),
-  headActivation: reader.oneOf('headActivation', ownActivations, 'gelu'),
-  headLayerNormEpsilon: reader.number('headLayerNormEpsilon', { fallback: 1e-5, ...epsilonRule }),
-  poolerActivation: reader.oneOf('poolerActivation', ownActivations, 'gelu'),
-});
+const fromOptions = (reader: ConfigReader): DebertaV3Config => {
+  const maxSequenceLength = reader.integer('maxSequenceLength', { high: mostWidth, fallback: 512 });
+  return {
+    vocabularySize: reader.integer('vocabularySize', { high: mostWidth }),
+    numLayers: reader.integer('numLayers', { high: mostLayers }),
+    numHeads: reader.integer('numHeads', { high: mostWidth }),
+    hiddenDim: reader.integer('hiddenDim', { high: mostWidth }),
+    intermediateDim: reader.integer('intermediateDim', { high: mostWidth }),
+    dropout: reader.number('dropout', { fallback: 0.1, ...rateRule }),
+    maxSequenceLength,
+    bucketSize: reader.integer('bucketSize', bucketRange),
+    maxRelativePositions: reader.integer('maxRelativePositions', { high: mostWidth, fallback: maxSequenceLength }),
+    bucketRounding: reader.oneOf('bucketRounding', roundings, 'keras'),
+    layerNormEpsilon: reader.number('layerNormEpsilon', { fallback: 1e-7, ...epsilonRule }),
+    activation: reader.oneOf('activation', ownActivations, 'gelu'),
+    headActivation: reader.oneOf('headActivation', ownActivations, 'gelu'),
+    headLayerNormEpsilon: reader.number('headLayerNormEpsilon', { fallback: 1e-5, ...epsilonRule }),
+    poolerActivation: reader.oneOf('poolerActivation', ownActivations, 'gelu'),
+  };
+};
 
-const fromKeras = (reader: ConfigReader): DebertaV3Config => ({
-  vocabularySize: reader.integer('vocabulary_size', { high: mostWidth }),
-  numLayers: reader.integer('num_layers', { high: mostLayers }),
-  numHeads: reader.integer('num_heads', { high: mostWidth }),
-  hiddenDim: reader.integer('hidden_dim', { high: mostWidth }),
-  intermediateDim: reader.integer('intermediate_dim', { high: mostWidth }),
-  dropout: reader.number('dropout', { fallback: 0.1, ...rateRule }),
-  maxSequenceLength: reader.integer('max_sequence_length', { high: mostWidth, fallback: 512 }),
-  bucketSize: reader.integer('bucket_size', bucketRange),
-  bucketRounding: 'keras',
-  layerNormEpsilon: 1e-7,
-  activation: 'gelu',
-  headActivation: 'gelu',
-  headLayerNormEpsilon: 1e-5,
-  poolerActivation: 'gelu',
-});
+const fromKeras = (reader: ConfigReader): DebertaV3Config => {
+  const maxSequenceLength = reader.integer('max_sequence_length', { high: mostWidth, fallback: 512 });
+  return {
+    vocabularySize: reader.integer('vocabulary_size', { high: mostWidth }),
+    numLayers: reader.integer('num_layers', { high: mostLayers }),
+    numHeads: reader.integer('num_heads', { high: mostWidth }),
+    hiddenDim: reader.integer('hidden_dim', { high: mostWidth }),
+    intermediateDim: reader.integer('intermediate_dim', { high: mostWidth }),
+    dropout: reader.number('dropout', { fallback: 0.1, ...rateRule }),
+    maxSequenceLength,
+    bucketSize: reader.integer('bucket_size', bucketRange),
+    maxRelativePositions: maxSequenceLength,
+    bucketRounding: 'keras',
+    layerNormEpsilon: 1e-7,
+    activation: 'gelu',
+    headActivation: 'gelu',
+    headLayerNormEpsilon: 1e-5,
+    poolerActivation: 'gelu',
+  };
+};
 
 /** Names in lists and in texts like `c2p|p2c`. */
 const names = (value: unknown): readonly unknown[] =>
@@ -112,7 +122,8 @@ const fromTransformers = (reader: ConfigReader): DebertaV3Config => {
   const activation = reader.oneOf('hidden_act', transformersActivations, 'gelu');
   const layerNormEpsilon = reader.number('layer_norm_eps', { fallback: 1e-7, ...epsilonRule });
   const own = reader.value('max_relative_positions');
-  const longest = typeof own === 'number' && own >= 1 ? 'max_relative_positions' : 'max_position_embeddings';
+  const last = typeof own === 'number' && own < 1 ? 'max_position_embeddings' : 'max_relative_positions';
+  const maxSequenceLength = reader.integer('max_position_embeddings', { high: mostWidth, fallback: 512 });
   return {
     vocabularySize: reader.integer('vocab_size', { high: mostWidth, fallback: 128100 }),
     numLayers: reader.integer('num_hidden_layers', { high: mostLayers, fallback: 24 }),
@@ -120,8 +131,9 @@ const fromTransformers = (reader: ConfigReader): DebertaV3Config => {
     hiddenDim: reader.integer('hidden_size', { high: mostWidth, fallback: 1536 }),
     intermediateDim: reader.integer('intermediate_size', { high: mostWidth, fallback: 6144 }),
     dropout: reader.number('hidden_dropout_prob', { fallback: 0.1, ...rateRule }),
-    maxSequenceLength: reader.integer(longest, { high: mostWidth, fallback: 512 }),
+    maxSequenceLength,
     bucketSize: reader.integer('position_buckets', { low: 2, high: mostWidth }),
+    maxRelativePositions: reader.integer(last, { high: mostWidth, fallback: maxSequenceLength }),
     bucketRounding: 'transformers',
     layerNormEpsilon,
     activation,
@@ -145,16 +157,16 @@ export const parseDebertaV3Config = parseConfig<DebertaV3Config>('DeBERTa V3', {
 });
 
 /** How a config's distances become buckets. */
-export const bucketsOf = ({ bucketSize, maxSequenceLength, bucketRounding }: DebertaV3Config): Buckets => ({
+export const bucketsOf = ({ bucketSize, maxRelativePositions, bucketRounding }: DebertaV3Config): Buckets => ({
   bucketSize,
-  maxSequenceLength,
+  maxRelativePositions,
   rounding: bucketRounding,
 });
 
-/** Whether KerasHub has the same buckets for every distance within the length of a config. */
+/** Whether KerasHub's rounding gives the same buckets for every distance within the length of a config. */
 export const hasKerasBuckets = (config: DebertaV3Config): boolean => {
   const own = bucketsOf(config);
   // Only the last distance is on the edge of a bucket.
-  const last = config.maxSequenceLength - 1;
+  const last = config.maxRelativePositions - 1;
   return bucketOf(last, own) === bucketOf(last, { ...own, rounding: 'keras' });
 };

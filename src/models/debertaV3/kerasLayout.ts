@@ -52,6 +52,7 @@ export const debertaV3KerasLayout: EncoderKerasLayout<DebertaV3Config> = {
       headActivation: 'gelu',
       headLayerNormEpsilon: 1e-5,
       poolerActivation: 'gelu',
+      maxRelativePositions: config.maxSequenceLength,
       // transformers' rounding can be said where both give the same.
       ...(hasKerasBuckets(config) ? {} : { bucketRounding: 'keras' as const }),
     }) ??

@@ -20,6 +20,7 @@ const preset = (
       dropout: 0.1,
       maxSequenceLength: 512,
       bucketSize: 256,
+      maxRelativePositions: 512,
       bucketRounding: 'keras',
       layerNormEpsilon: 1e-7,
       activation: 'gelu',
