@@ -78,7 +78,7 @@ export {
   RobertaMaskedLMPreprocessor,
   RobertaTextClassifierPreprocessor,
 } from './robertaPreprocessors.ts';
-export { RobertaTokenizer } from './robertaTokenizer.ts';
+export { RobertaTokenizer, type RobertaTokenizerFiles } from './robertaTokenizer.ts';
 export { type SentencePiece, type SentencePieceType, sentencePiece } from './sentencePiece.ts';
 export {
   type SentencePieceFamily,

@@ -52,6 +52,14 @@ const load = (options: BytePairTokenizerOptions): E.Either<TokenizerFileError, R
     E.mapLeft((message) => new TokenizerFileError(`${name}: ${message}`)),
   );
 
+/** What the two files of a tokenizer hold, and what they do not say. */
+export interface RobertaTokenizerFiles extends Omit<BytePairTokenizerOptions, 'vocabulary' | 'merges'> {
+  /** Ids by token. */
+  readonly vocabularyJson: string;
+  /** Rules, first ranked first. */
+  readonly mergesText: string;
+}
+
 /**
  * A RoBERTa tokenizer.
  *
@@ -76,19 +84,20 @@ export const RobertaTokenizer = Object.freeze(
         }),
       ),
     {
-      /** A tokenizer from what vocabulary.json (transformers: vocab.json) and merges.txt hold. */
+      /**
+       * A tokenizer from what vocabulary.json (transformers: vocab.json) and merges.txt hold. Where transformers reads these
+       * two alone, `<unk>` in a text is a token too, and no token swallows white space.
+       */
       fromFiles: ({
         vocabularyJson,
         mergesText,
-      }: {
-        readonly vocabularyJson: string;
-        readonly mergesText: string;
-      }): E.Either<TokenizerFileError, RobertaTokenizer> =>
+        ...settings
+      }: RobertaTokenizerFiles): E.Either<TokenizerFileError, RobertaTokenizer> =>
         pipe(
           E.Do,
           E.bind('vocabulary', () => parseVocabulary(vocabularyJson)),
           E.bind('merges', () => parseMerges(mergesText)),
-          E.chain(load),
+          E.chain((files) => load({ ...settings, ...files })),
         ),
       /** A tokenizer from what transformers' tokenizer.json holds. */
       fromTokenizerJson: (text: string): E.Either<TokenizerFileError, RobertaTokenizer> =>
