@@ -324,21 +324,30 @@ export const generatorOf = <Params extends Tree>(task: Generating<Params>): Gene
     );
   };
 
+  /** What inputs of one batch give, one result or several; undefined for what is no batch. */
+  const generateBatch = async (
+    inputs: unknown,
+    options: GenerateOptions,
+  ): Promise<{ readonly one: unknown } | { readonly several: readonly unknown[] } | undefined> => {
+    const own = task.read(inputs, options.maxLength);
+    if (own === undefined) return undefined;
+    const { tokens, beams } = await finish(own, options);
+    if (own.form === 'tokens') return { one: asTokens(tokens, beams) };
+    const texts = asTexts(tokens, beams);
+    return own.form === 'text' ? { one: texts[0]! } : { several: texts };
+  };
+
   const generate = async (inputs: unknown, options: GenerateOptions = {}): Promise<unknown> => {
     refuseUnknown('generate', options, generateOptions);
-    const own = task.read(inputs, options.maxLength);
-    if (own !== undefined) {
-      const { tokens, beams } = await finish(own, options);
-      if (own.form === 'tokens') return asTokens(tokens, beams);
-      const texts = asTexts(tokens, beams);
-      return own.form === 'text' ? texts[0]! : texts;
-    }
+    const made = await generateBatch(inputs, options);
+    if (made !== undefined) return 'one' in made ? made.one : made.several;
     if (!isBatches(inputs)) throw new ArgumentError(`generate: expected ${task.expected}, got ${describe(inputs)}`);
     const all: unknown[] = [];
     for await (const batch of inputs) {
-      const made = await generate(batch, options);
-      // What a text alone gives is no list of results, not even where it is a list of beams.
-      all.push(...(typeof batch !== 'string' && Array.isArray(made) ? (made as unknown[]) : [made]));
+      const next = await generateBatch(batch, options);
+      if (next === undefined)
+        throw new ArgumentError(`generate: expected batches, each ${task.expected}, got ${describe(batch)}`);
+      all.push(...('one' in next ? [next.one] : next.several));
     }
     return all;
   };

@@ -1,12 +1,22 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { broadcastTo } from '../../src/ops/broadcastTo.ts';
 import { tensor } from '../../src/ops/constant.ts';
+import { dynamicSlice } from '../../src/ops/dynamicSlice.ts';
+import { squeeze } from '../../src/ops/reshape.ts';
+import { sliceAxis } from '../../src/ops/slice.ts';
+import { softmax } from '../../src/ops/softmax.ts';
+import { subtract } from '../../src/ops/subtract.ts';
+import { take } from '../../src/ops/take.ts';
 import { type Device, referenceDevice } from '../../src/runtime/device.ts';
 import type { Narrowing } from '../../src/samplers/candidates.ts';
 import { keepTopK, keepTopP } from '../../src/samplers/candidates.ts';
+import type { Decoder } from '../../src/samplers/decoding.ts';
 import { getSampler } from '../../src/samplers/getSampler.ts';
 import type { Sampler, TokenSampler } from '../../src/samplers/sampler.ts';
 import { drawingSampler, GreedySampler, RandomSampler, TopKSampler, TopPSampler } from '../../src/samplers/samplers.ts';
+import { SpeculativeSampler } from '../../src/samplers/speculativeSampler.ts';
+import type { Tensor } from '../../src/tensor/tensor.ts';
 import { webgpuTestDevice } from '../support/device.ts';
 import { fixture, floats, type RecordedFloats } from '../support/fixtures.ts';
 
@@ -175,6 +185,64 @@ describe.each(devices)('samplers on %s', (_name, open) => {
       const { value, freedom } = chiSquare(drawn, expected);
       expect(value, sampler.name).toBeLessThan(critical[freedom - 1]!);
     }
+  });
+
+  it('S74 what comes of a draft’s guesses passes a chi-square test', async () => {
+    const device = await open();
+    const [vocabulary, batch, length] = [4, 4000, 3];
+    const table = (seed: number): Tensor =>
+      tensor(
+        Float32Array.from({ length: vocabulary ** 2 }, (_, i) => Math.sin((i + 1) * seed) * 1.5),
+        { shape: [vocabulary, vocabulary] },
+      );
+    const [logits, guesses] = [table(3.1), table(4.7)];
+    const decoderOver = (own: Tensor): Decoder => {
+      const lastOf = (tokens: Tensor, index: Tensor, n: number): Tensor =>
+        dynamicSlice(tokens, [0, subtract(index, 1)], [tokens.shape[0]!, n]);
+      return {
+        next: (tokens, cache, index) => {
+          const chosen = take(own, squeeze(lastOf(tokens, index, 1), { axis: 1 }));
+          return { logits: chosen, hidden: chosen, cache };
+        },
+        verify: (tokens, cache, index, n) => ({ logits: take(own, lastOf(tokens, index, n)), cache }),
+        reorder: (cache) => cache,
+      };
+    };
+    const { decoding } = SpeculativeSampler({ baseSampler: RandomSampler(), numSpeculativeTokens: 2 });
+    const given = {
+      mask: tensor(new Uint8Array(batch * length), { shape: [batch, length] }),
+      stops: tensor([-1], { dtype: 'int32' }),
+    };
+    const first = broadcastTo(sliceAxis(logits, 0, 0, 1), [batch, vocabulary]);
+    const start = decoding.start(
+      {
+        tokens: tensor(new Int32Array(batch * length), { shape: [batch, length] }),
+        index: tensor(1, { dtype: 'int32' }),
+        keys: tensor(
+          Int32Array.from({ length: 2 * batch }, (_, i) => i * 31 + 5),
+          { shape: [batch, 2] },
+        ),
+        logits: first,
+        hidden: first,
+        cache: [],
+        draftCache: [],
+      },
+      given,
+      decoderOver(logits),
+    );
+    const { tokens } = decoding.advance(start, given, decoderOver(logits), decoderOver(guesses));
+    const [ids, weights] = await device.evaluate([tokens, softmax(logits)]);
+    const pairs = Array.from(
+      { length: batch },
+      (_, row) => ids!.data[row * length + 1]! * vocabulary + ids!.data[row * length + 2]!,
+    );
+    const p = (from: number, to: number): number => weights!.data[from * vocabulary + to]!;
+    const expected = Array.from({ length: vocabulary ** 2 }, (_, at) => {
+      const [a, b] = [Math.floor(at / vocabulary), at % vocabulary];
+      return p(0, a) * p(a, b);
+    });
+    const { value, freedom } = chiSquare(pairs, expected);
+    expect(value).toBeLessThan(critical[freedom - 1]!);
   });
 
   it('permuting the batch permutes the result', async () => {

@@ -16,7 +16,7 @@ import {
 } from '../../src/samplers/index.ts';
 import type { CausalLM, GeneratedTokens } from '../../src/tasks/causalLM.ts';
 import { GPT2Backbone, GPT2CausalLM } from '../../src/tasks/gpt2.ts';
-import { webgpuTestDevice } from '../support/device.ts';
+import { testDevice, webgpuTestDevice } from '../support/device.ts';
 import { presetPath } from '../support/fixtures.ts';
 
 /** A model of 97 tokens and 32 places without a preprocessor. */
@@ -172,6 +172,33 @@ describe.each([
       const bent: Intercept = (x, { site }) => (site === 'logits' ? multiply(x, -1) : x);
       expect(await make(bent), sampler.name).not.toEqual(plain);
     }
+  });
+});
+
+describe('memory', () => {
+  it('live buffers are the same in number before and after, for every sampler, also when it ends early', async () => {
+    const gpu = await testDevice();
+    const lm = await open(await webgpuTestDevice());
+    const drawn: Drawn = { prompts: [[5, 9, 2], [7]], length: 10, seed: 3 };
+    // Parameters of the draft stay with it.
+    const draft = other();
+    await run(lm, SpeculativeSampler({ draft, numSpeculativeTokens: 2 }), drawn);
+    const before = gpu.memory().liveBuffers;
+    for (const sampler of [
+      BeamSampler({ numBeams: 2 }),
+      ContrastiveSampler({ k: 2 }),
+      SpeculativeSampler({ draft, numSpeculativeTokens: 2 }),
+    ]) {
+      await run(lm, sampler, drawn);
+      const controller = new AbortController();
+      const options = {
+        stopTokenIds: null,
+        signal: controller.signal,
+        onTokens: () => controller.abort(new Error('enough')),
+      };
+      await expect(lm.compile({ sampler }).generate(tokens(drawn), options)).rejects.toThrow('enough');
+    }
+    expect(gpu.memory().liveBuffers).toBe(before);
   });
 });
 
