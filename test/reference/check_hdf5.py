@@ -1,6 +1,6 @@
 """Reads, with h5py and KerasHub, HDF5 files that purelm wrote: what the tests cannot prove without Python.
 
-    PURELM_H5_FOLDER=written npx vitest run test/weights/hdf5Writer.test.ts test/tasks/loraParity.test.ts test/tasks/falconPresets.test.ts
+    PURELM_H5_FOLDER=written npx vitest run test/weights/hdf5Writer.test.ts test/tasks/loraParity.test.ts test/tasks/bartTraining.test.ts test/tasks/falconPresets.test.ts
     python test/reference/check_hdf5.py written
 
 Of each preset it compares weights and logits with the recorded preset of that name; of each LoRA file, what KerasHub has
@@ -40,20 +40,28 @@ def presets():
         print(f"{folder.name}: {len(written.weights)} weights equal, hidden states equal")
 
 
-def lora():
-    path = FOLDER / "lora" / "a.lora.h5"
+def states(backbone):
+    """Hidden states, of the decoder where there are two stacks."""
+    if "encoder_token_ids" not in backbone.input:
+        return common.to_numpy(backbone(IDS))
+    both = {f"{stack}_{name}": value for name, value in IDS.items() for stack in ("encoder", "decoder")}
+    return common.to_numpy(backbone(both)["decoder_sequence_output"])
+
+
+def lora(recorded, preset, path):
     if not path.exists():
         return
     outputs = []
-    for own in (common.FIXTURES / "lora" / "a.lora.h5", path):
-        backbone = keras_hub.models.GPT2Backbone.from_preset(str(common.PRESETS / "keras" / "a_float32"))
-        plain = common.to_numpy(backbone(IDS))
+    for own in (common.FIXTURES / recorded, path):
+        backbone = keras_hub.models.Backbone.from_preset(str(common.PRESETS / "keras" / preset))
+        plain = states(backbone)
         backbone.load_lora_weights(str(own))
-        outputs.append([common.to_numpy(backbone(IDS)), *(common.to_numpy(v.value) for v in backbone.trainable_variables)])
+        outputs.append([states(backbone), *(common.to_numpy(v.value) for v in backbone.trainable_variables)])
         assert abs(outputs[-1][0] - plain).max() > 0.1
     assert all((a == b).all() for a, b in zip(*outputs, strict=True))
     print(f"{path.name}: {len(outputs[0]) - 1} trainable variables equal, hidden states equal")
 
 
 presets()
-lora()
+lora("lora/a.lora.h5", "a_float32", FOLDER / "lora" / "a.lora.h5")
+lora("bart/lora.lora.h5", "bart_a_float32", FOLDER / "lora" / "bart.lora.h5")

@@ -198,8 +198,8 @@ describe('training BART', () => {
     for (let i = 0; i < half; i++) expect(values[i]!.data).toEqual(values[half + i]!.data);
     await expect(backbone.saveLoraWeights(join(folder, 'own.h5'))).rejects.toThrow('.lora.h5');
     if (kept === undefined) return;
-    await mkdir(kept, { recursive: true });
-    await backbone.saveLoraWeights(join(kept, 'bart.lora.h5'));
+    await mkdir(join(kept, 'lora'), { recursive: true });
+    await backbone.saveLoraWeights(join(kept, 'lora', 'bart.lora.h5'));
   });
 
   it('S106: asks for both sides, each example two texts', async () => {
