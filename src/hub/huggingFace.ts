@@ -17,8 +17,9 @@ export interface HubAccess {
 /** The hub's own address. */
 export const hubEndpoint = 'https://huggingface.co';
 
-/** More files than any model has. */
+/** More files than any model has, and more pages of them: a page has a thousand. */
 const mostFiles = 100_000;
+const mostPages = 1000;
 
 /** Whether a text is a commit's full name. */
 export const isCommit = (text: string): boolean => /^[0-9a-f]{40}$/.test(text);
@@ -51,12 +52,10 @@ const fileOf = (entry: unknown): RemoteFile | 'folder' | 'nonsense' => {
   };
 };
 
-/** The next page of a listing, by its `Link` header; only where the listing itself is. */
+/** The next page of a listing, by its `Link` header: of it only what page is meant, since a mirror may pass on the hub's own. */
 const nextPage = (headers: Headers, url: string): string | undefined => {
-  const link = /<([^>]+)>\s*;\s*rel="?next"?/.exec(headers.get('link') ?? '')?.[1];
-  if (link === undefined) return undefined;
-  const next = new URL(link, url);
-  return next.origin === new URL(url).origin ? next.href : undefined;
+  const query = /<[^>?]*(\?[^>]*)>\s*;\s*rel="?next"?/.exec(headers.get('link') ?? '')?.[1];
+  return query === undefined ? undefined : new URL(query, url).href;
 };
 
 const parseAnswer = ({ text }: Answer): unknown => {
@@ -140,6 +139,7 @@ export const huggingFace = (network: Network, { endpoint, token }: HubAccess, re
     },
     list: (commit, signal) => async () => {
       const files: RemoteFile[] = [];
+      let pages = 0;
       let url: string | undefined = `${endpoint}/api/models/${repo.repo}/tree/${commit}?recursive=true&expand=false`;
       while (url !== undefined) {
         const answer: E.Either<HubProblem, Answer> = await askFor(url, 'the list of files', signal);
@@ -151,7 +151,9 @@ export const huggingFace = (network: Network, { endpoint, token }: HubAccess, re
           if (file === 'nonsense') return notAHub('the list of files');
           if (file !== 'folder') files.push(file);
         }
-        if (files.length > mostFiles) return refuse('Server', uri, `expected at most ${mostFiles} files`);
+        pages++;
+        if (files.length > mostFiles || pages > mostPages)
+          return refuse('Server', uri, `expected at most ${mostFiles} files on ${mostPages} pages`);
         url = nextPage(answer.right.headers, url);
       }
       return E.right(files);

@@ -90,6 +90,7 @@ export const kaggle = (network: Network, { endpoint, authorization }: KaggleAcce
     list: (version, signal) => async () => {
       const files: RemoteFile[] = [];
       let token = '';
+      let pages = 0;
       do {
         const next: string = token === '' ? '' : `&page_token=${encodeURIComponent(token)}`;
         const answer = await askFor(`${variation}/${version}/files?page_size=100${next}`, 'the list of files', signal);
@@ -102,7 +103,9 @@ export const kaggle = (network: Network, { endpoint, authorization }: KaggleAcce
           if (typeof name !== 'string' || !isInside(name) || !isWhole(size, 0)) return notKaggle('the list of files');
           files.push({ name, size });
         }
-        if (files.length > mostFiles) return refuse('Server', uri, `expected at most ${mostFiles} files`);
+        pages++;
+        if (files.length > mostFiles || pages > 1000)
+          return refuse('Server', uri, `expected at most ${mostFiles} files`);
         if (typeof nextPageToken === 'string' && nextPageToken === token && token !== '')
           return notKaggle('the list of files');
         token = typeof nextPageToken === 'string' ? nextPageToken : '';

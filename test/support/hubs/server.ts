@@ -104,6 +104,8 @@ interface Options {
   readonly models?: Readonly<Record<string, Model>>;
   /** Entries on one page of a listing. Default 4. */
   readonly page?: number;
+  /** What links to further pages begin with, where a mirror passes on another host's. */
+  readonly origin?: string;
   /** A port; default any. kagglehub's test environment wants 7777. */
   readonly port?: number;
 }
@@ -116,7 +118,7 @@ const listen = (server: Server, port = 0): Promise<string> =>
 
 /** Starts the hubs. */
 export const startHubs = async (options: Options): Promise<Hubs> => {
-  const { repos = {}, renamed = {}, models = {}, page = 4 } = options;
+  const { repos = {}, renamed = {}, models = {}, page = 4, origin } = options;
   const seen: Seen[] = [];
   let faults: { readonly path: RegExp; readonly fault: Fault; readonly always: boolean }[] = [];
   let sent = 0;
@@ -229,7 +231,7 @@ export const startHubs = async (options: Options): Promise<Hubs> => {
     ];
     const from = Number(url.searchParams.get('cursor') ?? 0);
     const next = from + page;
-    const link = `<http://${request.headers.host}/api/models/${repo}/tree/${commitOf(files)}?recursive=true&cursor=${next}>; rel="next"`;
+    const link = `<${origin ?? `http://${request.headers.host}`}/api/models/${repo}/tree/${commitOf(files)}?recursive=true&cursor=${next}>; rel="next"`;
     json(response, entries.slice(from, next), next < entries.length ? { link } : {});
   };
 

@@ -31,6 +31,7 @@ export const hubSetting = (size = 100_000): HubSetting => {
       repos: exampleRepos(size),
       renamed: { 'old/gpt2': 'someone/gpt2' },
       models: exampleModels(size),
+      origin: 'https://huggingface.co',
     });
   });
   afterAll(() => hubs.close());
