@@ -1,12 +1,21 @@
-import { albert } from '../../src/models/albert/albert.ts';
-import { bert } from '../../src/models/bert/bert.ts';
-import { debertaV3 } from '../../src/models/debertaV3/debertaV3.ts';
-import { distilBert } from '../../src/models/distilBert/distilBert.ts';
+import { albert, albertClassifierHead, albertMaskedLMHead } from '../../src/models/albert/albert.ts';
+import { bert, bertClassifierHead, bertMaskedLMHead } from '../../src/models/bert/bert.ts';
+import { debertaV3, debertaV3ClassifierHead, debertaV3MaskedLMHead } from '../../src/models/debertaV3/debertaV3.ts';
+import {
+  distilBert,
+  distilBertClassifierHead,
+  distilBertMaskedLMHead,
+} from '../../src/models/distilBert/distilBert.ts';
 import type { EncoderModel } from '../../src/models/encoderModel.ts';
-import { fNet } from '../../src/models/fNet/fNet.ts';
+import { fNet, fNetClassifierHead, fNetMaskedLMHead } from '../../src/models/fNet/fNet.ts';
 import type { PresetInfo } from '../../src/models/presetInfo.ts';
-import { roberta } from '../../src/models/roberta/roberta.ts';
-import { xlmRoberta } from '../../src/models/xlmRoberta/xlmRoberta.ts';
+import { roberta, robertaClassifierHead, robertaMaskedLMHead } from '../../src/models/roberta/roberta.ts';
+import type { WeightTable } from '../../src/models/weightEntry.ts';
+import {
+  xlmRoberta,
+  xlmRobertaClassifierHead,
+  xlmRobertaMaskedLMHead,
+} from '../../src/models/xlmRoberta/xlmRoberta.ts';
 import { AlbertBackbone, AlbertMaskedLM, AlbertTextClassifier } from '../../src/tasks/albert.ts';
 import { BertBackbone, BertMaskedLM, BertTextClassifier } from '../../src/tasks/bert.ts';
 import { DebertaV3Backbone, DebertaV3MaskedLM, DebertaV3TextClassifier } from '../../src/tasks/debertaV3.ts';
@@ -36,6 +45,14 @@ export interface EncoderCase {
   readonly unread: number;
   /** The model of a preset's config. */
   readonly model: (config: unknown) => EncoderModel;
+  /** The heads of a preset's config. */
+  readonly maskedLMHead: (config: unknown) => { readonly weights: WeightTable };
+  readonly classifierHead: (
+    config: unknown,
+    options: { readonly numClasses: number; readonly dropout: number },
+  ) => { readonly weights: WeightTable };
+  /** A backbone of random weights from a config's fields. */
+  readonly makeBackbone: (options: unknown) => EncoderBackbone;
   readonly openBackbone: (preset: string, options?: BackbonePresetOptions) => Promise<EncoderBackbone>;
   readonly openMaskedLM: (preset: string, options?: MaskedLMPresetOptions) => Promise<MaskedLM>;
   readonly openTextClassifier: (preset: string, options?: TextClassifierPresetOptions) => Promise<TextClassifier>;
@@ -45,7 +62,7 @@ export interface EncoderCase {
 
 /** A family's own classes, whatever its types. */
 interface Classes<Config, Params extends Tree, T extends MaskTokenizer> {
-  readonly Backbone: {
+  readonly Backbone: ((options: never) => EncoderBackbone<Config, Params>) & {
     readonly presets: ReadonlyMap<string, PresetInfo<Config>>;
     readonly fromPreset: (preset: string, options?: BackbonePresetOptions) => Promise<EncoderBackbone<Config, Params>>;
   };
@@ -64,7 +81,18 @@ interface Classes<Config, Params extends Tree, T extends MaskTokenizer> {
 const encoderCase = <Config, Params extends Tree, T extends MaskTokenizer>(
   family: string,
   name: string,
-  model: (config: Config) => EncoderModel<Params>,
+  {
+    model,
+    maskedLMHead,
+    classifierHead,
+  }: {
+    readonly model: (config: Config) => EncoderModel<Params>;
+    readonly maskedLMHead: (config: Config) => { readonly weights: WeightTable };
+    readonly classifierHead: (
+      config: Config,
+      options: { readonly numClasses: number; readonly dropout: number },
+    ) => { readonly weights: WeightTable };
+  },
   { Backbone, MaskedLM: maskedLM, TextClassifier: textClassifier }: Classes<Config, Params, T>,
   backbone: EncoderBackbone<Config, Params>,
   unread = 0,
@@ -76,6 +104,9 @@ const encoderCase = <Config, Params extends Tree, T extends MaskTokenizer>(
     presets: Backbone.presets,
     unread,
     model,
+    maskedLMHead,
+    classifierHead,
+    makeBackbone: Backbone,
     openBackbone: Backbone.fromPreset,
     openMaskedLM: maskedLM.fromPreset,
     openTextClassifier: textClassifier.fromPreset,
@@ -105,14 +136,14 @@ export const encoderCases: readonly EncoderCase[] = [
   encoderCase(
     'bert',
     'bert',
-    bert,
+    { model: bert, maskedLMHead: bertMaskedLMHead, classifierHead: bertClassifierHead },
     { Backbone: BertBackbone, MaskedLM: BertMaskedLM, TextClassifier: BertTextClassifier },
     BertBackbone(sizes),
   ),
   encoderCase(
     'roberta',
     'roberta',
-    roberta,
+    { model: roberta, maskedLMHead: robertaMaskedLMHead, classifierHead: robertaClassifierHead },
     { Backbone: RobertaBackbone, MaskedLM: RobertaMaskedLM, TextClassifier: RobertaTextClassifier },
     RobertaBackbone(sizes),
     reserved,
@@ -120,7 +151,7 @@ export const encoderCases: readonly EncoderCase[] = [
   encoderCase(
     'xlmRoberta',
     'xlm_roberta',
-    xlmRoberta,
+    { model: xlmRoberta, maskedLMHead: xlmRobertaMaskedLMHead, classifierHead: xlmRobertaClassifierHead },
     { Backbone: XLMRobertaBackbone, MaskedLM: XLMRobertaMaskedLM, TextClassifier: XLMRobertaTextClassifier },
     XLMRobertaBackbone(sizes),
     reserved,
@@ -128,28 +159,28 @@ export const encoderCases: readonly EncoderCase[] = [
   encoderCase(
     'distilBert',
     'distil_bert',
-    distilBert,
+    { model: distilBert, maskedLMHead: distilBertMaskedLMHead, classifierHead: distilBertClassifierHead },
     { Backbone: DistilBertBackbone, MaskedLM: DistilBertMaskedLM, TextClassifier: DistilBertTextClassifier },
     DistilBertBackbone(sizes),
   ),
   encoderCase(
     'albert',
     'albert',
-    albert,
+    { model: albert, maskedLMHead: albertMaskedLMHead, classifierHead: albertClassifierHead },
     { Backbone: AlbertBackbone, MaskedLM: AlbertMaskedLM, TextClassifier: AlbertTextClassifier },
     AlbertBackbone({ ...sizes, numGroups: 2, numInnerRepetitions: 2, embeddingDim: 8 }),
   ),
   encoderCase(
     'debertaV3',
     'deberta_v3',
-    debertaV3,
+    { model: debertaV3, maskedLMHead: debertaV3MaskedLMHead, classifierHead: debertaV3ClassifierHead },
     { Backbone: DebertaV3Backbone, MaskedLM: DebertaV3MaskedLM, TextClassifier: DebertaV3TextClassifier },
     DebertaV3Backbone({ ...sizes, bucketSize: 4 }),
   ),
   encoderCase(
     'fNet',
     'f_net',
-    fNet,
+    { model: fNet, maskedLMHead: fNetMaskedLMHead, classifierHead: fNetClassifierHead },
     { Backbone: FNetBackbone, MaskedLM: FNetMaskedLM, TextClassifier: FNetTextClassifier },
     FNetBackbone(withoutHeads),
   ),

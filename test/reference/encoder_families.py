@@ -29,8 +29,6 @@ class Family:
     has_padding_mask: bool = True
     # Whether KerasHub's backbone has one: transformers' own may have one that nobody reads.
     has_pooler: bool = False
-    # Whether there are queries and values for LoRA to adapt.
-    has_lora: bool = True
     # Storage besides float32: dtype -> layout.
     dtypes: dict = field(default_factory=dict)
 

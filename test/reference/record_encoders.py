@@ -45,13 +45,13 @@ def spread(name, is_gain):
     return (1.0, 0.3) if is_gain else (0.0, 0.2 if name.endswith(("bias", "beta")) else 0.3)
 
 
-def keras_task(name, family, kind):
-    """A task of KerasHub with random weights."""
+def keras_task(name, family, kind, **dropout):
+    """A task of KerasHub with random weights, the same every time."""
     keras.backend.clear_session()  # layer names count from the start again
     models = keras_hub.models
-    sizes = {**family.keras_sizes, **family.keras_kinds.get(kind, {})}
+    sizes = {**family.keras_sizes, **family.keras_kinds.get(kind, {}), **dropout}
     backbone = getattr(models, f"{family.keras}Backbone")(**sizes)
-    head = {} if kind == "masked_lm" else {"num_classes": CLASSES}
+    head = {} if kind == "masked_lm" else {"num_classes": CLASSES, **dropout}
     task = getattr(models, family.keras + KERAS_TASKS[kind])(backbone=backbone, preprocessor=None, **head)
     draw = np.random.default_rng(seed_of(name, kind))
     for variable in task.weights:
