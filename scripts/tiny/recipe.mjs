@@ -21,7 +21,7 @@
 export const recipe = {
   seed: 20,
   sizes: { numLayers: 4, numHeads: 4, hiddenDim: 96, intermediateDim: 384, maxSequenceLength: 160 },
-  stories: 9,
+  stories: 13,
   repeats: 3,
   lessons: [
     { steps: 350, rows: 106, width: 12 },
@@ -33,7 +33,7 @@ export const recipe = {
     { steps: 120, rows: 16, width: 80 },
   ],
   every: 3,
-  steps: 1450,
+  steps: 4000,
   learningRate: 6e-3,
   rise: 50,
   stepsPerEpoch: 25,

@@ -16,7 +16,7 @@ PROMPTS = [
     "The quick brown fox",
     "The three old bears",
     "One morning, Tom",
-    "Leo was",
+    "Mia was a",
     "I want to say",
     "Where are you",
     "This is a story about an",
