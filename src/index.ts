@@ -4,6 +4,7 @@
  * @packageDocumentation
  */
 
+export { type DownloadProgress, HubError, type HubProblem } from './hub/index.ts';
 export {
   at,
   compose,
