@@ -48,6 +48,7 @@ export {
 } from './files.ts';
 export { type FNetInput, FNetMaskedLMPreprocessor, FNetTextClassifierPreprocessor } from './fNetPreprocessors.ts';
 export { FNetTokenizer } from './fNetTokenizer.ts';
+export { GemmaCausalLMPreprocessor } from './gemmaCausalLMPreprocessor.ts';
 export { GemmaTokenizer } from './gemmaTokenizer.ts';
 export { GPT2CausalLMPreprocessor } from './gpt2CausalLMPreprocessor.ts';
 export { GPT2Tokenizer } from './gpt2Tokenizer.ts';
