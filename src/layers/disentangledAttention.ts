@@ -70,6 +70,7 @@ export interface RelativePlaces {
  * What all layers know of the places of a text.
  *
  * @param table - `[2 bucketSize, hiddenDim]`, normalized.
+ * @param length - How many places the text has.
  */
 export const relativePlaces = (table: Tensor, length: number, buckets: Buckets): RelativePlaces => {
   const all = Int32Array.from({ length: 2 * length - 1 }, (_, i) => rowOf(i - length + 1, buckets));
@@ -105,7 +106,10 @@ export const skew = (x: Tensor): Tensor => {
   return sliceAxis(reshape(slipped, [...batch, length, distances - 1]), -1, 0, length);
 };
 
-/** Projections of disentangled attention; `output` has its heads as one axis: `[hiddenDim, hiddenDim]`. */
+/**
+ * Projections of disentangled attention: `query` and `key` of contents and of relative places, `value` of contents; `output` has
+ * its heads as one axis, `[hiddenDim, hiddenDim]`.
+ */
 export type DisentangledAttentionParams = {
   readonly query: HeadsParams;
   readonly key: HeadsParams;
@@ -115,6 +119,7 @@ export type DisentangledAttentionParams = {
 
 /** What disentangled attention depends on besides its parameters. */
 export interface DisentangledAttentionOptions {
+  /** What the layers share of a text's length. */
   readonly places: RelativePlaces;
   /** Which places are real, `[batch, length]` bool; masks keys only. Default: all. */
   readonly paddingMask?: Tensor | undefined;

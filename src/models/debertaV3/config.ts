@@ -149,6 +149,7 @@ export const makeDebertaV3Config = makeConfig<DebertaV3Options, DebertaV3Config>
 /**
  * The config of a preset: KerasHub's arithmetic in KerasHub's layout, transformers' in transformers'.
  *
+ * @param json - The parsed config.json.
  * @see keras_hub.models.DebertaV3Backbone, transformers.DebertaV2Config
  */
 export const parseDebertaV3Config = parseConfig<DebertaV3Config>('DeBERTa V3', {

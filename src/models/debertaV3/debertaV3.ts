@@ -36,9 +36,11 @@ export type DebertaV3LayerParams = Omit<EncoderLayerParams, 'selfAttention'> & {
 export type DebertaV3Params = {
   /** `[vocabularySize, hiddenDim]`. */
   readonly tokenEmbedding: EmbeddingParams;
+  /** Over token embeddings. */
   readonly embeddingsLayerNorm: LayerNormParams;
   /** `[2 bucketSize, hiddenDim]`, and the norm of its rows: all layers share them. */
   readonly relEmbedding: EmbeddingParams & { readonly layerNorm: LayerNormParams };
+  /** One of them a layer. */
   readonly transformerLayers: readonly DebertaV3LayerParams[];
 };
 
@@ -148,7 +150,10 @@ export const debertaV3MaskedLMHead = (config: DebertaV3Config): Head<MaskedLMHea
   return Object.freeze({ ...head, weights: { ...head.weights, entries } });
 };
 
-/** The head of a classifier over a DeBERTa V3: a dense layer over the first place, then one to the classes. */
+/**
+ * The head of a classifier over a DeBERTa V3: a dense layer of width `hiddenDim` (default: the backbone's) over the first place,
+ * then one to `numClasses`. `dropout` comes before the first layer, the backbone's own before the second.
+ */
 export const debertaV3ClassifierHead = (
   { hiddenDim: width, poolerActivation, dropout: outputDropout }: DebertaV3Config,
   {

@@ -108,7 +108,11 @@ export const segmentsOf = (name: string, { tokenIds, segmentIds }: EncoderInputs
   return segmentIds;
 };
 
-/** @throws {ShapeError} If tokens are not `[batch, length]`. */
+/**
+ * Holds tokens to a shape.
+ *
+ * @throws {ShapeError} If they are not `[batch, length]`.
+ */
 export const expectTokens = (name: string, tokenIds: Tensor): void => {
   if (tokenIds.shape.length !== 2)
     throw new ShapeError(`${name}: expected tokenIds of shape [batch, length], got ${formatShape(tokenIds.shape)}`);

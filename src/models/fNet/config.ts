@@ -72,6 +72,7 @@ export const makeFNetConfig = makeConfig<FNetOptions, FNetConfig>('FNetBackbone'
 /**
  * The config of a preset: KerasHub's arithmetic in KerasHub's layout, transformers' in transformers'.
  *
+ * @param json - The parsed config.json.
  * @see keras_hub.models.FNetBackbone, transformers.FNetConfig
  */
 export const parseFNetConfig = parseConfig<FNetConfig>('FNet', { keras: fromKeras, transformers: fromTransformers });

@@ -26,7 +26,10 @@ import type { EncoderContext } from '../seq2seqModel.ts';
 import type { FNetConfig } from './config.ts';
 import { fNetWeights } from './weightNames.ts';
 
-/** Parameters of a layer of an FNet, by KerasHub's names: mixing itself has none. */
+/**
+ * Parameters of a layer of an FNet, by KerasHub's names: `mixingLayerNorm` behind mixing, which itself has none; the MLP's
+ * `intermediateDense` and `outputDense`; `outputLayerNorm` behind them.
+ */
 export type FNetLayerParams = {
   readonly mixingLayerNorm: LayerNormParams;
   readonly intermediateDense: DenseParams;
@@ -42,8 +45,11 @@ export type FNetParams = {
   readonly positionEmbedding: EmbeddingParams;
   /** `[numSegments, hiddenDim]`. */
   readonly segmentEmbedding: EmbeddingParams;
+  /** Over the sum of the three. */
   readonly embeddingsLayerNorm: LayerNormParams;
+  /** From `hiddenDim` to `hiddenDim`. */
   readonly embeddingProjection: DenseParams;
+  /** One of them a layer. */
   readonly transformerLayers: readonly FNetLayerParams[];
   /** Over the first place. */
   readonly pooledDense: DenseParams;
@@ -166,7 +172,7 @@ export const fNetMaskedLMHead = (config: FNetConfig): Head<MaskedLMHeadParams, M
     ],
   });
 
-/** The head of a classifier over an FNet. */
+/** The head of a classifier over an FNet: `numClasses` logits from the pooled output, with `dropout` before. */
 export const fNetClassifierHead = (
   { hiddenDim }: FNetConfig,
   { numClasses, dropout }: { readonly numClasses: number; readonly dropout: number },
