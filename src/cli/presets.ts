@@ -1,6 +1,8 @@
+import { fileURLToPath } from 'node:url';
 import * as E from 'fp-ts/lib/Either.js';
-import { kaggleHandles, orHubError, resolve } from '../hub/index.ts';
+import { kaggleHandles, resolve } from '../hub/index.ts';
 import { builtInPresets } from '../models/presets.ts';
+import { presetFolder, shipped } from '../tasks/presets.ts';
 import type { PresetsArguments, PullArguments } from './arguments.ts';
 import { downloadBar } from './downloadBar.ts';
 
@@ -10,15 +12,19 @@ interface Listed {
   /** Parameters of the backbone, where the family is known. */
   readonly params: number | undefined;
   readonly description: string | undefined;
-  /** Where KerasHub gets it. */
-  readonly kaggleHandle: string;
+  /** Where KerasHub gets it, if it does. */
+  readonly kaggleHandle: string | undefined;
   /** The folder where it is, if it is in a cache. */
   readonly folder: string | undefined;
 }
 
 /** The built-in presets whose id or description has a text in it, in whatever case. */
 const list = async (filter: string): Promise<readonly Listed[]> => {
-  const all = await Promise.all(
+  const own = [...shipped].map(([id, url]) => ({
+    ...{ id, params: undefined, description: 'ships with the package', kaggleHandle: undefined },
+    folder: fileURLToPath(url),
+  }));
+  const others = await Promise.all(
     [...kaggleHandles].map(async ([id, kaggleHandle]) => {
       const metadata = builtInPresets.get(id)?.metadata;
       const found = await resolve(id, { offline: true })();
@@ -27,7 +33,9 @@ const list = async (filter: string): Promise<readonly Listed[]> => {
     }),
   );
   const wanted = filter.toLowerCase();
-  return all.filter(({ id, description = '' }) => `${id} ${description}`.toLowerCase().includes(wanted));
+  return [...own, ...others].filter(({ id, description = '' }) =>
+    `${id} ${description}`.toLowerCase().includes(wanted),
+  );
 };
 
 const inMillions = (params: number | undefined): string =>
@@ -49,23 +57,21 @@ export const listPresets = async ({ filter, json }: PresetsArguments): Promise<v
     const line = `${id.padEnd(width)}  ${inMillions(params).padStart(6)}  ${folder === undefined ? ' ' : '*'}  ${description}`;
     process.stdout.write(`${line.trimEnd()}\n`);
   }
-  process.stderr.write('* is in a cache; fetch others with purelm presets pull ID\n');
+  process.stderr.write('* is here; fetch others with purelm presets pull ID\n');
 };
 
 /** `purelm presets pull`: fetches a preset, with a bar on a terminal, and prints the folder where it is. */
 export const pullPreset = async ({ preset, revision, json }: PullArguments, signal: AbortSignal): Promise<void> => {
-  const bar = downloadBar();
+  const { onDownload, stop } = downloadBar();
   try {
-    const found = orHubError(
-      await resolve(preset, {
-        signal,
-        ...(bar.onDownload === undefined ? {} : { onProgress: bar.onDownload }),
-        ...(revision === undefined ? {} : { revision }),
-      })(),
-    );
-    bar.stop();
-    process.stdout.write(json ? `${JSON.stringify(found, null, 2)}\n` : `${found.folder}\n`);
+    const folder = await presetFolder(preset, {
+      signal,
+      ...(onDownload === undefined ? {} : { onDownload }),
+      ...(revision === undefined ? {} : { revision }),
+    });
+    stop();
+    process.stdout.write(json ? `${JSON.stringify({ preset, folder })}\n` : `${folder}\n`);
   } finally {
-    bar.stop();
+    stop();
   }
 };

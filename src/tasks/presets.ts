@@ -60,7 +60,7 @@ export const orReject = <A>(result: E.Either<WeightsError, A>): A => {
 };
 
 /** Presets that ship with the package, by id. */
-const shipped: ReadonlyMap<string, URL> = new Map([
+export const shipped: ReadonlyMap<string, URL> = new Map([
   ['gpt2_tiny_en', new URL('../../presets/gpt2_tiny_en', import.meta.url)],
 ]);
 

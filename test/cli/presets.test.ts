@@ -39,8 +39,9 @@ describe('purelm presets', () => {
     const { status, stdout } = await purelm(['presets', 'gpt2']);
     expect(status).toBe(0);
     const lines = stdout.trimEnd().split('\n');
-    expect(lines).toHaveLength(5);
-    expect(lines[0]).toMatch(/^gpt2_base_en +124M +GPT-2 of 12 layers, cased, trained on WebText$/);
+    expect(lines).toHaveLength(6);
+    expect(lines[0]).toMatch(/^gpt2_tiny_en +\* {2}ships with the package$/);
+    expect(lines[1]).toMatch(/^gpt2_base_en +124M +GPT-2 of 12 layers, cased, trained on WebText$/);
     const all = JSON.parse((await purelm(['presets', '--json'])).stdout) as readonly { readonly id: string }[];
     expect(all.length).toBeGreaterThanOrEqual(55);
     expect(all.find(({ id }) => id === 'gpt2_base_en')).toMatchObject({
@@ -56,7 +57,8 @@ describe('purelm presets', () => {
     for (const name of wantedOfKeras) expect(existsSync(join(stdout.trimEnd(), name)), name).toBe(true);
     expect((await purelm(['presets', 'gpt2_base_en'])).stdout).toMatch(/^gpt2_base_en +124M {2}\*/m);
     const offline = await purelm(['presets', 'pull', 'gpt2_base_en', '--json'], { HF_HUB_OFFLINE: '1' });
-    expect(JSON.parse(offline.stdout)).toMatchObject({ kind: 'hub', folder: stdout.trimEnd() });
+    expect(JSON.parse(offline.stdout)).toEqual({ preset: 'gpt2_base_en', folder: stdout.trimEnd() });
+    expect((await purelm(['presets', 'pull', 'gpt2_tiny_en'])).stdout).toMatch(/presets.gpt2_tiny_en\n$/);
   });
 
   it('says what to do about a gated one, a misspelt one, and one that is not there', async () => {

@@ -71,9 +71,12 @@ export const openPartial = async (
     finish: async () => {
       await flush();
       await handle.sync();
-      const [own, there] = [await handle.stat(), await stat(path)];
+      const own = await handle.stat();
+      const there = await stat(path).catch(() => undefined);
       await shut();
-      if (own.ino !== there.ino || there.size !== written)
+      // Another process may have taken us for dead, and have finished what we both wrote.
+      if (there === undefined && (await stat(target).catch(() => undefined))?.size === written) return named();
+      if (own.ino !== there?.ino || there.size !== written)
         throw Object.assign(new Error(`${path}: another process has changed it`), {
           code: 'ESTALE',
           syscall: 'rename',
