@@ -55,6 +55,7 @@ export { distilBertKerasLayout } from './distilBert/kerasLayout.ts';
 export { distilBertPresets } from './distilBert/presets.ts';
 export { distilBertWeights } from './distilBert/weightNames.ts';
 export {
+  type ClassifierHeadOptions,
   type ClassifierHeadParams,
   type ClassifierHeadSpec,
   classifierHead,

@@ -1,5 +1,4 @@
 import * as E from 'fp-ts/lib/Either.js';
-import { ArgumentError } from '../tensor/errors.ts';
 import type { TokenizerFileError } from '../tokenizers/errors.ts';
 import type { KerasTokenizer, Preset } from '../weights/index.ts';
 import { orReject } from './presets.ts';
@@ -10,12 +9,15 @@ const kerasName = 'assets/tokenizer/vocabulary.spm';
 export interface SentencePieceReaders<T> {
   /** A tokenizer from what vocabulary.spm (transformers: spiece.model and its like) holds. */
   readonly fromProto: (proto: Uint8Array) => E.Either<TokenizerFileError, T>;
+  /** A tokenizer from what transformers' tokenizer.json holds. */
+  readonly fromTokenizerJson: (text: string) => E.Either<TokenizerFileError, T>;
 }
 
 /** The readers of a tokenizer's constructor alone. */
-export const sentencePieceReaders = <T>({ fromProto }: SentencePieceReaders<T>): SentencePieceReaders<T> => ({
+export const sentencePieceReaders = <T>({
   fromProto,
-});
+  fromTokenizerJson,
+}: SentencePieceReaders<T>): SentencePieceReaders<T> => ({ fromProto, fromTokenizerJson });
 
 /**
  * Which files hold a SentencePiece tokenizer, how one is read, and how KerasHub writes one down.
@@ -24,19 +26,18 @@ export const sentencePieceReaders = <T>({ fromProto }: SentencePieceReaders<T>):
  */
 export const sentencePieceFiles = (transformersName: string) => ({
   names: { keras: [kerasName], transformers: [transformersName, 'tokenizer.json'] },
-  open: async <T>(preset: Preset, { fromProto }: SentencePieceReaders<T>): Promise<T> => {
+  open: async <T>(preset: Preset, { fromProto, fromTokenizerJson }: SentencePieceReaders<T>): Promise<T> => {
     const name = preset.layout === 'keras' ? kerasName : transformersName;
-    if (!(await preset.has(name)()))
-      throw new ArgumentError(
-        `fromPreset: expected the SentencePiece model ${name} in ${preset.path}, which has tokenizer.json alone, and that is not read in this family; put ${name} of the original model beside it, or pass { preprocessor: null }`,
-      );
-    const proto = orReject(await preset.readBytes(name)());
+    const made =
+      preset.layout === 'keras' || (await preset.has(name)())
+        ? fromProto(orReject(await preset.readBytes(name)()))
+        : fromTokenizerJson(orReject(await preset.readText('tokenizer.json')()));
     return orReject(
       E.mapLeft(({ message }: TokenizerFileError) => ({
         _tag: 'BrokenFile' as const,
         message: `${preset.path}: ${message}`,
         path: preset.path,
-      }))(fromProto(proto)),
+      }))(made),
     );
   },
   save: ({ proto }: { readonly proto: Uint8Array }): KerasTokenizer => ({

@@ -1,4 +1,5 @@
 import {
+  type ClassifierHeadOptions,
   type ClassifierHeadParams,
   classifierHead,
   type Head,
@@ -53,8 +54,13 @@ export const albertMaskedLMHead = (config: AlbertConfig): Head<MaskedLMHeadParam
     ],
   });
 
-/** The head of a classifier over an ALBERT. */
+/**
+ * The head of a classifier over an ALBERT: a dense layer over the pooled output.
+ *
+ * @param options - How many classes there are, and the dropout before the layer.
+ */
 export const albertClassifierHead = (
   { hiddenDim }: AlbertConfig,
-  { numClasses, dropout }: { readonly numClasses: number; readonly dropout: number },
-): Head<ClassifierHeadParams, EncoderOutputs> => classifierHead({ hiddenDim, numClasses, dropout, name: 'classifier' });
+  options: ClassifierHeadOptions,
+): Head<ClassifierHeadParams, EncoderOutputs> =>
+  classifierHead({ hiddenDim, numClasses: options.numClasses, dropout: options.dropout, name: 'classifier' });

@@ -113,6 +113,7 @@ export const makeAlbertConfig = makeConfig<AlbertOptions, AlbertConfig>('AlbertB
 /**
  * The config of a preset: KerasHub's arithmetic in KerasHub's layout, transformers' in transformers'.
  *
+ * @param json - The parsed config.json.
  * @see keras_hub.models.AlbertBackbone, transformers.AlbertConfig
  */
 export const parseAlbertConfig = parseConfig<AlbertConfig>('ALBERT', {

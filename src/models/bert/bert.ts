@@ -1,4 +1,5 @@
 import {
+  type ClassifierHeadOptions,
   type ClassifierHeadParams,
   classifierHead,
   type Head,
@@ -43,8 +44,13 @@ export const bertMaskedLMHead = (config: BertConfig): Head<MaskedLMHeadParams, M
     ],
   });
 
-/** The head of a classifier over a BERT. */
+/**
+ * The head of a classifier over a BERT: a dense layer over the pooled output.
+ *
+ * @param options - How many classes there are, and the dropout before the layer.
+ */
 export const bertClassifierHead = (
   { hiddenDim }: BertConfig,
-  { numClasses, dropout }: { readonly numClasses: number; readonly dropout: number },
-): Head<ClassifierHeadParams, EncoderOutputs> => classifierHead({ hiddenDim, numClasses, dropout, name: 'classifier' });
+  options: ClassifierHeadOptions,
+): Head<ClassifierHeadParams, EncoderOutputs> =>
+  classifierHead({ hiddenDim, numClasses: options.numClasses, dropout: options.dropout, name: 'classifier' });

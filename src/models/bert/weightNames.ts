@@ -23,6 +23,7 @@ const heads = [
 /**
  * Every parameter of a BERT with its names in both layouts: the one table that loading, saving and `init` go by.
  *
+ * @param config - The sizes, of whatever model has a BERT's parameters.
  * @see keras_hub.models.BertBackbone, transformers.BertModel
  */
 export const bertWeights = (config: TransformerEncoderConfig & { readonly numSegments: number }): WeightTable => {

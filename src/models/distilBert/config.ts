@@ -71,6 +71,7 @@ export const makeDistilBertConfig = makeConfig<DistilBertOptions, DistilBertConf
 /**
  * The config of a preset: KerasHub's arithmetic in KerasHub's layout, transformers' in transformers'.
  *
+ * @param json - The parsed config.json.
  * @see keras_hub.models.DistilBertBackbone, transformers.DistilBertConfig
  */
 export const parseDistilBertConfig = parseConfig<DistilBertConfig>('DistilBERT', {

@@ -1,4 +1,5 @@
 import {
+  type ClassifierHeadOptions,
   type ClassifierHeadParams,
   classifierHead,
   type Head,
@@ -30,10 +31,14 @@ export const distilBertMaskedLMHead = (config: DistilBertConfig): Head<MaskedLMH
     ignored: [{ name: 'vocab_projector.weight', why: 'the output table is the token embedding itself' }],
   });
 
-/** The head of a classifier over a DistilBERT: a dense layer with ReLU over the first place, then one to the classes. */
+/**
+ * The head of a classifier over a DistilBERT: a dense layer with ReLU over the first place, then one to the classes.
+ *
+ * @param options - How many classes there are, the dropout before the last layer, the width of the first.
+ */
 export const distilBertClassifierHead = (
   { hiddenDim }: DistilBertConfig,
-  options: { readonly numClasses: number; readonly dropout: number; readonly hiddenDim?: number | undefined },
+  options: ClassifierHeadOptions,
 ): Head<ClassifierHeadParams, EncoderOutputs> =>
   classifierHead({
     hiddenDim,

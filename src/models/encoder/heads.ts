@@ -63,6 +63,7 @@ const headOf = <Params extends Tree, Inputs>(
 export type MaskedLMHeadParams = {
   /** From `hiddenDim` to the token table's width. */
   readonly intermediateDense: DenseParams;
+  /** Behind the activation. */
   readonly intermediateLayerNorm: LayerNormParams;
   /** `[vocabularySize]`. */
   readonly bias: Tensor;
@@ -80,10 +81,13 @@ export interface MaskedLMHeadInputs {
 
 /** What a masked LM's head depends on besides its parameters. */
 export interface MaskedLMHeadSpec {
+  /** Width of what it reads. */
   readonly hiddenDim: number;
   /** Width of the token table. */
   readonly width: number;
+  /** Rows of the token table. */
   readonly vocabularySize: number;
+  /** Between the dense layer and the norm. */
   readonly activation: Activation;
   /** Added to the variance in the norm. */
   readonly epsilon: number;
@@ -149,10 +153,21 @@ export type ClassifierHeadParams = {
   readonly logits: DenseParams;
 };
 
+/** What a family's classifier leaves to its user. */
+export interface ClassifierHeadOptions {
+  /** How many classes there are. */
+  readonly numClasses: number;
+  /** Dropout before each dense layer while training. */
+  readonly dropout: number;
+  /** Width of the dense layer over the first place, in families without a pooler. Default: the backbone's. */
+  readonly hiddenDim?: number | undefined;
+}
+
 /** What a classifier's head depends on besides its parameters. */
 export interface ClassifierHeadSpec {
   /** Width of what it reads. */
   readonly hiddenDim: number;
+  /** How many logits it gives. */
   readonly numClasses: number;
   /** Dropout before each dense layer while training. */
   readonly dropout: number;

@@ -52,6 +52,7 @@ export type TransformerEncoderParams = {
   readonly positionEmbedding: EmbeddingParams;
   /** `[numSegments, …]`. */
   readonly segmentEmbedding?: EmbeddingParams;
+  /** Over the embeddings' sum. */
   readonly embeddingsLayerNorm: LayerNormParams;
   /** From the embeddings' width to `hiddenDim`. */
   readonly embeddingProjection?: DenseParams;
@@ -65,10 +66,13 @@ export type TransformerEncoderParams = {
 export interface TransformerEncoderSpec {
   /** KerasHub's name of the backbone. */
   readonly name: string;
+  /** The sizes. */
   readonly config: TransformerEncoderConfig;
+  /** Every parameter, with its names. */
   readonly weights: WeightTable;
   /** How many segments there are; undefined without segments. */
   readonly numSegments?: number | undefined;
+  /** Whether there is a dense layer over the first place. */
   readonly hasPooler: boolean;
   /** Which layer's parameters each application takes. Default: each its own. */
   readonly schedule?: readonly number[] | undefined;

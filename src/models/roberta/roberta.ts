@@ -1,4 +1,5 @@
 import {
+  type ClassifierHeadOptions,
   type ClassifierHeadParams,
   classifierHead,
   type Head,
@@ -41,10 +42,12 @@ export const robertaMaskedLMHead = (config: RobertaConfig): Head<MaskedLMHeadPar
 /**
  * The head of a classifier over a RoBERTa or an XLM-RoBERTa: a dense layer with `tanh` over the first place, then one to
  * the classes.
+ *
+ * @param options - How many classes there are, the dropout before each layer, the width of the first.
  */
 export const robertaClassifierHead = (
   { hiddenDim }: RobertaConfig,
-  options: { readonly numClasses: number; readonly dropout: number; readonly hiddenDim?: number | undefined },
+  options: ClassifierHeadOptions,
 ): Head<ClassifierHeadParams, EncoderOutputs> =>
   classifierHead({
     hiddenDim,

@@ -12,5 +12,9 @@ export const xlmRoberta = (config: XLMRobertaConfig): EncoderModel<XLMRobertaPar
 /** The head of a masked LM over an XLM-RoBERTa. */
 export const xlmRobertaMaskedLMHead = robertaMaskedLMHead;
 
-/** The head of a classifier over an XLM-RoBERTa. */
+/**
+ * The head of a classifier over an XLM-RoBERTa.
+ *
+ * @param options - How many classes there are, the dropout before each layer, the width of the first.
+ */
 export const xlmRobertaClassifierHead = robertaClassifierHead;
