@@ -82,6 +82,9 @@ const checkSettings = (root: Fields, model: Fields): void => {
   }
 };
 
+/** SentencePiece has none that is longer; one of many megabytes would be copied and cut at every place. */
+const LONGEST_TOKEN = 8000;
+
 /** Pieces by id, and ids by piece: the vocabulary, and the added tokens that are not in it. */
 interface Vocabulary {
   readonly pieces: readonly string[];
@@ -106,6 +109,8 @@ const vocabularyOf = (model: Fields, added: readonly (readonly [string, number])
       typeof given === 'number' && Number.isInteger(given) && given >= 0 && given < size
         ? given
         : unfit(`expected ids from 0 to ${size - 1}, got ${describe(given)} for token ${quote(token)}`);
+    if (token.length > LONGEST_TOKEN)
+      unfit(`expected tokens of at most ${LONGEST_TOKEN} characters, got ${token.length} (${quote(token)})`);
     if (pieces[id] !== undefined)
       unfit(`expected ids of their own, got ${id} for tokens ${quote(pieces[id])} and ${quote(token)}`);
     pieces[id] = token;

@@ -100,6 +100,7 @@ describe('the config of a preset', () => {
       attentionLogitSoftCap: 50,
       slidingWindowSize: 4096,
       queryScale: 1 / 16,
+      queryHeadDimNormalize: true,
     });
     expect(second.slidingLayers.slice(0, 3)).toEqual([true, false, true]);
     const older = { ...first, hidden_act: 'gelu', rope_parameters: undefined, rope_theta: 500, rope_scaling: null };

@@ -92,8 +92,9 @@ def preprocessor():
 def save_keras(letter, name, dtype="float32", dropout=0.0):
     keras.utils.set_random_seed(0)
     keras.backend.clear_session()  # layer names count from the start again
-    model = GemmaCausalLM.from_preset(
-        str(PRESETS / "transformers" / f"{letter}_float32"), dtype=dtype, dropout=dropout,
+    source = str(PRESETS / "transformers" / f"{letter}_float32")
+    model = GemmaCausalLM(
+        backbone=GemmaBackbone.from_preset(source, dtype=dtype, dropout=dropout),
         preprocessor=preprocessor() if letter == "gemma_c" else None,
     )
     folder = fresh("keras", name)

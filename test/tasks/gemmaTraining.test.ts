@@ -153,6 +153,20 @@ describe.each(devices)('a Gemma on %s', (_, open) => {
     }
   });
 
+  it('drops what its preset says while it trains, by the seed', async () => {
+    const lm = await GemmaCausalLM.fromPreset(presetPath('keras/gemma_a_float32'), { device: await open() });
+    expect(lm.backbone.config.dropout).toBe(0.1);
+    const { tokenIds, paddingMask, y, sampleWeight } = records[0]!;
+    const lossOf = async (task: GemmaCausalLM, seed: number): Promise<number> => {
+      const { history } = await task.fit({ tokenIds, paddingMask }, { y, sampleWeight, batchSize: 3, seed });
+      return history.loss![0]!;
+    };
+    const dropped = await lossOf(lm, 1);
+    expect(await lossOf(lm, 1)).toBe(dropped);
+    expect(await lossOf(lm, 2)).not.toBe(dropped);
+    expect(Math.abs(dropped - records[0]!.loss)).toBeGreaterThan(1e-3);
+  });
+
   const scores = fixture<{
     readonly records: readonly {
       readonly preset: string;

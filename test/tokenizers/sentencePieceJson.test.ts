@@ -77,6 +77,10 @@ describe('GemmaTokenizer.fromTokenizerJson', () => {
     ['expected a BPE model, got one of type the string "Unigram"', (root) => withModel(root, { type: 'Unigram' })],
     ['model.dropout is not supported', (root) => withModel(root, { dropout: 0.1 })],
     ['expected model.vocab to be an object', (root) => withModel(root, { vocab: [] })],
+    [
+      'expected tokens of at most 8000 characters, got 100000',
+      (root) => withModel(root, { vocab: { ...root.model.vocab, ['x'.repeat(100_000)]: 520 } }),
+    ],
     ['expected model.merges to be a list', (root) => withModel(root, { merges: {} })],
     ['expected merge 0 to be two tokens', (root) => withModel(root, { merges: ['abc'] })],
     ['expected merge 0 of tokens to a token', (root) => withModel(root, { merges: [['q', 'z']] })],

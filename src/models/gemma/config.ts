@@ -240,6 +240,7 @@ const fromTransformers = (reader: ConfigReader, isSecond: boolean): GemmaConfig 
   const epsilon = reader.number('rms_norm_eps', { fallback: 1e-6, ...positive });
   const slidingLayers = isSecond ? layerTypes(reader, numLayers) : everyOther(numLayers, false);
   const useSlidingWindowAttention = slidingLayers.includes(true);
+  const queryScalar = isSecond ? reader.number('query_pre_attn_scalar', { fallback: 256, ...aboveZero }) : headDim;
   // The first Gemmas say "gelu" and mean its tanh form; transformers reads them so.
   const isLegacy = !isSecond && reader.value('hidden_act') === 'gelu';
   return {
@@ -250,7 +251,7 @@ const fromTransformers = (reader: ConfigReader, isSecond: boolean): GemmaConfig 
     hiddenDim: sized('hidden_size', isSecond ? 2304 : 3072),
     intermediateDim: 2 * sized('intermediate_size', isSecond ? 9216 : 24576),
     headDim,
-    queryHeadDimNormalize: !isSecond || reader.value('query_pre_attn_scalar') === headDim,
+    queryHeadDimNormalize: queryScalar === headDim,
     usePostFfwNorm: isSecond,
     usePostAttentionNorm: isSecond,
     attentionLogitSoftCap: isSecond ? optionalNumber(reader, 'attn_logit_softcapping', 50) : null,
@@ -266,9 +267,7 @@ const fromTransformers = (reader: ConfigReader, isSecond: boolean): GemmaConfig 
         : reader.number('attention_dropout', { fallback: 0, ...probability }),
     maxSequenceLength: null,
     blockNormEpsilon: epsilon,
-    queryScale: isSecond
-      ? 1 / Math.sqrt(reader.number('query_pre_attn_scalar', { fallback: 256, ...aboveZero }))
-      : 1 / Math.sqrt(headDim),
+    queryScale: 1 / Math.sqrt(queryScalar),
     slidingLayers,
     activation: isLegacy
       ? 'geluApproximate'
