@@ -70,9 +70,11 @@ export interface RelativePlaces {
  * What all layers know of the places of a text.
  *
  * @param table - `[2 bucketSize, hiddenDim]`, normalized.
- * @param length - How many places the text has.
+ * @param length - How many places the text has, 1 or more.
+ * @throws {ShapeError} If there are none.
  */
 export const relativePlaces = (table: Tensor, length: number, buckets: Buckets): RelativePlaces => {
+  if (!(length >= 1)) throw new ShapeError(`relativePlaces: expected a length of 1 or more, got ${length}`);
   const all = Int32Array.from({ length: 2 * length - 1 }, (_, i) => rowOf(i - length + 1, buckets));
   // Not always in order: beyond the end of its buckets, a small table gives what it gives.
   const first = all.reduce((a, b) => Math.min(a, b));

@@ -186,6 +186,11 @@ describe('disentangledSelfAttention', () => {
     return expectAgreesInParts(y, 8192, { atol: 1e-4 });
   });
 
+  it('says what it got when there are no places', () =>
+    expect(() => relativePlaces(zeros([8, 6]), 0, buckets)).toThrow(
+      'relativePlaces: expected a length of 1 or more, got 0',
+    ));
+
   it('has the gradients that central differences give', () => {
     const { query, key, value, output } = paramsOf(1, 4);
     return expectGradients(
