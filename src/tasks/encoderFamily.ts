@@ -1,6 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js';
 import * as O from 'fp-ts/lib/Option.js';
-import type { ConfigError } from '../models/configReader.ts';
+import { type ConfigError, preview } from '../models/configReader.ts';
+import { mostWidth } from '../models/encoder/config.ts';
 import type { ClassifierHeadParams, Head, MaskedLMHeadInputs, MaskedLMHeadParams } from '../models/encoder/heads.ts';
 import type { EncoderModel, EncoderOutputs } from '../models/encoderModel.ts';
 import type { EncoderKerasLayout } from '../models/kerasLayout.ts';
@@ -35,6 +36,7 @@ import {
 } from './presets.ts';
 import {
   type AnyTextClassifierPreprocessor,
+  type ClassifierActivation,
   type ClassifierOptions,
   type TextClassifier,
   type TextClassifierParts,
@@ -349,7 +351,8 @@ export const encoderClasses = <
       throw new ArgumentError(
         `${names.textClassifier}.fromPreset: expected numClasses, since ${preset.path} has no classifier, got none; pass { numClasses: 2 } or more`,
       );
-    const { activation = savedActivation(preset, saved !== undefined), dropout, hiddenDim } = options;
+    const own = O.toUndefined(preset.taskClass) === names.textClassifier ? savedOptions(preset, options) : {};
+    const { activation = own.activation, dropout = own.dropout, hiddenDim = own.hiddenDim } = options;
     const described = {
       numClasses,
       ...(activation === undefined ? {} : { activation }),
@@ -521,10 +524,36 @@ export const encoderClasses = <
 
 const isPoolingMode = (value: unknown): value is PoolingMode => value === 'mean' || value === 'cls' || value === 'max';
 
-/** The activation that task.json names, where the classifier is the preset's own. */
-const savedActivation = ({ taskConfig }: Preset, isOwn: boolean): ClassifierOptions['activation'] => {
-  const saved = taskConfig.activation;
-  return isOwn && (saved === 'softmax' || saved === 'sigmoid' || saved === 'relu' || saved === 'tanh')
-    ? saved
-    : undefined;
+/** What task.json says of a classifier that is the preset's own, for what the options leave open. */
+const savedOptions = (
+  { taskConfig, path }: Preset,
+  options: Partial<ClassifierOptions>,
+): Pick<Partial<ClassifierOptions>, 'activation' | 'dropout' | 'hiddenDim'> => {
+  const { activation, dropout, hidden_dim: hiddenDim } = taskConfig;
+  const refuse = (name: string, expected: string, got: unknown): never =>
+    orReject(
+      E.left({
+        _tag: 'WrongConfig',
+        message: `${path}: task.json: expected ${name} to be ${expected}, got ${preview(got)}`,
+        path,
+      }),
+    );
+  if (options.activation === undefined && !isLinear(activation) && !isActivation(activation))
+    refuse('activation', 'linear, softmax, sigmoid, relu or tanh', activation);
+  const isRate = typeof dropout === 'number' && dropout >= 0 && dropout < 1;
+  if (options.dropout === undefined && dropout !== undefined && !isRate)
+    refuse('dropout', 'a number from 0 to below 1', dropout);
+  const isWidth = Number.isInteger(hiddenDim) && (hiddenDim as number) >= 1 && (hiddenDim as number) <= mostWidth;
+  if (options.hiddenDim === undefined && hiddenDim !== undefined && hiddenDim !== null && !isWidth)
+    refuse('hidden_dim', `a whole number from 1 to ${mostWidth}`, hiddenDim);
+  return {
+    ...(isActivation(activation) ? { activation } : {}),
+    ...(isRate ? { dropout } : {}),
+    ...(isWidth ? { hiddenDim: hiddenDim as number } : {}),
+  };
 };
+
+const isLinear = (value: unknown): boolean => value === undefined || value === null || value === 'linear';
+
+const isActivation = (value: unknown): value is ClassifierActivation =>
+  value === 'softmax' || value === 'sigmoid' || value === 'relu' || value === 'tanh';

@@ -50,8 +50,8 @@ const isScattered = ({ split, slice }: TensorPart): boolean =>
 
 /**
  * A checkpoint's weights on a device, as the parameters of a table. Each stored tensor is read once, piece by piece;
- * parameters that are parts of one are views of it, unless they are pieces from here and there: those are put together
- * once, since every step would have to otherwise.
+ * parameters that are parts of one are views of it, unless they are pieces from here and there, or sums of two: those are put
+ * together once, since every step would have to otherwise.
  */
 export const loadWeights = async (
   device: Device,
@@ -79,6 +79,7 @@ export const loadWeights = async (
     uploaded.delete(source);
     device.release([stored]);
   };
+  const read = ({ source, part }: MatchedSource, shape?: Shape): Tensor => partOf(uploaded.get(source)!, part, shape);
   try {
     for (const source of sources) {
       const stored = await device.upload(source.name, {
@@ -101,16 +102,28 @@ export const loadWeights = async (
       await gather(source, uploaded.get(source)!);
     }
     signal?.throwIfAborted();
+    const sums = matched.right.flatMap(({ entry, plus, ...own }) =>
+      plus === undefined ? [] : [[entry, add(read(own, entry.shape), read(plus))] as const],
+    );
+    if (sums.length > 0) {
+      // In full precision, unless another is asked for: the sum of two halves is seldom a half.
+      const totals = await device.realize(sums.map(([, total]) => (dtype === undefined ? total : cast(total, dtype))));
+      sums.forEach(([entry], i) => {
+        gathered.set(entry, totals[i]!);
+      });
+      const needed = new Set(matched.right.flatMap(({ entry, source }) => (gathered.has(entry) ? [] : [source])));
+      for (const [source, stored] of [...uploaded])
+        if (!needed.has(source)) {
+          uploaded.delete(source);
+          device.release([stored]);
+        }
+    }
   } catch (cause) {
     device.release([...uploaded.values(), ...gathered.values()]);
     throw cause;
   }
-  const read = ({ source, part }: MatchedSource, shape?: Shape): Tensor => partOf(uploaded.get(source)!, part, shape);
   const params = new Map(
-    matched.right.map(({ entry, plus, ...own }) => {
-      const plain = gathered.get(entry) ?? read(own, entry.shape);
-      return [entry, plus === undefined ? plain : add(plain, read(plus))] as const;
-    }),
+    matched.right.map(({ entry, ...own }) => [entry, gathered.get(entry) ?? read(own, entry.shape)] as const),
   );
   return treeOf(
     table.entries.flatMap((entry) => {

@@ -106,7 +106,10 @@ export interface TextClassifierParts<Config, Params extends Tree, T extends Toke
 const compileOptions = ['optimizer', 'loss', 'lossWeights', 'weightedMetrics', 'metrics', 'stepsPerExecution'];
 
 /** @throws {ArgumentError} If there are fewer than two classes, or an option is no option. */
-const checkClassifier = (name: string, { numClasses, activation = 'linear', dropout = 0 }: ClassifierOptions): void => {
+const checkClassifier = (
+  name: string,
+  { numClasses, activation = 'linear', dropout = 0, hiddenDim = 1 }: ClassifierOptions,
+): void => {
   if (!Number.isInteger(numClasses) || numClasses < 2)
     throw new ArgumentError(`${name}: expected numClasses to be a whole number from 2, got ${numClasses}`);
   if (!Object.hasOwn(activations, activation))
@@ -115,6 +118,8 @@ const checkClassifier = (name: string, { numClasses, activation = 'linear', drop
     );
   if (!(dropout >= 0 && dropout < 1))
     throw new ArgumentError(`${name}: expected dropout from 0 to below 1, got ${dropout}`);
+  if (!Number.isInteger(hiddenDim) || hiddenDim < 1)
+    throw new ArgumentError(`${name}: expected hiddenDim to be a whole number from 1, got ${hiddenDim}`);
 };
 
 /**
