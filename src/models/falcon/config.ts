@@ -1,6 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js';
 import { type Activation, transformersActivations as sharedActivations } from '../activations.ts';
 import { type ConfigError, type ConfigReader, configReader, isJsonObject, preview } from '../configReader.ts';
+import { aboveZero, flag, mostLayers, mostParams, mostWidth, positive, probability, ropeBase } from '../configRules.ts';
 import type { PresetLayout } from '../weightEntry.ts';
 
 /** The feedforward activation: GELU by the error function or in its tanh form, ReLU, or SiLU. */
@@ -57,15 +58,6 @@ export type FalconOptions = Pick<
 > &
   Partial<FalconConfig>;
 
-// Far above any Falcon that exists, far below what hangs or overflows: nothing is built before these hold.
-const mostLayers = 4096;
-const mostWidth = 2 ** 24;
-const mostParams = 2 ** 43;
-
-const positive = { expected: 'a number above 0 and at most 1', accepts: (value: number) => value > 0 && value <= 1 };
-const probability = { expected: 'a number from 0 to below 1', accepts: (value: number) => value >= 0 && value < 1 };
-const aboveZero = { expected: 'a number above 0', accepts: (value: number) => value > 0 };
-
 const named = <Name extends string>(...names: readonly Name[]): ReadonlyMap<unknown, Name> =>
   new Map(names.map((name) => [name, name]));
 
@@ -75,15 +67,6 @@ const transformersActivations: ReadonlyMap<unknown, FalconActivation> = new Map(
   ['silu', 'silu'] as const,
   ['swish', 'silu'] as const,
 ]);
-
-/** A field that is true or false. */
-const flag = (reader: ConfigReader, name: string, fallback: boolean): boolean => {
-  const stored = reader.value(name);
-  // null is Python's None, which counts as false.
-  const found = stored === undefined ? fallback : (stored ?? false);
-  if (typeof found !== 'boolean') reader.complain(`${name}: expected true or false, got ${preview(found)}`);
-  return found === true;
-};
 
 const fromOptions = (reader: ConfigReader): FalconConfig => {
   const numAttentionHeads = reader.integer('numAttentionHeads', { high: mostWidth });
@@ -133,28 +116,6 @@ const fromKeras = (reader: ConfigReader): FalconConfig => {
     ropeMaxWavelength: 10000,
     tieWordEmbeddings: true,
   };
-};
-
-/** The base of the rotary wavelengths, from the newer `rope_parameters` or the older `rope_theta` and `rope_scaling`. */
-const ropeBase = (reader: ConfigReader): number => {
-  const newer = reader.value('rope_parameters') ?? {};
-  const older = reader.value('rope_scaling') ?? {};
-  for (const [name, value] of Object.entries({ rope_parameters: newer, rope_scaling: older })) {
-    if (!isJsonObject(value)) {
-      reader.complain(`${name}: expected an object, got ${preview(value)}`);
-      return 10000;
-    }
-    const type = configReader(value).value('rope_type', 'type') ?? 'default';
-    if (type !== 'default')
-      reader.complain(
-        `${name}: expected the rope_type "default", got ${preview(type)} (scaled rotary is not supported)`,
-      );
-  }
-  const own = isJsonObject(newer) ? configReader(newer).value('rope_theta') : undefined;
-  const base = own ?? reader.value('rope_theta') ?? 10000;
-  if (typeof base === 'number' && Number.isFinite(base) && base > 0) return base;
-  reader.complain(`rope_theta: expected a number above 0, got ${preview(base)}`);
-  return 10000;
 };
 
 /** How many norms a layer's attention and MLP read, by three flags of which transformers can run only some together. */

@@ -1,6 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js';
 import { type Activation, ownActivations, transformersActivations } from '../activations.ts';
 import { type ConfigError, type ConfigReader, configReader, isJsonObject, preview } from '../configReader.ts';
+import { aboveZero, flag, mostLayers, mostParams, mostWidth, positive, probability, ropeBase } from '../configRules.ts';
 import type { PresetLayout } from '../weightEntry.ts';
 
 /** The sizes of a Gemma, by KerasHub's names, and what transformers' configs can say besides. */
@@ -62,22 +63,6 @@ export type GemmaOptions = Pick<GemmaConfig, 'vocabularySize' | 'numLayers' | 'h
     /** As many heads of queries as of keys and values. */
     readonly numHeads?: number;
   };
-
-// Far above any Gemma that exists, far below what hangs or overflows: nothing is built before these hold.
-const mostLayers = 4096;
-const mostWidth = 2 ** 24;
-const mostParams = 2 ** 43;
-
-const positive = { expected: 'a number above 0 and at most 1', accepts: (value: number) => value > 0 && value <= 1 };
-const probability = { expected: 'a number from 0 to below 1', accepts: (value: number) => value >= 0 && value < 1 };
-const aboveZero = { expected: 'a number above 0', accepts: (value: number) => value > 0 };
-
-/** A field that is true or false. */
-const flag = (reader: ConfigReader, name: string, fallback: boolean): boolean => {
-  const found = reader.value(name) ?? fallback;
-  if (typeof found !== 'boolean') reader.complain(`${name}: expected true or false, got ${preview(found)}`);
-  return found === true;
-};
 
 /** A number above 0, or null for none. */
 const optionalNumber = (reader: ConfigReader, name: string, fallback: number | null): number | null => {
@@ -187,28 +172,6 @@ const fromKeras = (reader: ConfigReader): GemmaConfig => {
     ropeMaxWavelength: 10000,
     attentionBias: false,
   };
-};
-
-/** The base of the rotary wavelengths, from the newer `rope_parameters` or the older `rope_theta` and `rope_scaling`. */
-const ropeBase = (reader: ConfigReader): number => {
-  const newer = reader.value('rope_parameters') ?? {};
-  const older = reader.value('rope_scaling') ?? {};
-  for (const [name, value] of Object.entries({ rope_parameters: newer, rope_scaling: older })) {
-    if (!isJsonObject(value)) {
-      reader.complain(`${name}: expected an object, got ${preview(value)}`);
-      return 10000;
-    }
-    const type = configReader(value).value('rope_type', 'type') ?? 'default';
-    if (type !== 'default')
-      reader.complain(
-        `${name}: expected the rope_type "default", got ${preview(type)} (scaled rotary is not supported)`,
-      );
-  }
-  const own = isJsonObject(newer) ? configReader(newer).value('rope_theta') : undefined;
-  const base = own ?? reader.value('rope_theta') ?? 10000;
-  if (typeof base === 'number' && Number.isFinite(base) && base > 0) return base;
-  reader.complain(`rope_theta: expected a number above 0, got ${preview(base)}`);
-  return 10000;
 };
 
 /** Which layers have the window in a `gemma2` of transformers. */

@@ -1,6 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js';
 import { type Activation, ownActivations, transformersActivations } from '../activations.ts';
 import { type ConfigError, type ConfigReader, configReader, isJsonObject, preview } from '../configReader.ts';
+import { mostLayers, mostParams, mostWidth, positive, probability } from '../configRules.ts';
 import type { PresetLayout } from '../weightEntry.ts';
 
 /** The feedforward activation: the tanh form of GELU, GELU by the error function, or ReLU. */
@@ -34,14 +35,6 @@ export type GPT2Options = Pick<
   'vocabularySize' | 'numLayers' | 'numHeads' | 'hiddenDim' | 'intermediateDim'
 > &
   Partial<GPT2Config>;
-
-// Far above any GPT-2 that exists, far below what hangs or overflows: nothing is built before these hold.
-const mostLayers = 4096;
-const mostWidth = 2 ** 24;
-const mostParams = 2 ** 43;
-
-const positive = { expected: 'a number above 0 and at most 1', accepts: (value: number) => value > 0 && value <= 1 };
-const probability = { expected: 'a number from 0 to below 1', accepts: (value: number) => value >= 0 && value < 1 };
 
 const fromOptions = (reader: ConfigReader): GPT2Config => ({
   vocabularySize: reader.integer('vocabularySize', { high: mostWidth }),
