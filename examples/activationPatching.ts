@@ -1,24 +1,24 @@
 // Where does the model keep whom the story is about?
 //
 // A run on "Tom" (the corrupt prompt) gets one activation of a run on "Anna" (the clean one): the residual stream after one
-// layer, at one token. A cell of the table says how much of the preference for "her" over "his" that brings back: 0 is the
+// layer, at one token. A cell of the table says how much of the preference for "She" over "He" that brings back: 0 is the
 // corrupt run's, 1 the clean run's. All tokens of a layer are one batch, and the whole table is one evaluation.
 import { at, GPT2CausalLM, type Intercept, identityIntercept, ops, read, type Tensor, tensor } from 'purelm';
 
 const lm = await GPT2CausalLM.fromPreset('gpt2_tiny_en');
 const { startTokenId, tokenize, idToToken } = lm.tokenizer!;
-const [her = 0, his = 0] = [' her', ' his'].map((word) => tokenize(word)[0]!);
+const [she = 0, he = 0] = [' She', ' He'].map((word) => tokenize(word)[0]!);
 const [clean = [], corrupt = []] = ['Anna', 'Tom'].map((name) => [
   startTokenId,
-  ...tokenize(`One day, ${name} went home and told the story to`),
+  ...tokenize(`One morning, ${name} was very hungry.`),
 ]);
 const { length } = clean;
 
-/** `logit(her) - logit(his)` after the last token of each row, `[rows]`. */
+/** `logit(She) - logit(He)` after the last token of each row, `[rows]`. */
 const preference = (rows: readonly (readonly number[])[], intercept: Intercept): Tensor => {
   const logits = lm.apply({ tokenIds: rows }, { intercept });
-  const [forHer, forHis] = [her, his].map((id) => ops.slice(logits, [0, length - 1, id], [rows.length, 1, 1]));
-  return ops.reshape(ops.subtract(forHer!, forHis!), [rows.length]);
+  const [forShe, forHe] = [she, he].map((id) => ops.slice(logits, [0, length - 1, id], [rows.length, 1, 1]));
+  return ops.reshape(ops.subtract(forShe!, forHe!), [rows.length]);
 };
 
 const kept: Tensor[] = [];

@@ -34,7 +34,8 @@ const texts = [
   'One day, Anna lost her red ball by the river. She looked everywhere, but she could not find it. There she met an old dog. "Where are you going?" asked the dog. "I am looking for my red ball," said Anna.',
   'Two little foxes lived in the valley. One hot day, the foxes were very thirsty. They walked to the lake to drink some water. On the way, they met a bear. "What are you doing?" asked the bear.',
 ];
-for (const { layer, head, change } of await ablateHeads(await GPT2CausalLM.fromPreset('gpt2_tiny_en'), texts))
-  console.log(
-    `layer ${layer} head ${head}  ${change.toFixed(4).padStart(7)}  ${'#'.repeat(Math.max(0, Math.round(change * 40)))}`,
-  );
+const ablated = await ablateHeads(await GPT2CausalLM.fromPreset('gpt2_tiny_en'), texts);
+for (const { layer, head, change } of ablated) {
+  const bar = '#'.repeat(Math.max(0, Math.round((40 * change) / ablated[0]!.change)));
+  console.log(`layer ${layer} head ${head}  ${change.toFixed(4).padStart(7)}  ${bar}`.trimEnd());
+}

@@ -1,4 +1,4 @@
-// Which words of "One day, Anna lost" make the model prefer "her" to "his"?
+// Which words of "One morning, Anna was very hungry." make the model prefer "She" to "He"?
 //
 // Integrated gradients: on the straight way from a baseline (the same places, with the start token at each) to the
 // embeddings of the text, take the mean slope of the preference, and multiply it by the way. What all tokens get adds up to
@@ -8,8 +8,8 @@ import { at, CausalLM, gradients, ops, read, type Tensor } from 'purelm';
 
 const lm = await CausalLM.fromPreset('gpt2_tiny_en');
 const tokenizer = lm.tokenizer!;
-const [her = 0, his = 0] = [' her', ' his'].map((word) => tokenizer.tokenize(word)[0]!);
-const ids = [tokenizer.startTokenId, ...tokenizer.tokenize('One day, Anna lost')];
+const [she = 0, he = 0] = [' She', ' He'].map((word) => tokenizer.tokenize(word)[0]!);
+const ids = [tokenizer.startTokenId, ...tokenizer.tokenize('One morning, Anna was very hungry.')];
 
 /** `[1, length, hiddenDim]` */
 const embed = (tokenIds: readonly number[]): Tensor => {
@@ -18,13 +18,13 @@ const embed = (tokenIds: readonly number[]): Tensor => {
   return seen[0]!;
 };
 
-/** `logit(her) - logit(his)` after the last place of each row, `[rows]`, of embeddings put in the place of the model's. */
+/** `logit(She) - logit(He)` after the last place of each row, `[rows]`, of embeddings put in the place of the model's. */
 const preference = (embeddings: Tensor): Tensor => {
   const rows = embeddings.shape[0]!;
   const tokenIds = new Array<readonly number[]>(rows).fill(ids);
   const logits = lm.score({ tokenIds, layerInterceptFn: (x, i) => (i === -1 ? embeddings : x) });
-  const [forHer, forHis] = [her, his].map((id) => ops.slice(logits, [0, ids.length - 1, id], [rows, 1, 1]));
-  return ops.reshape(ops.subtract(forHer!, forHis!), [rows]);
+  const [forShe, forHe] = [she, he].map((id) => ops.slice(logits, [0, ids.length - 1, id], [rows, 1, 1]));
+  return ops.reshape(ops.subtract(forShe!, forHe!), [rows]);
 };
 
 /** What each token adds to the preference, by a sum over so many points, and what it should come to. */

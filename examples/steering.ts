@@ -7,9 +7,10 @@ import { at, CausalLM, ops, read, type Tensor, tensor } from 'purelm';
 const lm = await CausalLM.fromPreset('gpt2_tiny_en', { sampler: 'greedy' });
 const layer = 2;
 
-/** The mean stream after the layer at the last token of "One day, NAME lost", `[hiddenDim]`. */
+/** The mean stream after the layer at the last token of "One morning, NAME was very hungry.", `[hiddenDim]`. */
 const meanOf = (names: readonly string[]): Tensor => {
-  const tokenIds = lm.tokenizer!.tokenize(names.map((name) => `One day, ${name} lost`));
+  const { startTokenId, tokenize } = lm.tokenizer!;
+  const tokenIds = names.map((name) => [startTokenId, ...tokenize(`One morning, ${name} was very hungry.`)]);
   const seen: Tensor[] = [];
   lm.backbone.apply({ tokenIds }, { intercept: at({ site: 'residualPost', layer }, (x) => (seen[0] = x)) });
   return ops.mean(ops.sliceAxis(seen[0]!, 1, -1), { axis: [0, 1] });
@@ -22,8 +23,5 @@ export const steered = (prompt: string, times: number): Promise<string> => {
   return lm.generate(prompt, { maxLength: 32, intercept: push });
 };
 
-for (const times of [0, 0.5, 1, 2])
-  console.log(
-    String(times).padEnd(3),
-    await steered('Tom lived in a small house in the forest. One day, Tom lost', times),
-  );
+for (const times of [0, 0.25, 0.5, 1])
+  console.log(String(times).padEnd(3), await steered('One morning, Tom was very hungry.', times));

@@ -134,16 +134,20 @@ describe('the program', () => {
     },
   );
 
-  it.each(both)('inductionHeads on %s: scores are shares of attention', async (device) => {
-    const { exports, printed } = await run<{ scores: readonly NDArray[]; first: NDArray; second: NDArray }>(
-      'inductionHeads',
-      device,
-    );
-    const { scores, first, second } = exports;
-    for (const { data } of scores) expect(data.every((score) => score > 0 && score < 1)).toBe(true);
-    for (const { data } of [first, second]) expect(data[0]).toBeGreaterThan(0);
-    expect(printed.length).toBe(scores.length + 1);
-  });
+  it.each(both)(
+    'inductionHeads on %s: some heads look back where tokens repeat, and the second round is easier',
+    async (device) => {
+      const { exports, printed } = await run<{ scores: readonly NDArray[]; first: NDArray; second: NDArray }>(
+        'inductionHeads',
+        device,
+      );
+      const { scores, first, second } = exports;
+      for (const { data } of scores) expect(data.every((score) => score > -1 && score < 1)).toBe(true);
+      expect(Math.max(...scores.flatMap(({ data }) => [...data]))).toBeGreaterThan(0.2);
+      expect(second.data[0]! / first.data[0]!).toBeLessThan(0.6);
+      expect(printed.length).toBe(scores.length + 1);
+    },
+  );
 
   it.each(both)('steering on %s: nothing added changes nothing, much changes the text', async (device) => {
     const { exports, printed } = await run<{ steered: (prompt: string, times: number) => Promise<string> }>(
