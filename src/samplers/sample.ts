@@ -33,9 +33,13 @@ export interface NextPrediction {
 
 /**
  * Predicts the token at place `index` of every row from those before it. Beams and candidates are rows too, so that there
- * may be more of them than the prompt has.
+ * may be more of them than the prompt has. KerasHub's triple of logits, hidden states and cache will do too.
  */
-export type NextFunction = (prompt: Tensor, cache: Tree, index: Tensor) => NextPrediction;
+export type NextFunction = (
+  prompt: Tensor,
+  cache: Tree,
+  index: Tensor,
+) => NextPrediction | readonly [logits: Tensor, hiddenStates?: Tensor | undefined, cache?: Tree];
 
 /** Options of `sample`. */
 export interface SampleOptions {
@@ -75,10 +79,21 @@ const optionNames = ['index', 'mask', 'cache', 'stopTokenIds', 'hiddenStates', '
 /** Rows of a cache by their numbers. */
 const reorder = (cache: Tree, parents: Tensor): Tree => mapTree(cache, (leaf) => take(leaf, parents));
 
+const isTriple = (
+  predicted: ReturnType<NextFunction>,
+): predicted is Exclude<ReturnType<NextFunction>, NextPrediction> => Array.isArray(predicted);
+
 /** A decoder over a function that predicts one place: several are predicted one by one. */
-const decoderOver = (next: NextFunction): Decoder => {
+const decoderOver = (name: string, next: NextFunction, readsStates: boolean): Decoder => {
   const one: Decoder['next'] = (tokens, cache, index) => {
-    const { logits, hiddenStates, cache: kept = [] } = next(tokens, cache, index);
+    const predicted = next(tokens, cache, index);
+    const {
+      logits,
+      hiddenStates,
+      cache: kept = [],
+    } = isTriple(predicted) ? { logits: predicted[0], hiddenStates: predicted[1], cache: predicted[2] } : predicted;
+    if (readsStates && hiddenStates === undefined)
+      throw new ArgumentError(`${name}: expected hiddenStates of next, the states that logits come from, got none`);
     return { logits, hidden: hiddenStates ?? zeros([logits.shape[0]!, 1]), cache: kept };
   };
   return {
@@ -155,13 +170,17 @@ export const sampleBy =
       );
     const stops = tensor(Int32Array.from(stopTokenIds ?? []));
     const given: Given = { mask, stops: stops.shape[0] === 0 ? constant([-1], { dtype: 'int32' }) : stops };
-    const decoder = decoderOver(next);
-    const draft = draftNext === undefined ? undefined : decoderOver(draftNext);
-    const { copies } = decoding;
-    if (decoding.readsStates === true && options.hiddenStates === undefined)
+    const { copies, readsStates = false } = decoding;
+    const decoder = decoderOver(name, next, readsStates);
+    const draft = draftNext === undefined ? undefined : decoderOver(name, draftNext, false);
+    if (readsStates && options.hiddenStates === undefined)
       throw new ArgumentError(`${name}: expected hiddenStates, the states of the prompt, got none`);
     const place = constant(index, { dtype: 'int32' });
-    if (index === length) return tokens as unknown as Sampled;
+    if (index === length) {
+      const rows = batch * (decoding.beams ?? 1);
+      const alike = take(tokens, floorDivided(rows, rows / batch));
+      return outcome(decoding, { tokens: alike, index: place, logProbs: zeros([rows]) }) as unknown as Sampled;
+    }
     const first = decoder.next(tokens, cache, place);
     let state = decoding.start(
       {

@@ -12,12 +12,14 @@ import {
   ContrastiveSampler,
   GreedySampler,
   type NextFunction,
+  type NextPrediction,
   RandomSampler,
   SpeculativeSampler,
   type TokenSampler,
   TopKSampler,
 } from '../../src/samplers/index.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
+import type { Tree } from '../../src/tensor/tree.ts';
 import { webgpuTestDevice } from '../support/device.ts';
 import { fixture, floats, type RecordedFloats } from '../support/fixtures.ts';
 import { type RecordedBeams, type RecordedSampler, rowsOf, samplerOf } from '../support/recorded.ts';
@@ -45,8 +47,8 @@ const devices = [
 
 /** The next token's logits and state by the last token alone. */
 const chain =
-  (table: Tensor, states: Tensor = table): NextFunction =>
-  (prompt, cache, index) => {
+  (table: Tensor, states: Tensor = table) =>
+  (prompt: Tensor, cache: Tree, index: Tensor): NextPrediction => {
     const rows = prompt.shape[0]!;
     const last = reshape(dynamicSlice(prompt, [0, subtract(index, 1)], [rows, 1]), [rows]);
     return { logits: take(table, last), hiddenStates: take(states, last), cache };
@@ -195,6 +197,47 @@ describe('laws of sample', () => {
     expect(() => sample(next, [0, 1])).toThrow('greedy: expected a prompt of [batch, length]');
     expect(() => sample(next, [[0, 1]], { mask: [[true]] })).toThrow('greedy: expected a mask');
     expect(() => sample(next, [[0, 1]], { from: 1 } as object)).toThrow('greedy: sample: expected options among');
-    expect(() => ContrastiveSampler().sample(next, [[0, 1]], { index: 1 })).toThrow('expected hiddenStates');
+    expect(() => ContrastiveSampler().sample(next, [[0, 1]], { index: 1 })).toThrow(
+      'expected hiddenStates, the states',
+    );
+    const hiddenStates = constant([
+      [
+        [0, 1],
+        [1, 0],
+      ],
+    ]);
+    const bare: NextFunction = (ids, cache, index) => ({ logits: next(ids, cache, index).logits });
+    expect(() => ContrastiveSampler({ k: 2 }).sample(bare, [[0, 1]], { index: 1, hiddenStates })).toThrow(
+      'expected hiddenStates of next',
+    );
+  });
+
+  it('S72: a full prompt comes back, in the form of all beams where they are asked for', async () => {
+    const next = chain(logitsOf(5, 3));
+    const prompt = promptOf(2, 4, 5);
+    expect(await ids(GreedySampler().sample(next, prompt, { index: 4 }))).toEqual(await ids(prompt));
+    const [all, scores] = BeamSampler({ numBeams: 3, returnAllBeams: true }).sample(next, prompt, { index: 4 });
+    expect([all.shape, scores.shape]).toEqual([
+      [2, 3, 4],
+      [2, 3],
+    ]);
+    expect((await ids(all)).slice(4, 12)).toEqual([
+      ...(await ids(prompt)).slice(0, 4),
+      ...(await ids(prompt)).slice(0, 4),
+    ]);
+  });
+
+  it('S67: next may give KerasHub’s triple', async () => {
+    const next = chain(logitsOf(5, 3));
+    const triple: NextFunction = (prompt, cache, index) => {
+      const { logits, hiddenStates } = next(prompt, cache, index);
+      return [logits, hiddenStates, cache];
+    };
+    const prompt = promptOf(2, 6, 5);
+    const options = { index: 2, hiddenStates: take(logitsOf(5, 3), prompt) };
+    for (const sampler of [GreedySampler(), ContrastiveSampler({ k: 3 }), BeamSampler({ numBeams: 2 })])
+      expect(await ids(sampler.sample(triple, prompt, options))).toEqual(
+        await ids(sampler.sample(next, prompt, options)),
+      );
   });
 });
