@@ -10,4 +10,4 @@ export type DistilBertTokenizer = WordPieceTokenizer;
  * @throws {ArgumentError} If the vocabulary lacks a special token, is empty, or has a token twice.
  * @see Sanh et al. 2019; keras_hub.models.DistilBertTokenizer
  */
-export const DistilBertTokenizer = bertLikeTokenizer('DistilBertTokenizer');
+export const DistilBertTokenizer: ReturnType<typeof bertLikeTokenizer> = bertLikeTokenizer('DistilBertTokenizer');

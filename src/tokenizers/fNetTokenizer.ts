@@ -10,4 +10,4 @@ export type FNetTokenizer = MaskSentencePieceTokenizer;
  * @throws {ArgumentError} If `proto` is no SentencePiece model, or lacks a special token.
  * @see Lee-Thorp et al. 2021; keras_hub.models.FNetTokenizer
  */
-export const FNetTokenizer = albertLikeTokenizer('FNetTokenizer');
+export const FNetTokenizer: ReturnType<typeof albertLikeTokenizer> = albertLikeTokenizer('FNetTokenizer');

@@ -18,7 +18,7 @@ export interface MatchedSource {
   readonly part: TensorPart;
 }
 
-/** A parameter's `entry` in the table with its source; what `plus` says is added to it. */
+/** A parameter's `entry` in the table with its `source`, and which `part` of that; what `plus` says is added to it. */
 export interface MatchedWeight extends MatchedSource {
   readonly entry: WeightEntry;
   readonly plus?: MatchedSource | undefined;

@@ -48,13 +48,19 @@ export const checkedConfig = <Config extends { readonly hiddenDim: number; reado
     : E.left({ _tag: 'WrongConfig', message: `${what}: ${reader.problems.join('; ')}` });
 };
 
+/** Makes a config of a user's options. */
+export type ConfigMaker<Options, Config> = (options: Options) => E.Either<ConfigError, Config>;
+
+/** Makes a config of a preset's config.json, parsed. */
+export type ConfigParser<Config> = (layout: PresetLayout, json: unknown) => E.Either<ConfigError, Config>;
+
 /** A config from a user's options. */
 export const makeConfig =
   <Options extends object, Config extends { readonly hiddenDim: number; readonly numHeads?: number }>(
     what: string,
     read: (reader: ConfigReader) => Config,
-  ) =>
-  (options: Options): E.Either<ConfigError, Config> => {
+  ): ConfigMaker<Options, Config> =>
+  (options) => {
     const reader = configReader({ ...options } as JsonObject);
     return checkedConfig(what, reader, read(reader));
   };
@@ -64,8 +70,8 @@ export const parseConfig =
   <Config extends { readonly hiddenDim: number; readonly numHeads?: number }>(
     what: string,
     read: Readonly<Record<PresetLayout, (reader: ConfigReader) => Config>>,
-  ) =>
-  (layout: PresetLayout, json: unknown): E.Either<ConfigError, Config> => {
+  ): ConfigParser<Config> =>
+  (layout, json) => {
     const object =
       layout === 'keras' ? (isJsonObject(json) && Object.hasOwn(json, 'config') ? json.config : undefined) : json;
     if (!isJsonObject(object))
