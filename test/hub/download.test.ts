@@ -86,6 +86,22 @@ describe('a connection that breaks', () => {
   });
 });
 
+describe('a file of Kaggle whose storage says no hash', () => {
+  it('is not gone on from after an earlier process, since nothing would judge the whole', async () => {
+    const path = /^\/kaggle\/.*model\.weights\.h5$/;
+    hubs().fail(path, { cut: 120_000 });
+    hubs().failAlways(path, { cut: 0 });
+    await problem('kaggle://keras/gpt2/keras/gpt2_base_en/3');
+    hubs().reset();
+    hubs().failAlways(path, { hashless: true });
+    await haveWhole('kaggle://keras/gpt2/keras/gpt2_base_en/3', kerasFiles(size, 'three'));
+    const ranges = hubs()
+      .seen.filter((seen) => path.test(seen.path))
+      .map(({ headers }) => headers.range);
+    expect(ranges).toEqual([expect.stringMatching(/^bytes=[1-9]/), undefined]);
+  });
+});
+
 describe('a server that is busy', () => {
   it.each([429, 500, 502, 503, 504, 408])('and says %i is asked again', async (status) => {
     hubs().fail(/revision\/main$/, { status }, { status });

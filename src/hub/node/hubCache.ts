@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { copyFile, mkdir, readdir, readFile, rename, rm, stat, symlink, unlink, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, rename, stat, symlink, unlink, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { isJsonObject } from '../../models/configReader.ts';
 import { isCommit } from '../huggingFace.ts';
@@ -147,11 +147,8 @@ export const hubCacheStore = (cache: string, { repo, revision }: HubRepo, links 
       await writeFile(join(cache, 'CACHEDIR.TAG'), cacheTag, { flag: 'wx' }).catch(() => undefined);
       return withLock(join(cache, '.locks', name, `${file.digest?.hex}.purelm.lock`), signal, work);
     },
-    begin: async (commit, file) => {
-      // What stands there has another size, or is a link to nothing.
-      await rm(blob(file), { force: true });
-      return openPartial(`${blob(file)}.purelm.incomplete`, blob(file), () => point(commit, file, true));
-    },
+    begin: (commit, file) =>
+      openPartial(`${blob(file)}.purelm.incomplete`, blob(file), () => point(commit, file, true)),
     folder: snapshot,
   };
 };

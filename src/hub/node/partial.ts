@@ -15,6 +15,9 @@ export const makeNodeHasher: MakeHasher = (algorithm, size) => {
 const gathered = 2 ** 20;
 const longest = 300;
 
+const changed = (path: string): Error =>
+  Object.assign(new Error(`${path}: another process has changed it`), { code: 'ESTALE', syscall: 'rename' });
+
 /**
  * Opens a file on disk that is being fetched.
  *
@@ -72,17 +75,16 @@ export const openPartial = async (
       await flush();
       await handle.sync();
       const own = await handle.stat();
-      const there = await stat(path).catch(() => undefined);
       await shut();
-      // Another process may have taken us for dead, and have finished what we both wrote.
-      if (there === undefined && (await stat(target).catch(() => undefined))?.size === written) return named();
-      if (own.ino !== there?.ino || there.size !== written)
-        throw Object.assign(new Error(`${path}: another process has changed it`), {
-          code: 'ESTALE',
-          syscall: 'rename',
-        });
       await mkdir(dirname(target), { recursive: true });
-      await rename(path, target);
+      try {
+        const there = await stat(path);
+        if (own.ino !== there.ino || there.size !== written) throw changed(path);
+        await rename(path, target);
+      } catch (problem) {
+        // Another process may have taken us for dead, and have finished what we both wrote.
+        if ((await stat(target).catch(() => undefined))?.size !== written) throw problem;
+      }
       await named();
     },
     close: async () => {
