@@ -82,6 +82,8 @@ export interface Decoding<State extends Decoded & Tree = Decoded & Tree> {
   readonly beams?: number;
   /** Whether all beams are asked for, or the best. */
   readonly isAll?: boolean;
+  /** The most columns that a step decides. Default 1. */
+  readonly columns?: number;
   /** Whether it compares the states of what the model has read. */
   readonly readsStates?: boolean;
   /** The model that guesses what the model will say. */

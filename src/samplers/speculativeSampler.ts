@@ -63,6 +63,7 @@ const speculativeDecoding = (
 ): Decoding => {
   const own: Decoding<SpeculativeState> = {
     copies: 1,
+    columns: numSpeculativeTokens + 1,
     ...(draft === undefined ? {} : { draft }),
     start: ({ tokens, index, keys, logits, cache, draftCache }, { mask }) => {
       const [chosen, sampler] = step(init({ keys, position: index }), logits, { tokenIds: tokens, position: index });

@@ -328,7 +328,7 @@ export async function* generateTokens<Params extends Tree>(
   request: GenerationRequest<Params>,
 ): AsyncGenerator<GenerationProgress, GenerationProgress> {
   const { device, prompt, stopTokenIds, keys, signal, intercept = identityIntercept, when } = request;
-  const { copies, beams: count = 1 } = request.sampler.decoding;
+  const { copies, columns = 1, beams: count = 1 } = request.sampler.decoding;
   const hasBeams = request.sampler.decoding.beams !== undefined;
   const { batch, length } = prompt;
   const start = shortestPrompt(prompt);
@@ -412,7 +412,8 @@ export async function* generateTokens<Params extends Tree>(
       began = performance.now();
       // One submission holds steps with the same intercept.
       const own = interceptOf(passes);
-      const most = Math.min(steps, length - end);
+      // No step is run that might come after the end.
+      const most = Math.min(steps, Math.ceil((length - end) / columns));
       taken = 1;
       while (taken < most && interceptOf(passes + taken) === own) taken++;
       state = await loopWith(own).step.repeat(taken, state, mask, stops, memory);

@@ -132,6 +132,23 @@ describe.each([
     );
   });
 
+  it('S74: guesses that stand save passes of the model', async () => {
+    const lm = await open(await device());
+    const drawn: Drawn = { prompts: [[5, 9]], length: 12, seed: 3 };
+    const passesOf = async (sampler: SamplerLike): Promise<number> => {
+      let last = 0;
+      const when = (pass: number): boolean => {
+        last = Math.max(last, pass);
+        return true;
+      };
+      await lm.compile({ sampler }).generate(tokens(drawn), { stopTokenIds: null, intercept: (x) => x, when });
+      return last;
+    };
+    expect(await passesOf('greedy')).toBe(9);
+    // The prefill decides one of ten columns, a pass five at most.
+    expect(await passesOf(SpeculativeSampler({ draft: lm, numSpeculativeTokens: 4 }))).toBe(2);
+  });
+
   it('S74: a draft changes no seeded text of its base sampler', async () => {
     const lm = await open(await device());
     for (const baseSampler of [RandomSampler({ temperature: 1.3 }), TopKSampler({ k: 7 }), TopPSampler({ p: 0.8 })]) {
