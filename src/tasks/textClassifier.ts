@@ -78,6 +78,8 @@ export interface TextClassifier<Config = unknown, Params extends Tree = Tree, T 
   readonly numClasses: number;
   /** What is done to the logits last. */
   readonly activation: ClassifierActivation;
+  /** Dropout before the head's dense layers while training; undefined: the family's in KerasHub. */
+  readonly dropout: number | undefined;
   /** What the classes get, `[batch, numClasses]` float32, as an expression. */
   readonly apply: (inputs: EncoderBackboneInputs, context?: EncoderContext) => Tensor;
   /**
@@ -145,7 +147,7 @@ export const textClassifier = <Config, Params extends Tree, T extends Tokenizer>
     return compileTraining(
       {
         ...rest,
-        loss: loss === 'auto' ? SparseCategoricalCrossentropy({ fromLogits: activation === 'linear' }) : loss,
+        loss: loss === 'auto' ? SparseCategoricalCrossentropy({ fromLogits: activation !== 'softmax' }) : loss,
         metrics,
         weightedMetrics: weightedMetrics === 'auto' ? [] : weightedMetrics,
       },
@@ -228,6 +230,7 @@ export const textClassifier = <Config, Params extends Tree, T extends Tokenizer>
     tokenizer: preprocessor?.tokenizer ?? null,
     numClasses,
     activation,
+    dropout: parts.dropout,
     apply: (inputs, context) => forward(members.params, tensors(inputs), context),
     score,
   });

@@ -6,6 +6,7 @@ import {
   distilBertClassifierHead,
   distilBertMaskedLMHead,
 } from '../../src/models/distilBert/distilBert.ts';
+import type { ClassifierHeadOptions } from '../../src/models/encoder/heads.ts';
 import type { EncoderModel } from '../../src/models/encoderModel.ts';
 import { fNet, fNetClassifierHead, fNetMaskedLMHead } from '../../src/models/fNet/fNet.ts';
 import type { PresetInfo } from '../../src/models/presetInfo.ts';
@@ -47,10 +48,7 @@ export interface EncoderCase {
   readonly model: (config: unknown) => EncoderModel;
   /** The heads of a preset's config. */
   readonly maskedLMHead: (config: unknown) => { readonly weights: WeightTable };
-  readonly classifierHead: (
-    config: unknown,
-    options: { readonly numClasses: number; readonly dropout: number },
-  ) => { readonly weights: WeightTable };
+  readonly classifierHead: (config: unknown, options: ClassifierHeadOptions) => { readonly weights: WeightTable };
   /** A backbone of random weights from a config's fields. */
   readonly makeBackbone: (options: unknown) => EncoderBackbone;
   readonly openBackbone: (preset: string, options?: BackbonePresetOptions) => Promise<EncoderBackbone>;
@@ -88,10 +86,7 @@ const encoderCase = <Config, Params extends Tree, T extends MaskTokenizer>(
   }: {
     readonly model: (config: Config) => EncoderModel<Params>;
     readonly maskedLMHead: (config: Config) => { readonly weights: WeightTable };
-    readonly classifierHead: (
-      config: Config,
-      options: { readonly numClasses: number; readonly dropout: number },
-    ) => { readonly weights: WeightTable };
+    readonly classifierHead: (config: Config, options: ClassifierHeadOptions) => { readonly weights: WeightTable };
   },
   { Backbone, MaskedLM: maskedLM, TextClassifier: textClassifier }: Classes<Config, Params, T>,
   backbone: EncoderBackbone<Config, Params>,

@@ -23,6 +23,8 @@ class Family:
     # What transformers' config takes, and what it takes otherwise by kind of folder.
     config: dict = field(default_factory=dict)
     config_kinds: dict = field(default_factory=dict)
+    # What KerasHub's classifier takes besides the number of classes.
+    classifier: dict = field(default_factory=dict)
     # The id of padding in KerasHub's rows; in transformers' it is the config's.
     padding: int = 0
     segments: int | None = None
@@ -54,6 +56,7 @@ FAMILIES = {
     ),
     "xlm_roberta": Family(
         keras="XLMRoberta", transformers="XLMRoberta", padding=1,
+        classifier=dict(hidden_dim=7, activation="softmax", dropout=0.3),
         keras_sizes=SIZES, keras_kinds=ONE_LAYER,
         config=dict(CONFIG, max_position_embeddings=21, type_vocab_size=1, layer_norm_eps=1e-5, pad_token_id=4),
         config_kinds=ONE_HIDDEN_LAYER,

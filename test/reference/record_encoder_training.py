@@ -63,6 +63,8 @@ def encoded(numbers):
 
 def record_gradients(name, family, kind):
     task = keras_task(name, family, kind, dropout=0.0)
+    # Before it is compiled again, KerasHub takes a classifier's probabilities for logits.
+    task.compile()
     inputs, y, weight = batch_of(name, family, kind)
     x = {key: torch.tensor(value) for key, value in keras_inputs(inputs, kind).items()}
     loss = task.compute_loss(x=x, y=torch.tensor(y), y_pred=task(x), sample_weight=torch.tensor(weight))

@@ -51,7 +51,7 @@ def keras_task(name, family, kind, **dropout):
     models = keras_hub.models
     sizes = {**family.keras_sizes, **family.keras_kinds.get(kind, {}), **dropout}
     backbone = getattr(models, f"{family.keras}Backbone")(**sizes)
-    head = {} if kind == "masked_lm" else {"num_classes": CLASSES, **dropout}
+    head = {} if kind == "masked_lm" else {"num_classes": CLASSES, **family.classifier, **dropout}
     task = getattr(models, family.keras + KERAS_TASKS[kind])(backbone=backbone, preprocessor=None, **head)
     draw = np.random.default_rng(seed_of(name, kind))
     for variable in task.weights:

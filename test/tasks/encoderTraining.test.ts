@@ -1,8 +1,10 @@
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import type { ClassifierHeadParams } from '../../src/models/encoder/heads.ts';
 import { formatPath, type WeightTable } from '../../src/models/weightEntry.ts';
 import { tensor } from '../../src/ops/constant.ts';
 import { type Device, referenceDevice } from '../../src/runtime/device.ts';
+import type { EncoderBackbone } from '../../src/tasks/encoderBackbone.ts';
 import type { MaskedLM } from '../../src/tasks/maskedLM.ts';
 import type { TextClassifier } from '../../src/tasks/textClassifier.ts';
 import { paths } from '../../src/tensor/tree.ts';
@@ -59,6 +61,10 @@ const devices = [
   ['webgpu', webgpuTestDevice],
 ] as const satisfies readonly (readonly [string, () => Promise<Device>])[];
 
+/** The width of a classifier's dense layer over the first place, if it has one. */
+const hiddenDimOf = ({ pooledDense }: ClassifierHeadParams): { readonly hiddenDim?: number } =>
+  pooledDense === undefined ? {} : { hiddenDim: pooledDense.kernel.shape[1]! };
+
 /** A recorded task without dropout, as the recordings were made. */
 const taskOf = async (
   encoder: EncoderCase,
@@ -66,12 +72,22 @@ const taskOf = async (
   preset: string,
   device: Device,
 ): Promise<MaskedLM | TextClassifier> => {
-  const open = kind === 'masked_lm' ? encoder.openMaskedLM : encoder.openTextClassifier;
-  const { backbone, params } = await open(presetPath(preset), { device });
-  const bare = encoder.makeBackbone({ ...(backbone.config as object), dropout: 0 }).withParams(backbone.params);
-  return kind === 'masked_lm'
-    ? encoder.maskedLM({ backbone: bare, headParams: params.head as never })
-    : encoder.textClassifier({ backbone: bare, headParams: params.head as never, numClasses: 5, dropout: 0 });
+  const path = presetPath(preset);
+  const bare = ({ config, params }: EncoderBackbone): EncoderBackbone =>
+    encoder.makeBackbone({ ...(config as object), dropout: 0 }).withParams(params);
+  if (kind === 'masked_lm') {
+    const { backbone, params } = await encoder.openMaskedLM(path, { device });
+    return encoder.maskedLM({ backbone: bare(backbone), headParams: params.head });
+  }
+  const { backbone, params, activation, numClasses } = await encoder.openTextClassifier(path, { device });
+  return encoder.textClassifier({
+    backbone: bare(backbone),
+    headParams: params.head,
+    numClasses,
+    activation,
+    dropout: 0,
+    ...hiddenDimOf(params.head),
+  });
 };
 
 /** Recorded numbers by the paths of parameters, from the names of KerasHub's files. */
@@ -105,7 +121,8 @@ describe.each(encoderCases)('training of $name', (encoder) => {
     it.each(tasks)('gives KerasHub’s gradients of every parameter of $kind', async ({ kind, ...recorded }) => {
       const device = await open();
       const task = await taskOf(encoder, kind, recorded.preset, device);
-      const loss = SparseCategoricalCrossentropy({ fromLogits: true }).call(
+      const fromLogits = kind === 'masked_lm' || (task as TextClassifier).activation !== 'softmax';
+      const loss = SparseCategoricalCrossentropy({ fromLogits }).call(
         tensor(recorded.y, { dtype: 'int32' }),
         (task as MaskedLM).apply(recorded.inputs),
         tensor(recorded.sampleWeight),
@@ -114,7 +131,11 @@ describe.each(encoderCases)('training of $name', (encoder) => {
       const head =
         kind === 'masked_lm'
           ? encoder.maskedLMHead(config)
-          : encoder.classifierHead(config, { numClasses: 5, dropout: 0 });
+          : encoder.classifierHead(config, {
+              numClasses: 5,
+              dropout: 0,
+              ...hiddenDimOf(task.params.head as ClassifierHeadParams),
+            });
       const expected = new Map([
         ...byPath('backbone', model.weights, recorded.gradients.backbone),
         ...byPath('head', head.weights, recorded.gradients.head),
