@@ -121,7 +121,7 @@ export const bartFamily: AnySeq2SeqFamily = Object.freeze<AnySeq2SeqFamily>({
     const own = preprocessor as Preprocessor | null;
     return {
       kerasClass: bartKerasLayout.seq2seqLM,
-      base: 'Seq2SeqLM',
+      bases: ['Seq2SeqLM'],
       // KerasHub saves no lengths.
       preprocessor: own && {
         kerasClass: bartKerasLayout.seq2seqLMPreprocessor,

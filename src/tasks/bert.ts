@@ -38,6 +38,7 @@ const classes = encoderClasses<BertConfig, BertOptions, BertParams, Tokenizer, B
   maskedLMHead: bertMaskedLMHead,
   classifierHead: bertClassifierHead,
   classifier: { dropout: 0.1, learningRate: 5e-5 },
+  hasEmbedder: true,
   tokenizer: {
     files: wordPieceFiles.names,
     open: (preset) => openWordPiece(preset, createTokenizer),

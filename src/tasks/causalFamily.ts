@@ -223,7 +223,7 @@ export const causalClasses = <Config extends object, Options extends object, Par
         const own = preprocessor as CausalLMPreprocessor<T> | null;
         return {
           kerasClass: layout.causalLM,
-          base: 'CausalLM',
+          bases: ['CausalLM'],
           preprocessor: own && {
             kerasClass: layout.causalLMPreprocessor,
             config: {

@@ -17,7 +17,7 @@ import type {
   TextClassifierPreprocessor,
   TextClassifierPreprocessorOptions,
 } from '../tokenizers/textClassifierPreprocessor.ts';
-import type { Checkpoint, Family, Preset } from '../weights/index.ts';
+import type { Checkpoint, Family, KerasTask, Preset } from '../weights/index.ts';
 import type { FamilyTokenizer, PreprocessorPresetOptions } from './causalFamily.ts';
 import { type EncoderBackbone, encoderBackbone } from './encoderBackbone.ts';
 import type { EncoderTaskParams } from './encoderTask.ts';
@@ -118,6 +118,8 @@ export interface EncoderFamily<
   ) => Head<ClassifierHeadParams, EncoderOutputs>;
   /** What a classifier is where it is told nothing: its dropout, and its optimizer's learning rate. */
   readonly classifier: { readonly dropout: number; readonly learningRate: number };
+  /** Whether KerasHub has a class for embeddings of this family. Default false. */
+  readonly hasEmbedder?: boolean;
   readonly tokenizer: FamilyTokenizer<T>;
   readonly maskedLMPreprocessor: (options: MaskedLMPreprocessorOptions<T>) => MaskedLMPreprocessor<T, K>;
   readonly textClassifierPreprocessor: (
@@ -125,10 +127,24 @@ export interface EncoderFamily<
   ) => TextClassifierPreprocessor<T, K>;
 }
 
+/** A task's own part of a preset in KerasHub's layout, without its numbers. */
+export interface SavedEncoderTask extends Omit<KerasTask, 'head'> {
+  /** The table of the head, its parameters, and its layers' groups; none for a backbone alone. */
+  readonly head?:
+    | {
+        readonly table: WeightTable;
+        readonly params: Tree;
+        readonly groups: readonly (readonly [group: string, name: string])[];
+      }
+    | undefined;
+}
+
 /** A family as those see it who do not know which it is. */
 export interface AnyEncoderFamily {
   readonly family: Family;
   readonly layout: EncoderKerasLayout<unknown>;
+  /** A task of the family, or an embedder, as KerasHub writes it down. */
+  readonly kerasTask: (task: object) => SavedEncoderTask;
   readonly openBackbone: (preset: Preset, options: BackbonePresetOptions) => Promise<EncoderBackbone>;
   readonly openMaskedLM: (preset: Preset, options: MaskedLMPresetOptions) => Promise<MaskedLM>;
   readonly openTextClassifier: (preset: Preset, options: TextClassifierPresetOptions) => Promise<TextClassifier>;
@@ -410,6 +426,84 @@ export const encoderClasses = <
     return textEmbedderOf({ backbone: await backboneFrom(preset, options), preprocessor, poolingMode, normalize });
   };
 
+  const bases = ['MaskedLM', 'TextClassifier', ...(family.hasEmbedder === true ? ['TextEmbedder'] : [])];
+
+  const kerasTask = (task: object): SavedEncoderTask => {
+    const { name, backbone } = task as Pick<MaskedLM<Config, Params, T>, 'name' | 'backbone'>;
+    const { numSegments, hasPaddingMask } = backbone.model;
+    if (name === names.maskedLM) {
+      const { preprocessor, params } = task as MaskedLM<Config, Params, T>;
+      const inputs = 1 + Number(numSegments !== undefined) + Number(hasPaddingMask);
+      const head = 'layers/masked_lm_head';
+      return {
+        kerasClass: layout.maskedLM,
+        bases,
+        preprocessor: preprocessor && {
+          kerasClass: layout.maskedLMPreprocessor,
+          config: {
+            sequence_length: preprocessor.sequenceLength,
+            truncate: preprocessor.truncate,
+            mask_selection_rate: preprocessor.maskSelectionRate,
+            mask_selection_length: preprocessor.maskSelectionLength,
+            mask_token_rate: preprocessor.maskTokenRate,
+            random_token_rate: preprocessor.randomTokenRate,
+          },
+          tokenizer: family.tokenizer.save(preprocessor.tokenizer),
+        },
+        head: {
+          table: family.maskedLMHead(backbone.config).weights,
+          params: params.head,
+          groups: [
+            ['', layout.maskedLM.name],
+            [`layers/input_layer_${inputs}`, 'mask_positions'],
+            [head, 'mlm_head'],
+            [`${head}/_intermediate_dense`, 'intermediate_dense'],
+            [`${head}/_intermediate_layer_norm`, 'intermediate_layer_norm'],
+          ],
+        },
+      };
+    }
+    if (name !== names.textClassifier)
+      throw new ArgumentError(
+        `saveKerasPreset: expected a ${names.maskedLM} or a ${names.textClassifier}, got a ${name}; save the task over its backbone`,
+      );
+    const classifier = task as TextClassifier<Config, Params, T>;
+    const { preprocessor, numClasses, activation, dropout = family.classifier.dropout, params } = classifier;
+    const { pooledDense } = params.head;
+    return {
+      kerasClass: layout.textClassifier,
+      bases,
+      config: {
+        num_classes: numClasses,
+        activation,
+        ...(pooledDense === undefined ? {} : { hidden_dim: pooledDense.kernel.shape[1] }),
+        dropout,
+      },
+      preprocessor: preprocessor && {
+        kerasClass: layout.textClassifierPreprocessor,
+        config: { sequence_length: preprocessor.sequenceLength, truncate: preprocessor.truncate },
+        tokenizer: family.tokenizer.save(preprocessor.tokenizer),
+      },
+      head: {
+        table: family.classifierHead(backbone.config, {
+          numClasses,
+          dropout,
+          hiddenDim: pooledDense?.kernel.shape[1],
+        }).weights,
+        params: params.head,
+        groups: [
+          ['', layout.textClassifier.name],
+          ...(pooledDense === undefined
+            ? ([['layers/dense', 'logits']] as const)
+            : ([
+                ['layers/dense', 'pooled_dense'],
+                ['layers/dense_1', 'logits'],
+              ] as const)),
+        ],
+      },
+    };
+  };
+
   const statics = <Own extends object>(own: Own) => ({
     ...own,
     /** Built-in presets by id. */
@@ -513,6 +607,7 @@ export const encoderClasses = <
     any: Object.freeze<AnyEncoderFamily>({
       family: family.family,
       layout: layout as unknown as EncoderKerasLayout<unknown>,
+      kerasTask,
       openBackbone: async (preset, options) => (await backboneFrom(preset, options)) as unknown as EncoderBackbone,
       openMaskedLM: async (preset, options) => (await maskedLMFrom(preset, options)) as unknown as MaskedLM,
       openTextClassifier: async (preset, options) =>

@@ -53,6 +53,7 @@ const classes = encoderClasses<XLMRobertaConfig, XLMRobertaOptions, XLMRobertaPa
   maskedLMHead: xlmRobertaMaskedLMHead,
   classifierHead: xlmRobertaClassifierHead,
   classifier: { dropout: 0, learningRate: 5e-5 },
+  hasEmbedder: true,
   tokenizer: {
     files: files.names,
     open: (preset) => files.open(preset, createTokenizer),

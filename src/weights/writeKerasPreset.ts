@@ -22,14 +22,26 @@ export interface KerasPreprocessor {
   readonly tokenizer: KerasTokenizer;
 }
 
-/** A task as KerasHub writes it down: its class, the name of its base class, and its preprocessor. */
+/** Weights of a task's own, which stand in task.weights.h5. */
+export interface KerasHead {
+  /** By their paths in the file. */
+  readonly weights: readonly (readonly [path: string, dataset: H5Dataset])[];
+  /** Every layer's group, and the layer's name. */
+  readonly groups: readonly (readonly [group: string, name: string])[];
+}
+
+/** A task as KerasHub writes it down: its class, its options, its preprocessor, and weights of its own. */
 export interface KerasTask {
   /** Which of KerasHub's classes it is. */
   readonly kerasClass: KerasClass;
-  /** Such as `CausalLM`. */
-  readonly base: string;
+  /** Base classes of the tasks that its backbone can have, such as `CausalLM`. */
+  readonly bases: readonly string[];
+  /** Options besides backbone, preprocessor and name. Default: none. */
+  readonly config?: JsonObject;
   /** Null: the task reads and writes token ids. */
   readonly preprocessor: KerasPreprocessor | null;
+  /** Default: none. */
+  readonly head?: KerasHead;
 }
 
 /** What goes into a preset folder in KerasHub's layout. */
@@ -87,11 +99,12 @@ const layerConfig = ({ name }: KerasClass, dtype: StoredDType): JsonObject => ({
  */
 export const kerasPresetFiles = <Config>(
   path: string,
-  { layout, config, dtype, weights, task: { kerasClass, base, preprocessor }, savedAt }: KerasPreset<Config>,
+  { layout, config, dtype, weights, task: saved, savedAt }: KerasPreset<Config>,
 ): E.Either<WeightsError, readonly FileToWrite[]> => {
   const options = layout.config(config);
   if (E.isLeft(options)) return E.left(weightsError('WrongConfig', path, options.left.message));
   const { folder } = layout;
+  const { kerasClass, bases, preprocessor, head } = saved;
   const backbone = serialized(folder, layout.backbone, { ...layerConfig(layout.backbone, dtype), ...options.right });
   const tokenizer =
     preprocessor === null
@@ -110,11 +123,15 @@ export const kerasPresetFiles = <Config>(
           config_file: 'preprocessor.json',
           ...preprocessor.config,
         });
-  const task = serialized(folder, kerasClass, { backbone, preprocessor: preprocessing, name: kerasClass.name });
+  const task = serialized(folder, kerasClass, {
+    backbone,
+    preprocessor: preprocessing,
+    name: kerasClass.name,
+    ...saved.config,
+  });
   const [date, time] = savedAt.toISOString().split(/[T.]/);
-  const groups = layout
-    .layers(config)
-    .map(([group, name]) => [group === '' ? 'vars' : `${group}/vars`, { name }] as const);
+  const named = (groups: readonly (readonly [group: string, name: string])[]) =>
+    groups.map(([group, name]) => [group === '' ? 'vars' : `${group}/vars`, { name }] as const);
   return E.right([
     jsonFile('config.json', backbone),
     jsonFile('task.json', task),
@@ -126,11 +143,14 @@ export const kerasPresetFiles = <Config>(
     })),
     jsonFile('metadata.json', {
       ...versions,
-      parameter_count: weights.reduce((total, [, { shape }]) => total + count(shape), 0),
+      parameter_count: [...weights, ...(head?.weights ?? [])].reduce((total, [, { shape }]) => total + count(shape), 0),
       date_saved: `${date}@${time}`,
-      tasks: [base],
+      tasks: bases,
     }),
-    { name: 'model.weights.h5', content: writeHdf5(h5Tree(weights, groups)) },
+    { name: 'model.weights.h5', content: writeHdf5(h5Tree(weights, named(layout.layers(config)))) },
+    ...(head === undefined
+      ? []
+      : [{ name: 'task.weights.h5', content: writeHdf5(h5Tree(head.weights, named(head.groups))) }]),
   ]);
 };
 
@@ -149,6 +169,8 @@ export const writeKerasPreset = <Config>(
   return E.isLeft(files)
     ? async () => files
     : writeFolderAtomically(path, [...files.right, ...extra], (name) =>
-        /^(model[\w.-]*\.(h5|json)|(config|task|preprocessor|tokenizer|metadata)\.json|assets)$/.test(name),
+        /^(model[\w.-]*\.(h5|json)|task\.weights\.h5|(config|task|preprocessor|tokenizer|metadata)\.json|assets)$/.test(
+          name,
+        ),
       );
 };
