@@ -68,6 +68,7 @@ export {
 } from './tasks/albert.ts';
 export type { BackboneInputs, CausalBackbone } from './tasks/backbone.ts';
 export { BartBackbone, BartSeq2SeqLM, BartSeq2SeqLMPreprocessor, BartTokenizer } from './tasks/bart.ts';
+export { Backbone, Preprocessor, Task, Tokenizer } from './tasks/bases.ts';
 export type { Dataset } from './tasks/batches.ts';
 export {
   BertBackbone,

@@ -117,6 +117,8 @@ export const bartFamily: AnySeq2SeqFamily = Object.freeze<AnySeq2SeqFamily>({
   layout: bartKerasLayout as AnySeq2SeqFamily['layout'],
   presets: bartPresets,
   open: async (preset, options) => (await taskFrom(preset, options)) as unknown as Seq2SeqLM,
+  openBackbone: backboneFrom,
+  openTokenizer: tokenizerFrom,
   kerasTask: (preprocessor) => {
     const own = preprocessor as Preprocessor | null;
     return {

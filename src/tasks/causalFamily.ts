@@ -61,6 +61,10 @@ export interface SavableFamily {
   readonly presets: ReadonlyMap<string, PresetInfo<unknown>>;
   /** A task with this preprocessor of the family's own kind, as KerasHub writes it down. */
   readonly kerasTask: (preprocessor: object | null) => KerasTask;
+  /** The backbone that an opened preset holds, of its family's kind. */
+  readonly openBackbone: (preset: Preset, options: BackbonePresetOptions) => Promise<unknown>;
+  /** The tokenizer that an opened preset holds. */
+  readonly openTokenizer: (preset: Preset) => Promise<Tokenizer>;
 }
 
 /** A family as those see it who do not know which it is. */
@@ -77,6 +81,10 @@ export interface PreprocessorPresetOptions {
 
 /** KerasHub's default length of a row. */
 const SEQUENCE_LENGTH = 1024;
+
+/** A flag that preprocessor.json says. */
+const flag = ({ preprocessorConfig }: Preset, name: string): boolean | undefined =>
+  typeof preprocessorConfig[name] === 'boolean' ? preprocessorConfig[name] : undefined;
 
 /** The functions that a family's classes are made of. */
 export const causalClasses = <Config extends object, Options extends object, Params extends Tree, T extends Tokenizer>(
@@ -122,6 +130,8 @@ export const causalClasses = <Config extends object, Options extends object, Par
     return family.preprocessor({
       tokenizer: await family.tokenizer.open(preset),
       sequenceLength: sequenceLength ?? saved ?? Math.min(SEQUENCE_LENGTH, most ?? SEQUENCE_LENGTH),
+      addStartToken: flag(preset, 'add_start_token'),
+      addEndToken: flag(preset, 'add_end_token'),
     });
   };
 
@@ -219,6 +229,8 @@ export const causalClasses = <Config extends object, Options extends object, Par
       layout: layout as KerasBackboneLayout<unknown>,
       presets,
       open: async (preset, options) => (await taskFrom(preset, options)) as unknown as CausalLM,
+      openBackbone: backboneFrom,
+      openTokenizer: family.tokenizer.open,
       kerasTask: (preprocessor) => {
         const own = preprocessor as CausalLMPreprocessor<T> | null;
         return {

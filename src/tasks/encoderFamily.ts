@@ -13,6 +13,7 @@ import type { Tree } from '../tensor/tree.ts';
 import type { EncoderInput } from '../tokenizers/encoderInputs.ts';
 import type { MaskedLMPreprocessor, MaskedLMPreprocessorOptions } from '../tokenizers/maskedLMPreprocessor.ts';
 import type { MaskTokenizer } from '../tokenizers/maskTokenizer.ts';
+import type { Truncate } from '../tokenizers/multiSegmentPacker.ts';
 import type {
   TextClassifierPreprocessor,
   TextClassifierPreprocessorOptions,
@@ -143,6 +144,10 @@ export interface SavedEncoderTask extends Omit<KerasTask, 'head'> {
 export interface AnyEncoderFamily {
   readonly family: Family;
   readonly layout: EncoderKerasLayout<unknown>;
+  /** The built-in presets by id. */
+  readonly presets: ReadonlyMap<string, PresetInfo<unknown>>;
+  /** The tokenizer that an opened preset holds. */
+  readonly openTokenizer: (preset: Preset) => Promise<MaskTokenizer>;
   /** A task of the family, or an embedder, as KerasHub writes it down. */
   readonly kerasTask: (task: object) => SavedEncoderTask;
   readonly openBackbone: (preset: Preset, options: BackbonePresetOptions) => Promise<EncoderBackbone>;
@@ -277,6 +282,11 @@ export const encoderClasses = <
     family.maskedLMPreprocessor({
       tokenizer: await family.tokenizer.open(preset),
       sequenceLength: lengthOf(preset, length),
+      truncate: savedTruncate(preset),
+      maskSelectionRate: savedNumber(preset, 'mask_selection_rate'),
+      maskSelectionLength: savedNumber(preset, 'mask_selection_length'),
+      maskTokenRate: savedNumber(preset, 'mask_token_rate'),
+      randomTokenRate: savedNumber(preset, 'random_token_rate'),
     });
 
   const textClassifierPreprocessorFrom = async (
@@ -286,6 +296,7 @@ export const encoderClasses = <
     family.textClassifierPreprocessor({
       tokenizer: await family.tokenizer.open(preset),
       sequenceLength: lengthOf(preset, length),
+      truncate: savedTruncate(preset),
     });
 
   const hasTokenizer = async (preset: Preset): Promise<boolean> => {
@@ -607,6 +618,8 @@ export const encoderClasses = <
     any: Object.freeze<AnyEncoderFamily>({
       family: family.family,
       layout: layout as unknown as EncoderKerasLayout<unknown>,
+      presets,
+      openTokenizer: family.tokenizer.open,
       kerasTask,
       openBackbone: async (preset, options) => (await backboneFrom(preset, options)) as unknown as EncoderBackbone,
       openMaskedLM: async (preset, options) => (await maskedLMFrom(preset, options)) as unknown as MaskedLM,
@@ -616,6 +629,14 @@ export const encoderClasses = <
     }),
   });
 };
+
+/** A number that preprocessor.json says. */
+const savedNumber = ({ preprocessorConfig }: Preset, name: string): number | undefined =>
+  typeof preprocessorConfig[name] === 'number' ? preprocessorConfig[name] : undefined;
+
+/** How preprocessor.json has segments share a row; the preprocessor refuses what is no strategy. */
+const savedTruncate = ({ preprocessorConfig: { truncate } }: Preset): Truncate | undefined =>
+  typeof truncate === 'string' ? (truncate as Truncate) : undefined;
 
 const isPoolingMode = (value: unknown): value is PoolingMode => value === 'mean' || value === 'cls' || value === 'max';
 

@@ -1,4 +1,5 @@
 import * as O from 'fp-ts/lib/Option.js';
+import type { PresetInfo } from '../models/presetInfo.ts';
 import { ArgumentError, refuseUnknown } from '../tensor/errors.ts';
 import type { Tree } from '../tensor/tree.ts';
 import type { Tokenizer } from '../tokenizers/tokenizer.ts';
@@ -41,6 +42,11 @@ const familyOf = (name: string, family: Family, path: string): AnyEncoderFamily 
   return known;
 };
 
+/** The built-in presets of all encoders by id. */
+const presets: ReadonlyMap<string, PresetInfo<unknown>> = new Map(
+  [...encoderFamilies.values()].flatMap((family) => [...family.presets]),
+);
+
 /** A masked language model of whatever family; immutable. */
 export type MaskedLM = MaskedLMTask;
 
@@ -59,6 +65,8 @@ export const MaskedLM = Object.freeze({
     const opened = await openPresetFolder(preset, options);
     return familyOf('MaskedLM', opened.family, opened.path).openMaskedLM(opened, options);
   },
+  /** Built-in presets by id. */
+  presets,
 });
 
 /** A text classifier of whatever family; immutable. */
@@ -80,6 +88,8 @@ export const TextClassifier = Object.freeze({
     const opened = await openPresetFolder(preset, options);
     return familyOf('TextClassifier', opened.family, opened.path).openTextClassifier(opened, options);
   },
+  /** Built-in presets by id. */
+  presets,
 });
 
 /** An embedder of texts, of whatever family; immutable. */

@@ -30,6 +30,8 @@ export interface Preset {
   readonly taskConfig: JsonObject;
   /** The length that preprocessor.json pads to, in KerasHub's layout. */
   readonly sequenceLength: O.Option<number>;
+  /** What preprocessor.json says of the preprocessor, in KerasHub's layout; empty where there is none. */
+  readonly preprocessorConfig: JsonObject;
   /** Opens the weights, whole or sharded. The caller closes them. */
   readonly openWeights: () => TE.TaskEither<WeightsError, Checkpoint>;
   /** Opens the weights of the task's own layers, in KerasHub's layout; none where there are none. The caller closes them. */
@@ -132,17 +134,16 @@ const readTask = (folder: string): TE.TaskEither<WeightsError, O.Option<SavedTas
     return typeof className === 'string' ? { className, config: isJsonObject(config) ? config : {} } : undefined;
   });
 
-const readSequenceLength = (folder: string): TE.TaskEither<WeightsError, O.Option<number>> =>
-  pipe(
-    optional(join(folder, 'preprocessor.json'), 'a "sequence_length" of 1 or more, or none', (object) => {
-      const config = field(object, 'config');
-      const length = field(config, 'sequence_length') ?? null;
-      if (!isJsonObject(config)) return undefined;
-      if (length === null) return O.none;
-      return typeof length === 'number' && Number.isSafeInteger(length) && length >= 1 ? O.some(length) : undefined;
-    }),
-    TE.map(O.flatten),
-  );
+/** What preprocessor.json says; its length, if it says one, is a whole number from 1. */
+const readPreprocessor = (folder: string): TE.TaskEither<WeightsError, O.Option<JsonObject>> =>
+  optional(join(folder, 'preprocessor.json'), 'a "sequence_length" of 1 or more, or none', (object) => {
+    const config = field(object, 'config');
+    if (!isJsonObject(config)) return undefined;
+    const length = field(config, 'sequence_length') ?? null;
+    return length === null || (typeof length === 'number' && Number.isSafeInteger(length) && length >= 1)
+      ? config
+      : undefined;
+  });
 
 const openFirst =
   (
@@ -226,8 +227,9 @@ export const openPreset =
     // task.json and preprocessor.json are KerasHub's files; transformers has nothing of these names.
     const task = layout === 'keras' ? await readTask(folder)() : E.right(O.none);
     if (E.isLeft(task)) return task;
-    const sequenceLength = layout === 'keras' ? await readSequenceLength(folder)() : E.right(O.none);
-    if (E.isLeft(sequenceLength)) return sequenceLength;
+    const preprocessor = layout === 'keras' ? await readPreprocessor(folder)() : E.right(O.none);
+    if (E.isLeft(preprocessor)) return preprocessor;
+    const preprocessorConfig: JsonObject = O.isSome(preprocessor.right) ? preprocessor.right.value : {};
 
     const within = (name: string): TE.TaskEither<WeightsError, string> =>
       TE.fromEither(inFolder(folder, name, 'config.json'));
@@ -238,7 +240,8 @@ export const openPreset =
       config: config.right,
       taskClass: O.map(({ className }: SavedTask) => className)(task.right),
       taskConfig: O.isSome(task.right) ? task.right.value.config : {},
-      sequenceLength: sequenceLength.right,
+      sequenceLength: O.fromNullable(preprocessorConfig.sequence_length as number | null | undefined),
+      preprocessorConfig,
       openWeights: () => openWeights(folder, layout),
       openTaskWeights: () => openTaskWeights(folder, layout),
       readText: (name) =>
