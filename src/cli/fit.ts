@@ -12,6 +12,7 @@ import { saveKerasPreset } from '../tasks/saveKerasPreset.ts';
 import { mapTree } from '../tensor/tree.ts';
 import { type Callback, type CallbackLike, CSVLogger, ModelCheckpoint } from '../training/callbacks.ts';
 import { getOptimizer } from '../training/index.ts';
+import { isPresetFile } from '../weights/index.ts';
 import type { FitArguments } from './arguments.ts';
 import { readInput } from './input.ts';
 import { load } from './load.ts';
@@ -92,11 +93,7 @@ const LORA_FILE = 'lora.safetensors';
 /** Refuses a folder that cannot become a preset, before the training and not after it. */
 const checkOutput = async (folder: string, withLora: boolean): Promise<void> => {
   const names = existsSync(folder) ? await readdir(folder) : [];
-  const foreign = names.find(
-    (name) =>
-      !/^(model[\w.-]*\.(h5|json)|(config|task|preprocessor|tokenizer|metadata)\.json|assets)$/.test(name) &&
-      !(withLora && name === LORA_FILE),
-  );
+  const foreign = names.find((name) => !isPresetFile(name) && !(withLora && name === LORA_FILE));
   if (foreign !== undefined)
     throw new Error(
       `--output ${folder}: expected a new folder, or one with a preset to replace, but it holds ${JSON.stringify(foreign)}`,

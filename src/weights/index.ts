@@ -13,6 +13,7 @@ export { openSafetensors, safetensorsContent, type TensorToWrite, writeSafetenso
 export { readSentenceModules, type SentenceModules } from './sentenceTransformers.ts';
 export { openShardedH5, openShardedSafetensors } from './sharded.ts';
 export {
+  isPresetFile,
   type KerasHead,
   type KerasPreprocessor,
   type KerasPreset,

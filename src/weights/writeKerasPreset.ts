@@ -154,6 +154,10 @@ export const kerasPresetFiles = <Config>(
   ]);
 };
 
+/** Whether a preset folder in KerasHub's layout may hold a file or folder of this name, so that it can be replaced. */
+export const isPresetFile = (name: string): boolean =>
+  /^(model[\w.-]*\.(h5|json)|task\.weights\.h5|(config|task|preprocessor|tokenizer|metadata)\.json|assets)$/.test(name);
+
 /**
  * Writes a preset folder in KerasHub's layout, whole or not at all.
  *
@@ -166,11 +170,5 @@ export const writeKerasPreset = <Config>(
   extra: readonly FileToWrite[] = [],
 ): TE.TaskEither<WeightsError, void> => {
   const files = kerasPresetFiles(path, preset);
-  return E.isLeft(files)
-    ? async () => files
-    : writeFolderAtomically(path, [...files.right, ...extra], (name) =>
-        /^(model[\w.-]*\.(h5|json)|task\.weights\.h5|(config|task|preprocessor|tokenizer|metadata)\.json|assets)$/.test(
-          name,
-        ),
-      );
+  return E.isLeft(files) ? async () => files : writeFolderAtomically(path, [...files.right, ...extra], isPresetFile);
 };
