@@ -73,7 +73,8 @@ export interface MaskedLMPreprocessor<T extends MaskTokenizer = MaskTokenizer, K
    * them from what fills the row. Nothing is drawn.
    *
    * @param x - As for a call; every sample has a mask.
-   * @param options - The length of every row. Default: as long as the longest needs, the preprocessor's at most.
+   * @param options - The length of every row. Default: as long as the longest needs, the preprocessor's at most;
+   *   the preprocessor's in FNet, which sees padding.
    * @throws {ArgumentError} If a sample has no mask, or loses one because it is too long.
    */
   readonly fillMaskPreprocess: (
@@ -151,7 +152,9 @@ export const maskedLMPreprocessor = <T extends MaskTokenizer, K extends EncoderI
         `${name}: expected ${maskToken} in every sample, got none in ${quote(samples[without]!.join(' '))} (index ${without})`,
       );
     const longest = Math.max(...tokenized.map((row) => row.flat().length + 2 + (row.length - 1) * layout.separators));
-    const length = checkSequenceLength(name, asked ?? Math.min(sequenceLength, longest));
+    // A model that sees padding is given as much as always, so that no text changes another's masks.
+    const isSeen = !layout.inputs.some((input) => input === 'paddingMask');
+    const length = checkSequenceLength(name, asked ?? (isSeen ? sequenceLength : Math.min(sequenceLength, longest)));
     const packed = packTokenized(
       layout,
       { tokenizer, sequenceLength: length, truncate },

@@ -18,12 +18,26 @@ interface Outputs {
   readonly logits?: RecordedFloats;
 }
 
+interface ClassifiedTexts {
+  readonly first: string[];
+  readonly second: string[];
+  readonly tokenIds: number[][];
+  readonly logits: RecordedFloats;
+  readonly pairLogits: RecordedFloats;
+}
+
+interface FilledTexts {
+  readonly masked: string[];
+  readonly filled: { readonly tokenId: number; readonly score: number }[][][];
+}
+
 interface Recording {
   readonly recordings: readonly {
     readonly preset: string;
     readonly kind: 'masked_lm' | 'text_classifier' | 'backbone';
     readonly inputs: Readonly<Record<string, Inputs>>;
     readonly outputs: Readonly<Record<string, Outputs>>;
+    readonly texts?: Partial<ClassifiedTexts & FilledTexts>;
   }[];
 }
 
@@ -76,5 +90,36 @@ describe.each(encoderCases)('recordings of $name', ({ name, openBackbone, openMa
       for (const [i, { what, numbers, counts }] of wanted.entries())
         expect(distance(values[i]!, numbers, counts), what).toBeLessThan(1e-4);
     });
+  });
+
+  const classified = recordings.flatMap(({ preset, texts }) => (texts?.first ? [{ preset, ...texts }] : []));
+
+  it.each(classified)('$preset classifies texts and pairs as its library does', async (recorded) => {
+    const { preset, first, second, tokenIds, logits, pairLogits } = recorded as ClassifiedTexts & { preset: string };
+    const classifier = await openTextClassifier(presetPath(preset), { device: await webgpuTestDevice() });
+    const { data, shape } = classifier.preprocessor!(first).x.tokenIds;
+    const ids = first.map((_, row) => [...data.subarray(row * shape[1]!, (row + 1) * shape[1]!)]);
+    // KerasHub's rows are as long as its preprocessor says, transformers' as the longest text.
+    const real = (row: readonly number[]): string => row.join(' ').replace(/( (0|1|3))+$/, '');
+    expect(ids.map(real)).toEqual(tokenIds.map(real));
+    expect(distance(await classifier.predict(first), logits, () => true)).toBeLessThan(1e-4);
+    const pairs = first.map((text, i) => ({ first: text, second: second[i]! }));
+    expect(distance(await classifier.predict(pairs), pairLogits, () => true)).toBeLessThan(1e-4);
+  });
+
+  const filled = recordings.flatMap(({ preset, texts }) => (texts?.masked ? [{ preset, ...texts }] : []));
+
+  it.each(filled)('D8: $preset fills masks as its library does, with its own head', async (recorded) => {
+    const { preset, masked, filled: wanted } = recorded as FilledTexts & { preset: string };
+    const task = await openMaskedLM(presetPath(preset), { device: await webgpuTestDevice() });
+    for (const [i, text] of masked.entries()) {
+      const best = await task.fillMask(text, { topK: 3 });
+      expect(best.map((mask) => mask.map(({ tokenId }) => tokenId))).toEqual(
+        wanted[i]!.map((mask) => mask.map(({ tokenId }) => tokenId)),
+      );
+      for (const [j, mask] of best.entries())
+        for (const [k, { score }] of mask.entries())
+          expect(Math.abs(score - wanted[i]![j]![k]!.score)).toBeLessThan(1e-5);
+    }
   });
 });

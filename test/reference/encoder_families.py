@@ -1,6 +1,7 @@
 """The families of encoders as the recording scripts see them: a new one joins by an entry in FAMILIES.
 
-Sizes are odd ones: 3 heads of 4, 131 tokens, 16 places. Each kind of folder has a size of its own, so that each proves
+Sizes are odd ones: 3 heads of 4, 131 tokens, 16 places, or as many as encoder_tokenizers.py has, where folders have a tokenizer:
+KerasHub's classifier, transformers' masked LM and classifier. Each kind of folder has a size of its own, so that each proves
 something: `masked_lm` is of two layers, `text_classifier` of one. transformers' configs say what KerasHub's cannot: another
 epsilon, another activation, more token types, another padding id.
 """
@@ -58,8 +59,8 @@ FAMILIES = {
         keras="XLMRoberta", transformers="XLMRoberta", padding=1,
         classifier=dict(hidden_dim=7, activation="softmax", dropout=0.3),
         keras_sizes=SIZES, keras_kinds=ONE_LAYER,
-        config=dict(CONFIG, max_position_embeddings=21, type_vocab_size=1, layer_norm_eps=1e-5, pad_token_id=4),
-        config_kinds=ONE_HIDDEN_LAYER,
+        config=dict(CONFIG, max_position_embeddings=18, type_vocab_size=1, layer_norm_eps=1e-5),
+        config_kinds=dict(ONE_HIDDEN_LAYER, backbone=dict(num_hidden_layers=1, max_position_embeddings=21, pad_token_id=4)),
     ),
     "distil_bert": Family(
         keras="DistilBert", transformers="DistilBert",

@@ -26,6 +26,13 @@ from record_encoders import KERAS_TASKS, inputs_of, keras_inputs, keras_task, se
 RANK = 3
 
 
+def tokens_task(name, family, kind, **dropout):
+    """A task that reads tokens."""
+    task = keras_task(name, family, kind, **dropout)
+    task.preprocessor = None
+    return task
+
+
 def batch_of(name, family, kind):
     vocabulary = family.keras_sizes["vocabulary_size"]
     inputs = inputs_of(family, family.padding, vocabulary)["ragged"]
@@ -62,7 +69,7 @@ def encoded(numbers):
 
 
 def record_gradients(name, family, kind):
-    task = keras_task(name, family, kind, dropout=0.0)
+    task = tokens_task(name, family, kind, dropout=0.0)
     # Before it is compiled again, KerasHub takes a classifier's probabilities for logits.
     task.compile()
     inputs, y, weight = batch_of(name, family, kind)
@@ -92,12 +99,12 @@ def record_training(name, family):
         loss, gradients = record_gradients(name, family, kind)
         runs = []
         for optimizer in ({"name": "sgd", "learningRate": 0.1}, {"name": "adam", "learningRate": 0.01}):
-            task = keras_task(name, family, kind, dropout=0.0)
+            task = tokens_task(name, family, kind, dropout=0.0)
             # Metrics are the default ones.
             cls = {"sgd": keras.optimizers.SGD, "adam": keras.optimizers.Adam}[optimizer["name"]]
             task.compile(optimizer=cls(optimizer["learningRate"]))
             runs.append({"optimizer": optimizer, "history": history_of(task, inputs, kind, y, weight, 5)})
-        rate = float(keras_task(name, family, kind).optimizer.learning_rate)
+        rate = float(tokens_task(name, family, kind).optimizer.learning_rate)
         tasks.append({"kind": kind, "preset": f"keras/{name}_{kind}", "inputs": inputs, "y": ints(y),
                       "sampleWeight": weight.tolist(), "loss": loss, "gradients": gradients, "runs": runs,
                       "learningRate": rate})
@@ -113,7 +120,7 @@ def own_path(variable, layers):
 
 def lora_task(name, family):
     """The masked LM with LoRA, both factors drawn from a seed, so that all of the arithmetic shows."""
-    task = keras_task(name, family, "masked_lm", dropout=0.0)
+    task = tokens_task(name, family, "masked_lm", dropout=0.0)
     task.backbone.enable_lora(RANK)
     draw = np.random.default_rng(31)
     for variable in task.backbone.trainable_variables:
@@ -125,7 +132,7 @@ def lora_task(name, family):
 def record_lora(name, family):
     kind = "masked_lm"
     inputs, y, weight = batch_of(name, family, kind)
-    backbone = keras_task(name, family, kind, dropout=0.0).backbone
+    backbone = tokens_task(name, family, kind, dropout=0.0).backbone
     before = backbone.count_params()
     backbone.enable_lora(RANK)
     flat = [layer for layer in backbone._flatten_layers(include_self=False) if layer.weights]

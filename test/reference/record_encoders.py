@@ -3,9 +3,10 @@
 presets/keras/<family>_masked_lm, <family>_text_classifier: tasks with their heads, and the backbone below them.
 presets/transformers/<family>_masked_lm, <family>_text_classifier, <family>_backbone: ...ForMaskedLM,
 ...ForSequenceClassification, and the bare model. A dtype stands behind a folder that is not float32.
+KerasHub's classifiers and transformers' masked LMs and classifiers have a tokenizer of encoder_tokenizers.py.
 encoders/<family>.json: hidden states, pooled outputs, logits of masked places and of classes, under several masks. `ragged` has
 padding on the right; `holes` has it in the middle, and a row with nothing else (KerasHub's alone: there transformers goes its
-own way).
+own way). `texts`: what the tasks give for texts and for pairs of texts.
 
 `record_encoders.py bert albert` records these alone.
 """
@@ -24,8 +25,13 @@ import numpy as np
 import torch
 import transformers
 from encoder_families import CLASSES, FAMILIES, LENGTH
+from encoder_tokenizers import MOST, keras_tokenizer, transformers_tokenizer
 
 KERAS_TASKS = {"masked_lm": "MaskedLM", "text_classifier": "TextClassifier"}
+SEQUENCE_LENGTH = 32
+TEXTS = ["The quick brown fox jumped.", "A dog", "the lazy cat slept, and again the fox said: who?"]
+SECONDS = ["over the dog", "The fox and the cat slept again.", "a"]
+MASKED = ["The quick {} fox jumped.", "{} dog", "the {} cat {} again"]
 MODELS = {"masked_lm": "ForMaskedLM", "text_classifier": "ForSequenceClassification", "backbone": "Model"}
 
 
@@ -50,9 +56,15 @@ def keras_task(name, family, kind, **dropout):
     keras.backend.clear_session()  # layer names count from the start again
     models = keras_hub.models
     sizes = {**family.keras_sizes, **family.keras_kinds.get(kind, {}), **dropout}
+    preprocessor = None
+    if kind == "text_classifier":
+        tokenizer = keras_tokenizer(name, family)
+        sizes.update(vocabulary_size=tokenizer.vocabulary_size(), max_sequence_length=MOST)
+        cls = getattr(models, f"{family.keras}TextClassifierPreprocessor")
+        preprocessor = cls(tokenizer, sequence_length=SEQUENCE_LENGTH)
     backbone = getattr(models, f"{family.keras}Backbone")(**sizes)
     head = {} if kind == "masked_lm" else {"num_classes": CLASSES, **family.classifier, **dropout}
-    task = getattr(models, family.keras + KERAS_TASKS[kind])(backbone=backbone, preprocessor=None, **head)
+    task = getattr(models, family.keras + KERAS_TASKS[kind])(backbone=backbone, preprocessor=preprocessor, **head)
     draw = np.random.default_rng(seed_of(name, kind))
     for variable in task.weights:
         mean, deviation = spread(variable.name, variable.name == "gamma")
@@ -68,12 +80,19 @@ def save_keras(task, folder):
     (folder / "metadata.json").write_text(json.dumps(metadata, indent=4))
 
 
+def transformers_config(name, family, kind):
+    sizes = {**family.config, **family.config_kinds.get(kind, {})}
+    if kind != "backbone":
+        # As many places more as KerasHub's classifier has, whatever stands before the first.
+        sizes.update(vocab_size=len(transformers_tokenizer(name)), max_position_embeddings=sizes["max_position_embeddings"] + MOST - 16)
+    return getattr(transformers, f"{family.transformers}Config")(
+        **sizes, **({"num_labels": CLASSES} if kind == "text_classifier" else {}),
+    )
+
+
 def transformers_model(name, family, kind):
     """A model of transformers with random weights."""
-    config = getattr(transformers, f"{family.transformers}Config")(
-        **{**family.config, **family.config_kinds.get(kind, {})},
-        **({"num_labels": CLASSES} if kind == "text_classifier" else {}),
-    )
+    config = transformers_config(name, family, kind)
     model = getattr(transformers, family.transformers + MODELS[kind])(config).eval()
     draw = torch.Generator().manual_seed(seed_of(name, kind))
     with torch.no_grad():
@@ -144,6 +163,47 @@ def transformers_numbers(family, model, kind, cases):
     return {"ragged": numbers}
 
 
+def keras_texts(task, kind):
+    """What a classifier gives for texts and pairs."""
+    if kind != "text_classifier":
+        return {}
+    return {"texts": {
+        "first": TEXTS, "second": SECONDS, "tokenIds": ints(task.preprocessor(TEXTS)["token_ids"]),
+        "logits": floats(task.predict(TEXTS, verbose=0)),
+        "pairLogits": floats(task.predict((TEXTS, SECONDS), verbose=0)),
+    }}
+
+
+def transformers_texts(name, family, kind, model):
+    """What a classifier gives for texts and pairs, and a masked LM for masks."""
+    if kind == "backbone":
+        return {}
+    tokenizer = transformers_tokenizer(name)
+
+    def run(*texts):
+        # transformers 5's ALBERT tokenizer gives segments on request alone, though the model was trained with them.
+        # FNet sees padding, and was trained with as much as there is room for.
+        padding = dict(padding=True) if family.has_padding_mask else dict(padding="max_length", max_length=MOST)
+        given = tokenizer(*texts, **padding, return_tensors="pt", return_token_type_ids=family.segments is not None)
+        wanted = ["input_ids", "attention_mask"] + (["token_type_ids"] if family.segments else [])
+        given = {key: given[key] for key in wanted if key in given and (key != "attention_mask" or family.has_padding_mask)}
+        with torch.no_grad():
+            return given["input_ids"], model(**given).logits
+
+    if kind == "text_classifier":
+        ids, logits = run(TEXTS)
+        return {"texts": {"first": TEXTS, "second": SECONDS, "tokenIds": ints(ids), "logits": floats(logits),
+                          "pairLogits": floats(run(TEXTS, SECONDS)[1])}}
+    texts = [text.replace("{}", tokenizer.mask_token) for text in MASKED]
+    filled = []
+    for text in texts:
+        ids, logits = run([text])
+        at = logits[0, (ids[0] == tokenizer.mask_token_id).nonzero()[:, 0]].softmax(-1)
+        scores, best = at.topk(3, dim=-1)
+        filled.append([[{"tokenId": int(i), "score": round(float(p), 7)} for i, p in zip(*row)] for row in zip(best, scores)])
+    return {"texts": {"masked": texts, "filled": filled}}
+
+
 def record_keras(name, family):
     recordings = []
     cases = inputs_of(family, family.padding, family.keras_sizes["vocabulary_size"])
@@ -151,7 +211,7 @@ def record_keras(name, family):
         task = keras_task(name, family, kind)
         save_keras(task, fresh("keras", f"{name}_{kind}"))
         recordings.append({"preset": f"keras/{name}_{kind}", "kind": kind, "inputs": cases,
-                           "outputs": keras_numbers(task, kind, cases)})
+                           "outputs": keras_numbers(task, kind, cases), **keras_texts(task, kind)})
     for dtype in (dtype for dtype, layout in family.dtypes.items() if layout == "keras"):
         kind = "text_classifier"
         folder = fresh("keras", f"{name}_{kind}_{dtype}")
@@ -166,15 +226,18 @@ def record_keras(name, family):
 
 def record_transformers(name, family):
     recordings = []
-    padding = getattr(transformers, f"{family.transformers}Config")(**family.config).pad_token_id
-    cases = {"ragged": inputs_of(family, padding, family.config["vocab_size"])["ragged"]}
     for kind, dtype in [(kind, "float32") for kind in MODELS] + [
             ("masked_lm", dtype) for dtype, layout in family.dtypes.items() if layout == "transformers"]:
         folder = fresh("transformers", f"{name}_{kind}" + ("" if dtype == "float32" else f"_{dtype}"))
         model = transformers_model(name, family, kind).to(getattr(torch, dtype))
         model.save_pretrained(folder)
+        if kind != "backbone" and dtype == "float32":
+            transformers_tokenizer(name).save_pretrained(folder)
+        cases = {"ragged": inputs_of(family, model.config.pad_token_id, family.config["vocab_size"])["ragged"]}
+        model = model.to(torch.float32)
         recordings.append({"preset": f"transformers/{folder.name}", "kind": kind, "inputs": cases,
-                           "outputs": transformers_numbers(family, model.to(torch.float32), kind, cases)})
+                           "outputs": transformers_numbers(family, model, kind, cases),
+                           **(transformers_texts(name, family, kind, model) if dtype == "float32" else {})})
     return recordings
 
 

@@ -281,11 +281,12 @@ describe('Filling in masks', () => {
       const id = x.tokenIds.data[Math.floor(slot / 2) * length + place];
       if (sampleWeight.data[slot] === 1) expect(id).toBe(tokenizer.maskTokenId);
     });
-    // As long as the longest needs: one of the rows has no padding.
+    // As long as the longest needs: one of the rows has no padding. FNet, which sees padding, always has the same.
     const paddings = [0, 1].map((row) =>
       [...x.tokenIds.data.subarray(row * length, (row + 1) * length)].includes(tokenizer.padTokenId),
     );
-    expect(paddings).toContain(false);
+    if (family === 'FNet') expect(length).toBe(32);
+    else expect(paddings).toContain(false);
     const one = preprocessor.fillMaskPreprocess(`the ${mask}`, { sequenceLength: 20 });
     expect([one.x.tokenIds.shape, one.x.maskPositions.shape]).toEqual([[20], [1]]);
     const pair = preprocessor.fillMaskPreprocess({ first: 'the fox', second: `a ${mask}` });
