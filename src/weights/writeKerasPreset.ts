@@ -143,7 +143,8 @@ export const kerasPresetFiles = <Config>(
     })),
     jsonFile('metadata.json', {
       ...versions,
-      parameter_count: [...weights, ...(head?.weights ?? [])].reduce((total, [, { shape }]) => total + count(shape), 0),
+      // The backbone's: KerasHub leaves the head's out.
+      parameter_count: weights.reduce((total, [, { shape }]) => total + count(shape), 0),
       date_saved: `${date}@${time}`,
       tasks: bases,
     }),

@@ -74,10 +74,14 @@ def keras_task(name, family, kind, **dropout):
 
 def save_keras(task, folder):
     task.save_to_preset(str(folder))
-    # The only part that would differ from run to run.
-    metadata = json.loads((folder / "metadata.json").read_text())
-    metadata["date_saved"] = "2026-01-01@00:00:00"
-    (folder / "metadata.json").write_text(json.dumps(metadata, indent=4))
+    # What would differ from run to run: the date, and the order of a Python set.
+    def settled(content):
+        return {**content, **{key: value for key, value in {
+            "date_saved": "2026-01-01@00:00:00", "unsplittable_tokens": sorted(content.get("unsplittable_tokens") or []),
+        }.items() if key in content}}
+
+    for path in folder.glob("*.json"):
+        path.write_text(json.dumps(json.loads(path.read_text(), object_hook=settled), indent=4))
 
 
 def transformers_config(name, family, kind):
