@@ -23,7 +23,7 @@ const filesOf = async (path: string): Promise<readonly string[]> => {
 const contentOf = async (path: string): Promise<readonly unknown[]> => {
   const checkpoint = right(await openH5(path)());
   const data = new Map<string, Uint8Array>();
-  for (const [name, tensor] of checkpoint.tensors) data.set(`/${name}`, await bytesOf(tensor));
+  for (const [name, tensor] of checkpoint.tensors) data.set(name, await bytesOf(tensor));
   await checkpoint.close();
   const file = new h5wasm.File(path, 'r');
   try {
