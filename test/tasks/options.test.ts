@@ -218,7 +218,9 @@ describe('fromPreset', () => {
   });
 
   it('S12 S13 S16 says what forms there are when a preset is none of them', async () => {
-    await expect(GPT2CausalLM.fromPreset('no_such_preset')).rejects.toThrow('expected a folder with a preset');
+    await expect(GPT2CausalLM.fromPreset('no_such_preset')).rejects.toThrow('no such preset');
+    await expect(GPT2CausalLM.fromPreset('gpt2_base_eng')).rejects.toThrow('gpt2_base_en');
+    await expect(GPT2CausalLM.fromPreset('./no_such_folder')).rejects.toThrow('expected a folder with a preset');
     await expect(GPT2CausalLM.fromPreset('')).rejects.toThrow('expected the id of a preset or a folder');
   });
 
