@@ -43,14 +43,25 @@ const rowsOf = (data: ArrayLike<number>, rows: number): number[][] => {
   return Array.from({ length: rows }, (_, row) => all.slice(row * length, (row + 1) * length));
 };
 
+const loaded = new Map<string, Promise<GPT2CausalLM>>();
+
+/** A preset's model, loaded once: its plans serve all records. */
+const load = (preset: string, preprocessor: boolean, kind: 'reference' | 'webgpu'): Promise<GPT2CausalLM> => {
+  const key = `${preset} ${preprocessor} ${kind}`;
+  let lm = loaded.get(key);
+  if (lm === undefined) {
+    lm = (async () => {
+      const device = kind === 'reference' ? referenceDevice : await webgpuTestDevice();
+      const options = { device, ...(preprocessor ? {} : { preprocessor: null }) };
+      return (await GPT2CausalLM.fromPreset(presetPath(preset), options)).compile({ sampler: 'greedy' });
+    })();
+    loaded.set(key, lm);
+  }
+  return lm;
+};
+
 const generate = async (record: GenerateRecord, kind: 'reference' | 'webgpu'): Promise<unknown> => {
-  const device = kind === 'reference' ? referenceDevice : await webgpuTestDevice();
-  const lm = (
-    await GPT2CausalLM.fromPreset(presetPath(record.preset), {
-      device,
-      ...(record.preprocessor ? {} : { preprocessor: null }),
-    })
-  ).compile({ sampler: 'greedy' });
+  const lm = await load(record.preset, record.preprocessor, kind);
   const { inputs } = record;
   if (!isTokens(inputs)) return lm.generate(inputs as string, optionsOf(record));
   const { tokenIds, paddingMask }: GeneratedTokens = await lm.generate(

@@ -37,12 +37,28 @@ const optionsOf = ({ options }: BeamRecord): GenerateOptions => ({
   ...(options.strip_prompt === undefined ? {} : { stripPrompt: options.strip_prompt }),
 });
 
+const loaded = new Map<string, Promise<GPT2CausalLM>>();
+
+/** A preset's model with a sampler, made once: its plans serve all records. */
+const load = (record: BeamRecord, kind: 'reference' | 'webgpu', returnAllBeams: boolean): Promise<GPT2CausalLM> => {
+  const { preset, preprocessor, sampler } = record;
+  const key = JSON.stringify([preset, preprocessor, kind, sampler, returnAllBeams]);
+  let lm = loaded.get(key);
+  if (lm === undefined) {
+    lm = (async () => {
+      const device = kind === 'reference' ? referenceDevice : await webgpuTestDevice();
+      const options = { device, ...(preprocessor ? {} : { preprocessor: null }) };
+      return (await GPT2CausalLM.fromPreset(presetPath(preset), options)).compile({
+        sampler: samplerOf(sampler, returnAllBeams),
+      });
+    })();
+    loaded.set(key, lm);
+  }
+  return lm;
+};
+
 const generate = async (record: BeamRecord, kind: 'reference' | 'webgpu', returnAllBeams = false): Promise<unknown> => {
-  const device = kind === 'reference' ? referenceDevice : await webgpuTestDevice();
-  const options = { device, ...(record.preprocessor ? {} : { preprocessor: null }) };
-  const lm = (await GPT2CausalLM.fromPreset(presetPath(record.preset), options)).compile({
-    sampler: samplerOf(record.sampler, returnAllBeams),
-  });
+  const lm = await load(record, kind, returnAllBeams);
   const { inputs } = record;
   if (!isTokens(inputs)) return lm.generate(inputs as string, optionsOf(record));
   const tokens = { tokenIds: inputs.token_ids, paddingMask: inputs.padding_mask.map((row) => row.map(Boolean)) };
