@@ -82,6 +82,10 @@ def save_transformers(letter, name, dtype, bare=False, tokenizer=None):
     elif tokenizer == "json":
         shutil.copy(SPM, folder / "tokenizer.model")
         TransformersTokenizer.from_pretrained(folder).save_pretrained(folder)
+        # It names the file that it came from, on this machine.
+        settings = folder / "tokenizer_config.json"
+        kept = {k: v for k, v in json.loads(settings.read_text(encoding="utf-8")).items() if k != "vocab_file"}
+        settings.write_text(json.dumps(kept, indent=2, ensure_ascii=False), encoding="utf-8")
         (folder / "tokenizer.model").unlink()
 
 
