@@ -25,6 +25,7 @@ import { encoderArrays, isTokens, type MaskedLMTokens, targetsOf, weightsOf } fr
 import { type EncoderTask, type EncoderTaskChanges, encoderTask } from './encoderTask.ts';
 import { describe } from './inputs.ts';
 import { type CompiledTraining, type CompileTrainingOptions, compileTraining } from './training.ts';
+import { tellTruncation } from './truncation.ts';
 
 /** A preprocessor of a masked LM, whatever its family reads besides tokens. */
 export type AnyMaskedLMPreprocessor<T extends MaskTokenizer = MaskTokenizer> = MaskedLMPreprocessor<T, never>;
@@ -135,7 +136,9 @@ export const maskedLM = <Config, Params extends Tree, T extends MaskTokenizer>(
         throw new ArgumentError(
           `fit: expected no ${y === undefined ? 'sampleWeight' : 'y'} with texts, whose targets are what was masked, got one; pass { tokenIds, maskPositions, … } to choose them`,
         );
-      const made = texts('fit')(x as TextSamples, undefined, undefined, seeds === undefined ? {} : { seed: seeds });
+      const own = texts('fit');
+      const made = own(x as TextSamples, undefined, undefined, seeds === undefined ? {} : { seed: seeds });
+      tellTruncation(name, own, x, made.x.tokenIds);
       return { x: encoderArrays('fit', made.x, model), y: made.y, sampleWeight: made.sampleWeight };
     }
     if (!('maskPositions' in x))

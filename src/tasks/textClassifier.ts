@@ -28,6 +28,7 @@ import type { EncoderBackbone } from './encoderBackbone.ts';
 import { type EncoderBackboneInputs, encoderArrays, isTokens, targetsOf, weightsOf } from './encoderInputs.ts';
 import { type EncoderTask, type EncoderTaskChanges, encoderTask } from './encoderTask.ts';
 import { type CompiledTraining, type CompileTrainingOptions, compileTraining } from './training.ts';
+import { tellTruncation } from './truncation.ts';
 
 /** What is done to the classes' logits last. */
 export type ClassifierActivation = 'linear' | 'softmax' | 'sigmoid' | 'relu' | 'tanh';
@@ -158,8 +159,10 @@ export const textClassifier = <Config, Params extends Tree, T extends Tokenizer>
   const { model } = backbone;
 
   const prepare: Prepare = (x, y, sampleWeight) => {
-    const inputs = isTokens(x) ? x : texts('fit')(x as TextSamples).x;
+    const own = isTokens(x) ? undefined : texts('fit');
+    const inputs = own === undefined ? (x as EncoderBackboneInputs) : own(x as TextSamples).x;
     const arrays = encoderArrays('fit', inputs, model);
+    if (own !== undefined) tellTruncation(name, own, x, arrays.tokenIds!);
     const examples = arrays.tokenIds!.shape.slice(0, 1);
     return {
       x: arrays,

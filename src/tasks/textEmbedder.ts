@@ -29,6 +29,7 @@ import { type EncoderBackboneInputs, encoderArrays, encoderTensors, isTokens } f
 import { deviceOf, heldParams } from './heldParams.ts';
 import type { AnyTextClassifierPreprocessor } from './textClassifier.ts';
 import { predictBatches } from './trainer.ts';
+import { tellTruncation } from './truncation.ts';
 
 /** How the hidden states of a text become one: their mean over real places, that of the first place, or the largest. */
 export type PoolingMode = 'mean' | 'cls' | 'max';
@@ -174,7 +175,9 @@ export const textEmbedder = <Config, Params extends Tree, T extends Tokenizer>(
       throw new ArgumentError(
         'encodeText: expected tokens, since this model has no preprocessor, got text; attach a preprocessor or tokenize it first',
       );
-    return { x: encoderArrays('encodeText', preprocessor(x as TextSamples).x, model) };
+    const arrays = encoderArrays('encodeText', preprocessor(x as TextSamples).x, model);
+    tellTruncation(name, preprocessor, x, arrays.tokenIds!);
+    return { x: arrays };
   };
 
   const encodeText = async (

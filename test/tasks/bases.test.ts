@@ -1,12 +1,13 @@
 // The pages of Seq2SeqLM and MaskedLM, and the base classes that they and the others name.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import {
   Backbone,
   BertBackbone,
   BertMaskedLM,
   BertMaskedLMPreprocessor,
+  BertTextClassifierPreprocessor,
   BertTokenizer,
   CausalLM,
   MaskedLM,
@@ -123,6 +124,34 @@ describe('TextClassifier', () => {
     for (const label of [2, -1])
       await expect(classifier.fit(['the fox', 'the quick fox'], { y: [0, label] })).rejects.toThrow('numClasses 2');
     await expect(classifier.fit(['the fox', 'the quick fox'], { y: [0] })).rejects.toThrow('each of the 2 texts');
+  });
+});
+
+describe('a text that is too long', () => {
+  it('is cut as KerasHub cuts it, and that is said once for each task', async () => {
+    await saved;
+    const warn = vi.spyOn(console, 'warn').mockImplementation(() => {});
+    try {
+      const preprocessor = BertTextClassifierPreprocessor({
+        tokenizer: BertTokenizer({ vocabulary, lowercase: true }),
+        sequenceLength: 6,
+      });
+      const classifier = await TextClassifier.fromPreset(path, { numClasses: 2, preprocessor });
+      await classifier.predict(['the quick fox .']);
+      expect(warn).not.toHaveBeenCalled();
+      const [cut, long] = [
+        await classifier.predict(['the quick brown fox']),
+        await classifier.predict(['the quick brown fox jumped .', 'the quick brown fox jumped .']),
+      ];
+      expect(long.data.slice(0, 2)).toEqual(cut.data);
+      expect(warn.mock.calls).toEqual([
+        [
+          "purelm: BertTextClassifier: texts are cut to the preprocessor's sequenceLength of 6 tokens; the first that was has 8 with its special tokens",
+        ],
+      ]);
+    } finally {
+      warn.mockRestore();
+    }
   });
 });
 
