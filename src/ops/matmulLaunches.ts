@@ -9,7 +9,7 @@ import {
 } from '../tensor/kernel.ts';
 import { count } from '../tensor/shape.ts';
 import { broadcastLayout } from './broadcastTo.ts';
-import { input, output, storageFormat } from './launch.ts';
+import { input, output, scratch, storageFormat } from './launch.ts';
 import { elementWindow, type Window } from './rows.ts';
 
 /** Where the elements of a batch of matrices lie: an offset and strides, in elements. */
@@ -294,60 +294,170 @@ const steps = (name: string, { batch, row, column }: Matrices, offset: number) =
   ...(name === 'y' ? {} : { [`${name}Column`]: column }),
 });
 
-/** How the kernels of matmul are launched. */
-export const matmulLaunches = (context: LaunchContext<object>): readonly Launch[] => {
-  const { inputs, output: result, traits, epilogue } = context;
-  if (count(result.shape) === 0) return [];
+/** What the launches of a part need of the whole. */
+interface Whole {
+  readonly context: LaunchContext<object>;
+  /** Of b, as `storageFormat` says it. */
+  readonly format: number;
+}
+
+/** Uniforms and buffers of what is done as a part's sums are written. */
+const finishing = ({ context: { inputs, epilogue, traits } }: Whole, product: Product) => {
+  const { isFirst, isLast, firstColumn } = product;
   const { bias, residual } = epilogue;
   const activation: Activation = epilogue.activation ?? 'none';
-  const format = storageFormat(inputs[1]!.dtype);
-  return bindable(flatten(context), inputs, traits).map((product) => {
-    const { batch, m, k, n, a, b, y, isFirst, isLast, firstColumn } = product;
-    const windows = windowsOf(product, inputs, traits);
-    const kernel = chooseMatmul(
-      {
-        ...product,
-        format,
-        a: { ...a, offset: windows.a.skip },
-        b: { ...b, offset: windows.b.skip },
-      },
-      traits,
-    );
-    const rowTiles = Math.ceil(m / kernel.rows);
-    const columnTiles = Math.ceil(n / kernel.columns);
-    const workgroups = count(batch) * rowTiles * columnTiles;
-    const residualRange: ByteRange | undefined = residual === undefined ? undefined : windows.y.range;
+  const windows = windowsOf(product, inputs, traits);
+  const residualRange: ByteRange | undefined = residual === undefined ? undefined : windows.y.range;
+  return {
+    uniforms: {
+      continues: Number(!isFirst),
+      hasBias: Number(isLast && bias !== undefined),
+      biasFormat: bias === undefined ? 0 : storageFormat(bias.dtype),
+      firstColumn,
+      activation: isLast ? activations[activation] : 0,
+      hasResidual: Number(isLast && residual !== undefined),
+    },
+    buffers: {
+      // What is absent is bound to something that the shader does not read.
+      bias: bias === undefined ? input(0, windows.a.range) : ({ of: 'bias' } as const),
+      residual:
+        residualRange === undefined ? input(0, windows.a.range) : ({ of: 'residual', range: residualRange } as const),
+      y: output(windows.y.range),
+    },
+  };
+};
+
+/** A part by the one kernel that suits it, its operands read where they lie. */
+const direct = (whole: Whole, product: Product): Launch => {
+  const { inputs, traits } = whole.context;
+  const { batch, m, k, n, a, b, y } = product;
+  const windows = windowsOf(product, inputs, traits);
+  const kernel = chooseMatmul(
+    {
+      ...product,
+      format: whole.format,
+      a: { ...a, offset: windows.a.skip },
+      b: { ...b, offset: windows.b.skip },
+    },
+    traits,
+  );
+  const rowTiles = Math.ceil(m / kernel.rows);
+  const columnTiles = Math.ceil(n / kernel.columns);
+  const workgroups = count(batch) * rowTiles * columnTiles;
+  const { uniforms, buffers } = finishing(whole, product);
+  return {
+    shader: kernel.shader,
+    constants: kernel.constants,
+    uniforms: {
+      workgroups,
+      rowTiles,
+      columnTiles,
+      m,
+      k,
+      n,
+      inner: batch.at(-1) ?? 1,
+      ...steps('a', a, windows.a.skip),
+      ...steps('b', b, windows.b.skip),
+      ...steps('y', y, windows.y.skip),
+      ...kernel.uniforms,
+      ...uniforms,
+    },
+    buffers: { a: input(0, windows.a.range), b: input(1, windows.b.range), ...buffers },
+    workgroups,
+  };
+};
+
+/** Bytes of strips of an operand, at most, so that packing takes little memory however large the product is. */
+const PACKED_BYTES = 2 ** 24;
+
+/** Terms of a strip, at most. */
+const PACKED_TERMS = 2 ** 14;
+
+/**
+ * Whether a part is computed from strips: on adapters that run subgroups on a CPU, where there are enough rows to pay for
+ * packing b, and enough columns to pay for packing a. A b whose columns lie in vectors gains less, and one of halves nothing.
+ */
+const isPacked = ({ context: { traits }, format }: Whole, { batch, m, k, n, b }: Product): boolean => {
+  const { isSoftware, subgroups = 0 } = traits;
+  if (!isSoftware || subgroups < 4 || count(batch) !== 1 || n < 256) return false;
+  return isInVectors('row', b, format === 0 ? 4 : 8, n) ? format === 0 && m >= 256 && k >= 256 : m >= 64 && k >= 16;
+};
+
+/** A part cut along an axis into pieces of `most` at most. */
+const pieces = (product: Product, axis: 'm' | 'k' | 'n', most: number): readonly Product[] =>
+  Array.from({ length: Math.ceil(product[axis] / most) }, (_, i) =>
+    part(product, axis, i * most, Math.min(product[axis], (i + 1) * most)),
+  );
+
+/** A part by way of strips of a and b, which are written first. */
+const packed = (whole: Whole, product: Product): readonly Launch[] => {
+  const { inputs, traits } = whole.context;
+  const lanes = traits.subgroups!;
+  const rows = lanes >= 8 ? 32 : 16;
+  const columns = 8 * lanes;
+  /** Rows or columns whose strips are few enough, in whole strips. */
+  const most = (width: number, k: number): number => Math.max(1, Math.floor(PACKED_BYTES / (4 * k * width))) * width;
+
+  const pack = (operand: 'a' | 'b', own: Product): Launch => {
+    const [width, size, step, term] =
+      operand === 'a' ? [rows, own.m, own.a.row, own.a.column] : [columns, own.n, own.b.column, own.b.row];
+    const at = operand === 'a' ? 0 : 1;
+    const { range, skip } = windowsOf(own, inputs, traits)[operand];
+    const chunks = Math.ceil(own.k / 64);
+    const workgroups = Math.ceil(size / width) * chunks;
     return {
-      shader: kernel.shader,
-      constants: kernel.constants,
-      uniforms: {
-        workgroups,
-        rowTiles,
-        columnTiles,
-        m,
-        k,
-        n,
-        inner: batch.at(-1) ?? 1,
-        ...steps('a', a, windows.a.skip),
-        ...steps('b', b, windows.b.skip),
-        ...steps('y', y, windows.y.skip),
-        ...kernel.uniforms,
-        continues: Number(!isFirst),
-        hasBias: Number(isLast && bias !== undefined),
-        biasFormat: bias === undefined ? 0 : storageFormat(bias.dtype),
-        firstColumn,
-        activation: isLast ? activations[activation] : 0,
-        hasResidual: Number(isLast && residual !== undefined),
-      },
-      buffers: {
-        a: input(0, windows.a.range),
-        b: input(1, windows.b.range),
-        // What is absent is bound to something that the shader does not read.
-        bias: bias === undefined ? input(0, windows.a.range) : { of: 'bias' },
-        residual: residualRange === undefined ? input(0, windows.a.range) : { of: 'residual', range: residualRange },
-        y: output(windows.y.range),
-      },
+      shader: 'matmulPack',
+      constants: { FORMAT: operand === 'a' ? 0 : whole.format, WIDTH: width, LANES: lanes },
+      uniforms: { workgroups, chunks, size, terms: own.k, offset: skip, step, term },
+      buffers: { x: input(at, range), packed: strips(at, width, own.k, size) },
       workgroups,
     };
-  });
+  };
+  const strips = (at: number, width: number, k: number, size: number) =>
+    scratch(at, 4 * width * k * Math.ceil(size / width));
+
+  const launches: Launch[] = [];
+  for (const terms of pieces(product, 'k', PACKED_TERMS)) {
+    const bands = pieces(terms, 'm', most(rows, terms.k));
+    for (const [i, wide] of pieces(terms, 'n', most(columns, terms.k)).entries()) {
+      launches.push(pack('b', wide));
+      for (const own of pieces(wide, 'm', most(rows, terms.k))) {
+        // A single band of rows stays packed for all columns.
+        if (i === 0 || bands.length > 1) launches.push(pack('a', own));
+        const { m, k, n, y } = own;
+        const columnTiles = Math.ceil(n / columns);
+        const workgroups = Math.ceil(m / rows) * columnTiles;
+        const { uniforms, buffers } = finishing(whole, own);
+        launches.push({
+          shader: 'matmulPacked',
+          constants: { SUBGROUP: lanes, ROWS: rows },
+          uniforms: {
+            workgroups,
+            columnTiles,
+            m,
+            k,
+            n,
+            yOffset: windowsOf(own, inputs, traits).y.skip,
+            yRow: y.row,
+            tileRows: rows,
+            each: 8,
+            ...uniforms,
+          },
+          buffers: { a: strips(0, rows, k, m), b: strips(1, columns, k, n), ...buffers },
+          workgroups,
+        });
+      }
+    }
+  }
+  return launches;
+};
+
+/** How the kernels of matmul are launched. */
+export const matmulLaunches = (context: LaunchContext<object>): readonly Launch[] => {
+  const { inputs, output: result, traits } = context;
+  if (count(result.shape) === 0) return [];
+  const whole: Whole = { context, format: storageFormat(inputs[1]!.dtype) };
+  return bindable(flatten(context), inputs, traits).flatMap((product) =>
+    isPacked(whole, product) ? packed(whole, product) : [direct(whole, product)],
+  );
 };

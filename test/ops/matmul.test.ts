@@ -158,6 +158,24 @@ describe('matmul', () => {
               await expectAllAgree(matmul(drawn([m, k]), b), near(k));
     });
 
+    it('by way of strips, where there are many rows and columns', async () => {
+      const residual = drawn([70, 300], { seed: 4 });
+      for (const dtype of ['float32', 'float16', 'bfloat16'] as const)
+        for (const b of [drawnAcross([20, 300], 2, dtype), drawnWithin([20, 300], 2, dtype)]) {
+          const y = add(relu(add(matmul(drawn([70, 20]), b), drawn([300], { seed: 3, dtype }))), residual);
+          await expectAllAgree(y, near(20));
+        }
+      await expectAllAgree(matmul(drawnAcross([257, 260], 1), drawn([260, 256], { seed: 2 })), near(260));
+      await expectAllAgree(matmul(drawn([2, 32, 40]), drawnAcross([40, 261], 2)), near(40));
+      await expectAgreesInParts(matmul(drawn([64, 33]), drawnAcross([33, 260], 2)), 16384, near(33));
+      // More terms than a strip has, and more columns than are packed at once. Each of the k sums on the way is as large as
+      // sqrt(k), and rounded to 6e-8 of that.
+      await expectAllAgree(matmul(drawn([64, 16400]), drawnAcross([16400, 300], 2)), {
+        atol: 1e-7 * 16400,
+        rtol: 1e-5,
+      });
+    });
+
     it('for drawn batches', () =>
       fc.assert(
         fc.asyncProperty(
@@ -227,6 +245,13 @@ describe('matmul', () => {
       expect(shader([1, 767, 3072], software, { across: true })).toEqual(['matmulLanesStrided']);
       expect(shader([1, 768, 3076], software, { dtype: 'float16' })).toEqual(['matmulLanesStrided']);
       expect(shader([1, 768, 3072], { ...software, subgroups: undefined })).toEqual(['matvec']);
+      const strips = ['matmulPack', 'matmulPack', 'matmulPacked'];
+      expect(shader([64, 768, 3072], software, { across: true })).toEqual(strips);
+      expect(shader([63, 768, 3072], software, { across: true })).toEqual(['matmulLanesTransposed']);
+      expect(shader([64, 768, 255], software, { across: true })).toEqual(['matmulLanesTransposed']);
+      expect(shader([256, 768, 3072], software)).toEqual(strips);
+      expect(shader([255, 768, 3072], software)).toEqual(['matmulLanes']);
+      expect(shader([1024, 768, 3072], software, { dtype: 'float16' })).toEqual(['matmulLanes']);
     });
 
     it('for GPUs by size too', () => {
@@ -250,8 +275,18 @@ describe('matmul', () => {
         [384, 0],
         [384, 1],
       ]);
-      const rows = launches([2048, 64, 50257], software);
+      const rows = launches([2048, 64, 50257], software).filter(({ shader }) => shader === 'matmulPacked');
       expect(rows.map(({ uniforms }) => uniforms.m)).toEqual([512, 512, 512, 512]);
+    });
+
+    it('and packs no more than 16 MiB of an operand at once', () => {
+      const parts = launches([1024, 20000, 3072], software, { across: true });
+      const bytes = parts.flatMap(({ buffers }) =>
+        Object.values(buffers).flatMap((binding) => (binding.of === 'scratch' ? [binding.bytes] : [])),
+      );
+      expect(Math.max(...bytes)).toBeLessThanOrEqual(2 ** 24);
+      const products = parts.filter(({ shader }) => shader === 'matmulPacked');
+      expect(products.reduce((sum, { uniforms: { m, k, n } }) => sum + m! * k! * n!, 0)).toBe(1024 * 20000 * 3072);
     });
   });
 
