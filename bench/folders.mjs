@@ -4,6 +4,7 @@ import { homedir, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { GPT2Backbone, getDevice } from '../dist/index.js';
+import { bertWeights } from '../dist/models/bert/weightNames.js';
 import { gpt2Weights } from '../dist/models/gpt2/weightNames.js';
 import { writeSafetensors } from '../dist/weights/index.js';
 
@@ -57,9 +58,11 @@ const write = async (folder, settings, tensors) => {
 
 const float32 = (name, shape, data) => ({ name, shape, dtype: 'float32', data: new Uint8Array(data.buffer) });
 
+const cached = (name) => join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'purelm', 'bench', name);
+
 /** The folder of a random GPT-2-small, written once. */
 export const randomPreset = async () => {
-  const folder = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'purelm', 'bench', 'gpt2-small');
+  const folder = cached('gpt2-small');
   if (!existsSync(join(folder, 'model.safetensors'))) {
     mkdirSync(folder, { recursive: true });
     console.error('bench: writing a random GPT-2-small (500 MB, once)');
@@ -71,6 +74,53 @@ export const randomPreset = async () => {
       return float32(name, shape, data);
     });
     await write(folder, config, tensors);
+  }
+  return folder;
+};
+
+/** BERT-base's sizes, as transformers writes them. */
+const bertBase = {
+  model_type: 'bert',
+  architectures: ['BertModel'],
+  vocab_size: 30522,
+  hidden_size: 768,
+  num_hidden_layers: 12,
+  num_attention_heads: 12,
+  intermediate_size: 3072,
+  hidden_act: 'gelu',
+  max_position_embeddings: 512,
+  type_vocab_size: 2,
+  layer_norm_eps: 1e-12,
+  hidden_dropout_prob: 0.1,
+  attention_probs_dropout_prob: 0.1,
+  pad_token_id: 0,
+};
+
+/**
+ * The folder of a random BERT-base without a vocabulary, written once. Kernels are twice as wide as at the start of a
+ * training, and gains and offsets are not 1 and 0, so that embeddings of different texts differ.
+ */
+export const randomBert = async (folder = cached('bert-base'), settings = bertBase) => {
+  if (!existsSync(join(folder, 'model.safetensors'))) {
+    mkdirSync(folder, { recursive: true });
+    console.error('bench: writing a random BERT (438 MB for BERT-base, once)');
+    const { entries } = bertWeights({
+      vocabularySize: settings.vocab_size,
+      maxSequenceLength: settings.max_position_embeddings,
+      numSegments: settings.type_vocab_size,
+      hiddenDim: settings.hidden_size,
+      intermediateDim: settings.intermediate_size,
+      numLayers: settings.num_hidden_layers,
+      numHeads: settings.num_attention_heads,
+    });
+    const tensors = entries.map(({ sources: { transformers } }, i) => {
+      const { name, shape } = transformers;
+      const count = shape.reduce((a, b) => a * b, 1);
+      const data = randomWeights(count, 0.04, i + 1);
+      if (name.endsWith('LayerNorm.weight')) for (let j = 0; j < count; j++) data[j] += 1;
+      return float32(name, shape, data);
+    });
+    await write(folder, settings, tensors);
   }
   return folder;
 };
@@ -97,7 +147,8 @@ export const tinyPreset = async () => {
     const whole = stored.get(name) ?? { shape, data: new Float32Array(count) };
     stored.set(name, whole);
     const columns = shape.at(-1);
-    const [each, first] = part.kind === 'whole' ? [columns, 0] : [columns / part.of, (part.part * columns) / part.of];
+    const { start: first = 0, end = columns } = part.slice ?? {};
+    const each = end - first;
     const { data } = values[i];
     for (let row = 0; row < count / columns; row++)
       whole.data.set(data.subarray(row * each, (row + 1) * each), row * columns + first);
