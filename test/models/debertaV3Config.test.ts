@@ -57,6 +57,7 @@ describe('the config of a DeBERTa V3', () => {
   it('is transformers’ in transformers’ layout', () => {
     expect(right(parseDebertaV3Config('transformers', transformers))).toEqual({
       ...sizes,
+      vocabularySize: 190,
       numLayers: 1,
       dropout: 0.1,
       maxSequenceLength: 16,
@@ -149,6 +150,7 @@ describe('the config of an FNet', () => {
     );
     expect(right(parseFNetConfig('transformers', fNetTransformers))).toEqual({
       ...config,
+      vocabularySize: 180,
       layerNormEpsilon: 1e-3,
       activation: 'gelu',
       headActivation: 'gelu',
