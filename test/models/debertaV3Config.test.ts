@@ -60,9 +60,9 @@ describe('the config of a DeBERTa V3', () => {
       vocabularySize: 190,
       numLayers: 1,
       dropout: 0.1,
-      maxSequenceLength: 16,
+      maxSequenceLength: 40,
       bucketSize: 6,
-      maxRelativePositions: 16,
+      maxRelativePositions: 40,
       bucketRounding: 'transformers',
       layerNormEpsilon: 1e-3,
       activation: 'geluApproximate',
@@ -71,7 +71,7 @@ describe('the config of a DeBERTa V3', () => {
       poolerActivation: 'relu',
     });
     const other = right(parseDebertaV3Config('transformers', { ...transformers, max_relative_positions: 9 }));
-    expect([other.maxSequenceLength, other.maxRelativePositions]).toEqual([16, 9]);
+    expect([other.maxSequenceLength, other.maxRelativePositions]).toEqual([40, 9]);
     expect(E.isLeft(debertaV3KerasLayout.config(other))).toBe(true);
   });
 
@@ -151,6 +151,7 @@ describe('the config of an FNet', () => {
     expect(right(parseFNetConfig('transformers', fNetTransformers))).toEqual({
       ...config,
       vocabularySize: 180,
+      maxSequenceLength: 40,
       layerNormEpsilon: 1e-3,
       activation: 'gelu',
       headActivation: 'gelu',
