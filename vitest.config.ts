@@ -6,6 +6,8 @@ import { writeShaderSources } from './scripts/shaders.mjs';
 writeShaderSources();
 // The workers inherit it. Under `npm test` it is set already; a plain `npx vitest` uses what the last search found.
 Object.assign(process.env, adapterEnvironment(knownChoice()));
+// Most of a first run is lavapipe compiling kernels for a few numbers each: have it compile them fast, not well.
+process.env.GALLIVM_PERF ??= 'nopt';
 
 const source = fileURLToPath(new URL('src/', import.meta.url));
 
