@@ -14,7 +14,7 @@ import type { MaskedLMPreprocessorOptions } from '../tokenizers/maskedLMPreproce
 import type { TextClassifierPreprocessorOptions } from '../tokenizers/textClassifierPreprocessor.ts';
 import type { WordPieceTokenizerOptions } from '../tokenizers/wordPieceTokenizer.ts';
 import type { EncoderBackbone } from './encoderBackbone.ts';
-import { encoderClasses } from './encoderFamily.ts';
+import { encoderClasses } from './encoderClasses.ts';
 import type { MaskedLM, MaskedLMParts } from './maskedLM.ts';
 import type { TextClassifier, TextClassifierParts } from './textClassifier.ts';
 import { openWordPiece, wordPieceFiles, wordPieceReaders } from './wordPieceFiles.ts';

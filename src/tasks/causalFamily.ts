@@ -1,55 +1,29 @@
 import * as E from 'fp-ts/lib/Either.js';
 import type { CausalModel } from '../models/causalModel.ts';
-import type { ConfigError } from '../models/configReader.ts';
 import type { KerasBackboneLayout, KerasLayout } from '../models/kerasLayout.ts';
 import type { PresetInfo } from '../models/presetInfo.ts';
-import type { PresetLayout } from '../models/weightEntry.ts';
 import type { SamplerLike } from '../samplers/getSampler.ts';
 import { ArgumentError, refuseUnknown } from '../tensor/errors.ts';
 import type { Tree } from '../tensor/tree.ts';
 import type { CausalLMPreprocessor, CausalLMPreprocessorOptions } from '../tokenizers/index.ts';
 import type { Tokenizer } from '../tokenizers/tokenizer.ts';
-import type { Family, KerasTask, KerasTokenizer, Preset } from '../weights/index.ts';
+import type { Family, KerasTask, Preset } from '../weights/index.ts';
 import { type CausalBackbone, causalBackbone } from './backbone.ts';
 import { type CausalLM, type CausalLMParts, causalLM } from './causalLM.ts';
+import { type FamilyRecord, familyReader, type PreprocessorPresetOptions } from './family.ts';
 import {
   type BackbonePresetOptions,
   backbonePresetOptions,
-  expectFamily,
-  loadBackbone,
-  type OpenPresetOptions,
-  openPresetFolder,
-  orReject,
   type TaskPresetOptions,
   taskPresetOptions,
 } from './presets.ts';
 
-/** How a family's tokenizer stands in preset folders. */
-export interface FamilyTokenizer<T extends Tokenizer> {
-  /** Files of which a folder with a tokenizer has one, by layout. */
-  readonly files: Readonly<Record<PresetLayout, readonly string[]>>;
-  /** Reads the tokenizer of a folder. */
-  readonly open: (preset: Preset) => Promise<T>;
-  /** The tokenizer as KerasHub writes it down. */
-  readonly save: (tokenizer: T) => KerasTokenizer;
-}
-
 /** All that makes a family of causal language models: its classes, `fromPreset` and saving come out of it. */
-export interface CausalFamily<Config extends object, Options extends object, Params extends Tree, T extends Tokenizer> {
-  readonly family: Family;
-  /** The names of its classes in KerasHub, and how it writes them down. */
+export interface CausalFamily<Config extends object, Options extends object, Params extends Tree, T extends Tokenizer>
+  extends FamilyRecord<Config, Options, CausalModel<Params>, T> {
   readonly layout: KerasLayout<Config>;
-  readonly presets: ReadonlyMap<string, PresetInfo<Config>>;
-  /** A config from a user's options, or what is wrong with them. */
-  readonly makeConfig: (options: Options) => E.Either<ConfigError, Config>;
-  /** The names of all options. Default: those of the config's fields. */
-  readonly optionNames?: readonly string[];
-  /** The config of a preset. */
-  readonly parseConfig: (layout: PresetLayout, json: unknown) => E.Either<ConfigError, Config>;
-  readonly model: (config: Config) => CausalModel<Params>;
   /** How the next token is chosen where `compile` is told nothing. */
   readonly sampler: SamplerLike;
-  readonly tokenizer: FamilyTokenizer<T>;
   readonly preprocessor: (options: CausalLMPreprocessorOptions<T>) => CausalLMPreprocessor<T>;
 }
 
@@ -73,12 +47,6 @@ export interface AnyCausalFamily extends SavableFamily {
   readonly open: (preset: Preset, options: TaskPresetOptions) => Promise<CausalLM>;
 }
 
-/** What a preprocessor's `fromPreset` may change. */
-export interface PreprocessorPresetOptions {
-  /** The length of every row. Default: what the preset says. */
-  readonly sequenceLength?: number;
-}
-
 /** KerasHub's default length of a row. */
 const SEQUENCE_LENGTH = 1024;
 
@@ -98,30 +66,7 @@ export const causalClasses = <Config extends object, Options extends object, Par
     causalLM: layout.causalLM.className,
   };
 
-  const open = async (name: string, preset: string, options: OpenPresetOptions): Promise<Preset> => {
-    const opened = await openPresetFolder(preset, options);
-    expectFamily(name, opened, { family: family.family, backbone: names.backbone });
-    return opened;
-  };
-
-  const configOf = (preset: Preset): Config =>
-    orReject(
-      E.mapLeft(({ message }: { message: string }) => ({
-        _tag: 'WrongConfig' as const,
-        message: `${preset.path}: ${message}`,
-        path: preset.path,
-      }))(family.parseConfig(preset.layout, preset.config)),
-    );
-
-  const backboneFrom = async (
-    preset: Preset,
-    options: BackbonePresetOptions,
-  ): Promise<CausalBackbone<Config, Params>> => {
-    const config = configOf(preset);
-    const model = family.model(config);
-    const { params, device } = await loadBackbone(preset, model, options);
-    return causalBackbone(config, model, params, device);
-  };
+  const { open, configOf, backboneFrom, preprocessorOf } = familyReader(family, causalBackbone<Config, Params>);
 
   const preprocessorFrom = async (preset: Preset, sequenceLength?: number): Promise<CausalLMPreprocessor<T>> => {
     const saved = preset.sequenceLength._tag === 'Some' ? preset.sequenceLength.value : undefined;
@@ -135,23 +80,17 @@ export const causalClasses = <Config extends object, Options extends object, Par
     });
   };
 
-  const hasTokenizer = async (preset: Preset): Promise<boolean> => {
-    for (const name of family.tokenizer.files[preset.layout]) if (await preset.has(name)()) return true;
-    return false;
-  };
-
   const taskOf = (parts: CausalLMParts<Config, Params, T>): CausalLM<Config, Params, T> =>
     causalLM(names.causalLM, { defaultSampler, ...parts });
 
   const taskFrom = async (preset: Preset, options: TaskPresetOptions): Promise<CausalLM<Config, Params, T>> => {
     const { preprocessor: wanted, sampler } = options;
     // Small files first: what is wrong with them is known before the weights are read.
-    const preprocessor =
-      wanted === undefined
-        ? (await hasTokenizer(preset))
-          ? await preprocessorFrom(preset)
-          : null
-        : (wanted as CausalLMPreprocessor<T> | null);
+    const preprocessor = await preprocessorOf(
+      preset,
+      wanted as CausalLMPreprocessor<T> | null | undefined,
+      async (own) => preprocessorFrom(own),
+    );
     return taskOf({
       backbone: await backboneFrom(preset, options),
       preprocessor,

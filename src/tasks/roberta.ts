@@ -23,7 +23,7 @@ import {
 import type { TextClassifierPreprocessorOptions } from '../tokenizers/textClassifierPreprocessor.ts';
 import { bytePairFiles, openBytePair, readersOf } from './bytePairFiles.ts';
 import type { EncoderBackbone } from './encoderBackbone.ts';
-import { encoderClasses } from './encoderFamily.ts';
+import { encoderClasses } from './encoderClasses.ts';
 import type { MaskedLM, MaskedLMParts } from './maskedLM.ts';
 import type { TextClassifier, TextClassifierParts } from './textClassifier.ts';
 

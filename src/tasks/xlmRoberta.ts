@@ -27,7 +27,7 @@ import {
   type XLMRobertaTokenizer as Tokenizer,
 } from '../tokenizers/xlmRobertaTokenizer.ts';
 import type { EncoderBackbone } from './encoderBackbone.ts';
-import { encoderClasses } from './encoderFamily.ts';
+import { encoderClasses } from './encoderClasses.ts';
 import type { MaskedLM, MaskedLMParts } from './maskedLM.ts';
 import { sentencePieceFiles, sentencePieceReaders } from './sentencePieceFiles.ts';
 import type { TextClassifier, TextClassifierParts } from './textClassifier.ts';
