@@ -1,7 +1,7 @@
-import * as E from 'fp-ts/lib/Either.js';
 import { type Activation, ownActivations, transformersActivations } from '../activations.ts';
-import { type ConfigError, type ConfigReader, configReader, isJsonObject, preview } from '../configReader.ts';
-import type { PresetLayout } from '../weightEntry.ts';
+import { atMostParams, type ConfigRule, headsDivide, makeConfig, parseConfig } from '../configParser.ts';
+import type { ConfigReader } from '../configReader.ts';
+import { flag, mostLayers, mostWidth, probability } from '../configRules.ts';
 
 /**
  * The sizes of a BART, by KerasHub's names. Where the decoder's differ from the encoder's, which only transformers' layout
@@ -43,19 +43,6 @@ export type BartOptions = Pick<
 > &
   Partial<BartConfig>;
 
-// Far above any BART that exists, far below what hangs or overflows: nothing is built before these hold.
-const mostLayers = 4096;
-const mostWidth = 2 ** 24;
-const mostParams = 2 ** 43;
-
-const probability = { expected: 'a number from 0 to below 1', accepts: (value: number) => value >= 0 && value < 1 };
-
-const flag = (reader: ConfigReader, name: string): boolean => {
-  const found = reader.value(name) ?? false;
-  if (typeof found !== 'boolean') reader.complain(`${name}: expected true or false, got ${preview(found)}`);
-  return found === true;
-};
-
 const fromOptions = (reader: ConfigReader): BartConfig => {
   const numLayers = reader.integer('numLayers', { high: mostLayers });
   const numHeads = reader.integer('numHeads', { high: mostWidth });
@@ -78,10 +65,6 @@ const fromOptions = (reader: ConfigReader): BartConfig => {
 };
 
 const fromKeras = (reader: ConfigReader): BartConfig => {
-  const dtype = reader.value('dtype');
-  // A quantized preset holds integer kernels and scales under the same names.
-  if (/quantiz|int8|int4|float8|gptq|awq/i.test(JSON.stringify(dtype) ?? ''))
-    reader.complain(`dtype: expected a float policy, got ${preview(dtype)}; save the preset before quantizing it`);
   const numLayers = reader.integer('num_layers', { high: mostLayers });
   const numHeads = reader.integer('num_heads', { high: mostWidth });
   const intermediateDim = reader.integer('intermediate_dim', { high: mostWidth });
@@ -143,24 +126,14 @@ const paramCount = (config: BartConfig): number => {
   );
 };
 
-const checked = (what: string, reader: ConfigReader, config: BartConfig): E.Either<ConfigError, BartConfig> => {
-  const { hiddenDim, numHeads, decoderNumHeads } = config;
-  if (reader.problems.length === 0)
-    for (const heads of new Set([numHeads, decoderNumHeads]))
-      if (hiddenDim % heads !== 0)
-        reader.complain(`the hidden size must be a multiple of the number of heads, got ${hiddenDim} and ${heads}`);
-  if (reader.problems.length === 0 && paramCount(config) > mostParams)
-    reader.complain(`expected at most ${mostParams} parameters, the sizes make ${paramCount(config)}`);
-  return reader.problems.length === 0
-    ? E.right(config)
-    : E.left({ _tag: 'WrongConfig', message: `${what}: ${reader.problems.join('; ')}` });
-};
+const rules: readonly ConfigRule<BartConfig>[] = [
+  headsDivide,
+  ({ hiddenDim, decoderNumHeads }) => headsDivide({ hiddenDim, numHeads: decoderNumHeads }),
+  atMostParams(paramCount),
+];
 
 /** A config from options, with KerasHub's defaults, or everything that is wrong with them. */
-export const makeBartConfig = (options: BartOptions): E.Either<ConfigError, BartConfig> => {
-  const reader = configReader({ ...options });
-  return checked('BartBackbone', reader, fromOptions(reader));
-};
+export const makeBartConfig = makeConfig<BartOptions, BartConfig>('BartBackbone', fromOptions, rules);
 
 /**
  * The config of a preset.
@@ -172,14 +145,8 @@ export const makeBartConfig = (options: BartOptions): E.Either<ConfigError, Bart
  * @param json - The parsed config.json.
  * @see keras_hub.models.BartBackbone, transformers.BartConfig
  */
-export const parseBartConfig = (layout: PresetLayout, json: unknown): E.Either<ConfigError, BartConfig> => {
-  const what = 'config.json of BART';
-  const object = layout === 'keras' && isJsonObject(json) && Object.hasOwn(json, 'config') ? json.config : json;
-  if (!isJsonObject(object) || (layout === 'keras' && object === json))
-    return E.left({
-      _tag: 'WrongConfig',
-      message: `${what}: expected an object${layout === 'keras' ? ' with an object "config"' : ''}, got ${preview(json)}`,
-    });
-  const reader = configReader(object);
-  return checked(what, reader, layout === 'keras' ? fromKeras(reader) : fromTransformers(reader));
-};
+export const parseBartConfig = parseConfig<BartConfig>(
+  'BART',
+  { keras: fromKeras, transformers: fromTransformers },
+  rules,
+);

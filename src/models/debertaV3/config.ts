@@ -1,21 +1,24 @@
 import { type Buckets, bucketOf } from '../../layers/disentangledAttention.ts';
 import { type Activation, ownActivations, transformersActivations } from '../activations.ts';
+import { headsDivide, makeConfig, parseConfig } from '../configParser.ts';
 import { type ConfigReader, preview } from '../configReader.ts';
-import { epsilonRule, makeConfig, mostLayers, mostWidth, parseConfig, rateRule } from '../encoder/config.ts';
-import type { TransformerEncoderConfig } from '../encoder/transformerEncoder.ts';
+import { mostWidth } from '../configRules.ts';
+import {
+  type EncoderConfig,
+  type EncoderDefaults,
+  encoderKeras,
+  encoderOptions,
+  encoderTransformers,
+} from '../encoder/config.ts';
 
 /** The sizes of a DeBERTa V3, by KerasHub's names. */
-export interface DebertaV3Config extends TransformerEncoderConfig {
+export interface DebertaV3Config extends EncoderConfig {
   /** Buckets of distances to each side; the table of positions has twice as many rows. 256 if not given. */
   readonly bucketSize: number;
   /** The length at which buckets end; `maxSequenceLength` if not given, as in KerasHub. */
   readonly maxRelativePositions: number;
   /** How a quotient is rounded that decides on buckets; `keras` if not given. */
   readonly bucketRounding: Buckets['rounding'];
-  /** Of a masked LM's head; `gelu` in KerasHub. */
-  readonly headActivation: Activation;
-  /** Of a masked LM's head; 1e-5 in KerasHub. */
-  readonly headLayerNormEpsilon: number;
   /** Of a classifier's dense layer over the first place; `gelu` in KerasHub. */
   readonly poolerActivation: Activation;
 }
@@ -35,44 +38,34 @@ const roundings: ReadonlyMap<unknown, Buckets['rounding']> = new Map([
   ['transformers', 'transformers'],
 ]);
 
+const defaults: EncoderDefaults = {
+  dropout: 0.1,
+  layerNormEpsilon: 1e-7,
+  activation: 'gelu',
+  headActivation: 'gelu',
+};
+
 const fromOptions = (reader: ConfigReader): DebertaV3Config => {
-  const maxSequenceLength = reader.integer('maxSequenceLength', { high: mostWidth, fallback: 512 });
+  const fields = encoderOptions(reader, defaults);
   return {
-    vocabularySize: reader.integer('vocabularySize', { high: mostWidth }),
-    numLayers: reader.integer('numLayers', { high: mostLayers }),
-    numHeads: reader.integer('numHeads', { high: mostWidth }),
-    hiddenDim: reader.integer('hiddenDim', { high: mostWidth }),
-    intermediateDim: reader.integer('intermediateDim', { high: mostWidth }),
-    dropout: reader.number('dropout', { fallback: 0.1, ...rateRule }),
-    maxSequenceLength,
+    ...fields,
     bucketSize: reader.integer('bucketSize', bucketRange),
-    maxRelativePositions: reader.integer('maxRelativePositions', { high: mostWidth, fallback: maxSequenceLength }),
+    maxRelativePositions: reader.integer('maxRelativePositions', {
+      high: mostWidth,
+      fallback: fields.maxSequenceLength,
+    }),
     bucketRounding: reader.oneOf('bucketRounding', roundings, 'keras'),
-    layerNormEpsilon: reader.number('layerNormEpsilon', { fallback: 1e-7, ...epsilonRule }),
-    activation: reader.oneOf('activation', ownActivations, 'gelu'),
-    headActivation: reader.oneOf('headActivation', ownActivations, 'gelu'),
-    headLayerNormEpsilon: reader.number('headLayerNormEpsilon', { fallback: 1e-5, ...epsilonRule }),
     poolerActivation: reader.oneOf('poolerActivation', ownActivations, 'gelu'),
   };
 };
 
 const fromKeras = (reader: ConfigReader): DebertaV3Config => {
-  const maxSequenceLength = reader.integer('max_sequence_length', { high: mostWidth, fallback: 512 });
+  const fields = encoderKeras(reader, defaults);
   return {
-    vocabularySize: reader.integer('vocabulary_size', { high: mostWidth }),
-    numLayers: reader.integer('num_layers', { high: mostLayers }),
-    numHeads: reader.integer('num_heads', { high: mostWidth }),
-    hiddenDim: reader.integer('hidden_dim', { high: mostWidth }),
-    intermediateDim: reader.integer('intermediate_dim', { high: mostWidth }),
-    dropout: reader.number('dropout', { fallback: 0.1, ...rateRule }),
-    maxSequenceLength,
+    ...fields,
     bucketSize: reader.integer('bucket_size', bucketRange),
-    maxRelativePositions: maxSequenceLength,
+    maxRelativePositions: fields.maxSequenceLength,
     bucketRounding: 'keras',
-    layerNormEpsilon: 1e-7,
-    activation: 'gelu',
-    headActivation: 'gelu',
-    headLayerNormEpsilon: 1e-5,
     poolerActivation: 'gelu',
   };
 };
@@ -116,35 +109,35 @@ const expectV3 = (reader: ConfigReader): void => {
   }
 };
 
-// Absent fields have the defaults of transformers' DebertaV2Config. Body and head share activation and epsilon there.
+// Absent fields have the defaults of transformers' DebertaV2Config.
 const fromTransformers = (reader: ConfigReader): DebertaV3Config => {
   expectV3(reader);
-  const activation = reader.oneOf('hidden_act', transformersActivations, 'gelu');
-  const layerNormEpsilon = reader.number('layer_norm_eps', { fallback: 1e-7, ...epsilonRule });
+  const fields = encoderTransformers(reader, {
+    vocabularySize: 128100,
+    numLayers: 24,
+    numHeads: 24,
+    hiddenDim: 1536,
+    intermediateDim: 6144,
+    layerNormEpsilon: 1e-7,
+  });
   const own = reader.value('max_relative_positions');
-  const last = typeof own === 'number' && own < 1 ? 'max_position_embeddings' : 'max_relative_positions';
-  const maxSequenceLength = reader.integer('max_position_embeddings', { high: mostWidth, fallback: 512 });
   return {
-    vocabularySize: reader.integer('vocab_size', { high: mostWidth, fallback: 128100 }),
-    numLayers: reader.integer('num_hidden_layers', { high: mostLayers, fallback: 24 }),
-    numHeads: reader.integer('num_attention_heads', { high: mostWidth, fallback: 24 }),
-    hiddenDim: reader.integer('hidden_size', { high: mostWidth, fallback: 1536 }),
-    intermediateDim: reader.integer('intermediate_size', { high: mostWidth, fallback: 6144 }),
-    dropout: reader.number('hidden_dropout_prob', { fallback: 0.1, ...rateRule }),
-    maxSequenceLength,
+    ...fields,
     bucketSize: reader.integer('position_buckets', { low: 2, high: mostWidth }),
-    maxRelativePositions: reader.integer(last, { high: mostWidth, fallback: maxSequenceLength }),
+    // Below 1 it stands for the longest text.
+    maxRelativePositions:
+      typeof own === 'number' && own < 1
+        ? fields.maxSequenceLength
+        : reader.integer('max_relative_positions', { high: mostWidth, fallback: fields.maxSequenceLength }),
     bucketRounding: 'transformers',
-    layerNormEpsilon,
-    activation,
-    headActivation: activation,
-    headLayerNormEpsilon: layerNormEpsilon,
     poolerActivation: reader.oneOf('pooler_hidden_act', transformersActivations, 'gelu'),
   };
 };
 
 /** A config from options, with KerasHub's defaults, or everything that is wrong with them. */
-export const makeDebertaV3Config = makeConfig<DebertaV3Options, DebertaV3Config>('DebertaV3Backbone', fromOptions);
+export const makeDebertaV3Config = makeConfig<DebertaV3Options, DebertaV3Config>('DebertaV3Backbone', fromOptions, [
+  headsDivide,
+]);
 
 /**
  * The config of a preset: KerasHub's arithmetic in KerasHub's layout, transformers' in transformers'.
@@ -152,10 +145,11 @@ export const makeDebertaV3Config = makeConfig<DebertaV3Options, DebertaV3Config>
  * @param json - The parsed config.json.
  * @see keras_hub.models.DebertaV3Backbone, transformers.DebertaV2Config
  */
-export const parseDebertaV3Config = parseConfig<DebertaV3Config>('DeBERTa V3', {
-  keras: fromKeras,
-  transformers: fromTransformers,
-});
+export const parseDebertaV3Config = parseConfig<DebertaV3Config>(
+  'DeBERTa V3',
+  { keras: fromKeras, transformers: fromTransformers },
+  [headsDivide],
+);
 
 /** How a config's distances become buckets. */
 export const bucketsOf = ({ bucketSize, maxRelativePositions, bucketRounding }: DebertaV3Config): Buckets => ({

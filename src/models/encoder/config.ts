@@ -1,85 +1,142 @@
-import * as E from 'fp-ts/lib/Either.js';
-import {
-  type ConfigError,
-  type ConfigReader,
-  configReader,
-  isJsonObject,
-  type JsonObject,
-  preview,
-} from '../configReader.ts';
-import type { PresetLayout } from '../weightEntry.ts';
+import { type Activation, ownActivations, transformersActivations } from '../activations.ts';
+import { type ConfigReader, preview } from '../configReader.ts';
+import { mostLayers, mostWidth, positive, probability } from '../configRules.ts';
+import type { TransformerEncoderConfig } from './transformerEncoder.ts';
+// For src/tasks, which has it from here.
+export { mostWidth } from '../configRules.ts';
 
-// Far above any encoder that exists, far below what hangs or overflows: nothing is built before these hold.
-/** The most layers that a config may ask for. */
-export const mostLayers = 4096;
-/** The widest axis that a config may ask for. */
-export const mostWidth = 2 ** 24;
+/** The sizes that an encoder with a masked LM's head has. */
+export interface EncoderConfig extends TransformerEncoderConfig {
+  /** Of a masked LM's head. */
+  readonly headActivation: Activation;
+  /** Of a masked LM's head; 1e-5 in KerasHub. */
+  readonly headLayerNormEpsilon: number;
+}
 
-/** What an epsilon may be. */
-export const epsilonRule = {
-  expected: 'a number above 0 and at most 1',
-  accepts: (value: number): boolean => value > 0 && value <= 1,
-};
+/** An encoder's sizes without its heads, for one that has none. */
+export type HeadlessEncoderConfig = Omit<EncoderConfig, 'numHeads'>;
 
-/** What a dropout rate may be. */
-export const rateRule = {
-  expected: 'a number from 0 to below 1',
-  accepts: (value: number): boolean => value >= 0 && value < 1,
-};
+/** What KerasHub's class takes where nothing is said; its files say neither activations nor epsilons. */
+export interface EncoderDefaults {
+  readonly dropout: number;
+  readonly layerNormEpsilon: number;
+  readonly activation: Activation;
+  readonly headActivation: Activation;
+}
 
-/** Complains of a preset that was quantized: it holds integer kernels and scales under the same names. */
-export const refuseQuantized = (reader: ConfigReader): void => {
-  const dtype = reader.value('dtype');
-  if (/quantiz|int8|int4|float8|gptq|awq/i.test(JSON.stringify(dtype) ?? ''))
-    reader.complain(`dtype: expected a float policy, got ${preview(dtype)}; save the preset before quantizing it`);
-};
+/** In all of KerasHub's encoders. */
+const kerasLength = 512;
+const kerasHeadEpsilon = 1e-5;
 
-/** The config that was read, or all that was wrong with it. */
-export const checkedConfig = <Config extends { readonly hiddenDim: number; readonly numHeads?: number }>(
-  what: string,
+/** The fields of a user's options that all encoders have, but for heads. */
+export const headlessOptions = (reader: ConfigReader, defaults: EncoderDefaults): HeadlessEncoderConfig => ({
+  vocabularySize: reader.integer('vocabularySize', { high: mostWidth }),
+  numLayers: reader.integer('numLayers', { high: mostLayers }),
+  hiddenDim: reader.integer('hiddenDim', { high: mostWidth }),
+  intermediateDim: reader.integer('intermediateDim', { high: mostWidth }),
+  dropout: reader.number('dropout', { fallback: defaults.dropout, ...probability }),
+  maxSequenceLength: reader.integer('maxSequenceLength', { high: mostWidth, fallback: kerasLength }),
+  layerNormEpsilon: reader.number('layerNormEpsilon', { fallback: defaults.layerNormEpsilon, ...positive }),
+  activation: reader.oneOf('activation', ownActivations, defaults.activation),
+  headActivation: reader.oneOf('headActivation', ownActivations, defaults.headActivation),
+  headLayerNormEpsilon: reader.number('headLayerNormEpsilon', { fallback: kerasHeadEpsilon, ...positive }),
+});
+
+/** The fields of a user's options that all encoders with attention have. */
+export const encoderOptions = (reader: ConfigReader, defaults: EncoderDefaults): EncoderConfig => ({
+  numHeads: reader.integer('numHeads', { high: mostWidth }),
+  ...headlessOptions(reader, defaults),
+});
+
+/** The fields of KerasHub's config that all encoders have, but for heads. */
+export const headlessKeras = (reader: ConfigReader, defaults: EncoderDefaults): HeadlessEncoderConfig => ({
+  vocabularySize: reader.integer('vocabulary_size', { high: mostWidth }),
+  numLayers: reader.integer('num_layers', { high: mostLayers }),
+  hiddenDim: reader.integer('hidden_dim', { high: mostWidth }),
+  intermediateDim: reader.integer('intermediate_dim', { high: mostWidth }),
+  dropout: reader.number('dropout', { fallback: defaults.dropout, ...probability }),
+  maxSequenceLength: reader.integer('max_sequence_length', { high: mostWidth, fallback: kerasLength }),
+  layerNormEpsilon: defaults.layerNormEpsilon,
+  activation: defaults.activation,
+  headActivation: defaults.headActivation,
+  headLayerNormEpsilon: kerasHeadEpsilon,
+});
+
+/** The fields of KerasHub's config that all encoders with attention have. */
+export const encoderKeras = (reader: ConfigReader, defaults: EncoderDefaults): EncoderConfig => ({
+  ...headlessKeras(reader, defaults),
+  numHeads: reader.integer('num_heads', { high: mostWidth }),
+});
+
+/** What a config class of transformers takes where nothing is said. */
+export interface TransformersEncoderDefaults {
+  readonly vocabularySize: number;
+  readonly numLayers?: number;
+  readonly hiddenDim?: number;
+  readonly intermediateDim?: number;
+  /** The field of the dropout rate; `hidden_dropout_prob` if not given. */
+  readonly dropoutField?: string;
+  /** Of that field. */
+  readonly dropout?: number;
+  readonly layerNormEpsilon?: number;
+  /** transformers' name; `gelu` if not given. */
+  readonly activation?: string;
+}
+
+/** The fields of transformers' config that all encoders have, but for heads. Body and head share activation and epsilon. */
+export const headlessTransformers = (
   reader: ConfigReader,
-  config: Config,
-): E.Either<ConfigError, Config> => {
-  const { hiddenDim, numHeads = 1 } = config;
-  if (reader.problems.length === 0 && hiddenDim % numHeads !== 0)
-    reader.complain(`the hidden size must be a multiple of the number of heads, got ${hiddenDim} and ${numHeads}`);
-  return reader.problems.length === 0
-    ? E.right(config)
-    : E.left({ _tag: 'WrongConfig', message: `${what}: ${reader.problems.join('; ')}` });
+  {
+    vocabularySize,
+    numLayers = 12,
+    hiddenDim = 768,
+    intermediateDim = 3072,
+    dropoutField = 'hidden_dropout_prob',
+    dropout = 0.1,
+    ...defaults
+  }: TransformersEncoderDefaults,
+): HeadlessEncoderConfig => {
+  const activation = reader.oneOf('hidden_act', transformersActivations, defaults.activation ?? 'gelu');
+  const layerNormEpsilon = reader.number('layer_norm_eps', {
+    fallback: defaults.layerNormEpsilon ?? 1e-12,
+    ...positive,
+  });
+  return {
+    vocabularySize: reader.integer('vocab_size', { high: mostWidth, fallback: vocabularySize }),
+    numLayers: reader.integer('num_hidden_layers', { high: mostLayers, fallback: numLayers }),
+    hiddenDim: reader.integer('hidden_size', { high: mostWidth, fallback: hiddenDim }),
+    intermediateDim: reader.integer('intermediate_size', { high: mostWidth, fallback: intermediateDim }),
+    dropout: reader.number(dropoutField, { fallback: dropout, ...probability }),
+    maxSequenceLength: reader.integer('max_position_embeddings', { high: mostWidth, fallback: 512 }),
+    layerNormEpsilon,
+    activation,
+    headActivation: activation,
+    headLayerNormEpsilon: layerNormEpsilon,
+  };
 };
 
-/** Makes a config of a user's options. */
-export type ConfigMaker<Options, Config> = (options: Options) => E.Either<ConfigError, Config>;
+/** The fields of transformers' config that all encoders with attention have. */
+export const encoderTransformers = (
+  reader: ConfigReader,
+  { numHeads = 12, ...defaults }: TransformersEncoderDefaults & { readonly numHeads?: number },
+): EncoderConfig => ({
+  ...headlessTransformers(reader, defaults),
+  numHeads: reader.integer('num_attention_heads', { high: mostWidth, fallback: numHeads }),
+});
 
-/** Makes a config of a preset's config.json, parsed. */
-export type ConfigParser<Config> = (layout: PresetLayout, json: unknown) => E.Either<ConfigError, Config>;
+/** Complains of a config of transformers that makes a decoder of an encoder, or has other positions than a table's. */
+export const refuseDecoders = (reader: ConfigReader, name: string): void => {
+  const article = /^[AEIOU]/.test(name) ? 'an' : 'a';
+  reader.fixed('is_decoder', false, `${article} ${name} that is a decoder is not supported`);
+  reader.fixed('add_cross_attention', false, `${name} with cross-attention is not supported`);
+  const kind = reader.value('position_embedding_type');
+  if (kind !== undefined && kind !== 'absolute')
+    reader.complain(`position_embedding_type: expected "absolute", got ${preview(kind)}`);
+};
 
-/** A config from a user's options. */
-export const makeConfig =
-  <Options extends object, Config extends { readonly hiddenDim: number; readonly numHeads?: number }>(
-    what: string,
-    read: (reader: ConfigReader) => Config,
-  ): ConfigMaker<Options, Config> =>
-  (options) => {
-    const reader = configReader({ ...options } as JsonObject);
-    return checkedConfig(what, reader, read(reader));
-  };
-
-/** The config of a preset: in KerasHub's layout it stands under `config`, in transformers' at the top. */
-export const parseConfig =
-  <Config extends { readonly hiddenDim: number; readonly numHeads?: number }>(
-    what: string,
-    read: Readonly<Record<PresetLayout, (reader: ConfigReader) => Config>>,
-  ): ConfigParser<Config> =>
-  (layout, json) => {
-    const object =
-      layout === 'keras' ? (isJsonObject(json) && Object.hasOwn(json, 'config') ? json.config : undefined) : json;
-    if (!isJsonObject(object))
-      return E.left({
-        _tag: 'WrongConfig',
-        message: `config.json of ${what}: expected an object${layout === 'keras' ? ' with an object "config"' : ''}, got ${preview(json)}`,
-      });
-    const reader = configReader(object);
-    if (layout === 'keras') refuseQuantized(reader);
-    return checkedConfig(`config.json of ${what}`, reader, read[layout](reader));
-  };
+/** Rows of a table of segments, as options, KerasHub or transformers name them. */
+export const segments = (
+  reader: ConfigReader,
+  name: 'numSegments' | 'num_segments' | 'type_vocab_size',
+  fallback: number,
+): number => reader.integer(name, { high: mostWidth, fallback });

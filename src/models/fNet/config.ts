@@ -1,70 +1,48 @@
-import { type Activation, ownActivations, transformersActivations } from '../activations.ts';
+import { makeConfig, parseConfig } from '../configParser.ts';
 import type { ConfigReader } from '../configReader.ts';
-import { epsilonRule, makeConfig, mostLayers, mostWidth, parseConfig, rateRule } from '../encoder/config.ts';
-import type { TransformerEncoderConfig } from '../encoder/transformerEncoder.ts';
+import {
+  type EncoderDefaults,
+  type HeadlessEncoderConfig,
+  headlessKeras,
+  headlessOptions,
+  headlessTransformers,
+  segments,
+} from '../encoder/config.ts';
 
 /** The sizes of an FNet, by KerasHub's names. */
-export interface FNetConfig extends Omit<TransformerEncoderConfig, 'numHeads'> {
+export interface FNetConfig extends HeadlessEncoderConfig {
   /** Rows of the segment table; 4 if not given. */
   readonly numSegments: number;
-  /** Of a masked LM's head; `gelu` in KerasHub. */
-  readonly headActivation: Activation;
-  /** Of a masked LM's head; 1e-5 in KerasHub. */
-  readonly headLayerNormEpsilon: number;
 }
 
 /** What `FNetBackbone` takes: the fields with a default may be left out. */
 export type FNetOptions = Pick<FNetConfig, 'vocabularySize' | 'numLayers' | 'hiddenDim' | 'intermediateDim'> &
   Partial<FNetConfig>;
 
-const fromOptions = (reader: ConfigReader): FNetConfig => ({
-  vocabularySize: reader.integer('vocabularySize', { high: mostWidth }),
-  numLayers: reader.integer('numLayers', { high: mostLayers }),
-  hiddenDim: reader.integer('hiddenDim', { high: mostWidth }),
-  intermediateDim: reader.integer('intermediateDim', { high: mostWidth }),
-  dropout: reader.number('dropout', { fallback: 0.1, ...rateRule }),
-  maxSequenceLength: reader.integer('maxSequenceLength', { high: mostWidth, fallback: 512 }),
-  numSegments: reader.integer('numSegments', { high: mostWidth, fallback: 4 }),
-  layerNormEpsilon: reader.number('layerNormEpsilon', { fallback: 1e-12, ...epsilonRule }),
-  activation: reader.oneOf('activation', ownActivations, 'geluApproximate'),
-  headActivation: reader.oneOf('headActivation', ownActivations, 'gelu'),
-  headLayerNormEpsilon: reader.number('headLayerNormEpsilon', { fallback: 1e-5, ...epsilonRule }),
-});
-
 // KerasHub's body has the tanh form of GELU, its head the exact one with an epsilon of its own.
-const fromKeras = (reader: ConfigReader): FNetConfig => ({
-  vocabularySize: reader.integer('vocabulary_size', { high: mostWidth }),
-  numLayers: reader.integer('num_layers', { high: mostLayers }),
-  hiddenDim: reader.integer('hidden_dim', { high: mostWidth }),
-  intermediateDim: reader.integer('intermediate_dim', { high: mostWidth }),
-  dropout: reader.number('dropout', { fallback: 0.1, ...rateRule }),
-  maxSequenceLength: reader.integer('max_sequence_length', { high: mostWidth, fallback: 512 }),
-  numSegments: reader.integer('num_segments', { high: mostWidth, fallback: 4 }),
+const defaults: EncoderDefaults = {
+  dropout: 0.1,
   layerNormEpsilon: 1e-12,
   activation: 'geluApproximate',
   headActivation: 'gelu',
-  headLayerNormEpsilon: 1e-5,
+};
+
+const fromOptions = (reader: ConfigReader): FNetConfig => ({
+  ...headlessOptions(reader, defaults),
+  numSegments: segments(reader, 'numSegments', 4),
 });
 
-// Absent fields have the defaults of transformers' FNetConfig. Body and head share activation and epsilon there. What it
-// says of TPUs chooses another way to the same numbers, so that it is passed over.
-const fromTransformers = (reader: ConfigReader): FNetConfig => {
-  const activation = reader.oneOf('hidden_act', transformersActivations, 'gelu_new');
-  const layerNormEpsilon = reader.number('layer_norm_eps', { fallback: 1e-12, ...epsilonRule });
-  return {
-    vocabularySize: reader.integer('vocab_size', { high: mostWidth, fallback: 32000 }),
-    numLayers: reader.integer('num_hidden_layers', { high: mostLayers, fallback: 12 }),
-    hiddenDim: reader.integer('hidden_size', { high: mostWidth, fallback: 768 }),
-    intermediateDim: reader.integer('intermediate_size', { high: mostWidth, fallback: 3072 }),
-    dropout: reader.number('hidden_dropout_prob', { fallback: 0.1, ...rateRule }),
-    maxSequenceLength: reader.integer('max_position_embeddings', { high: mostWidth, fallback: 512 }),
-    numSegments: reader.integer('type_vocab_size', { high: mostWidth, fallback: 4 }),
-    layerNormEpsilon,
-    activation,
-    headActivation: activation,
-    headLayerNormEpsilon: layerNormEpsilon,
-  };
-};
+const fromKeras = (reader: ConfigReader): FNetConfig => ({
+  ...headlessKeras(reader, defaults),
+  numSegments: segments(reader, 'num_segments', 4),
+});
+
+// Absent fields have the defaults of transformers' FNetConfig. What it says of TPUs chooses another way to the same
+// numbers, so that it is passed over.
+const fromTransformers = (reader: ConfigReader): FNetConfig => ({
+  ...headlessTransformers(reader, { vocabularySize: 32000, activation: 'gelu_new' }),
+  numSegments: segments(reader, 'type_vocab_size', 4),
+});
 
 /** A config from options, with KerasHub's defaults, or everything that is wrong with them. */
 export const makeFNetConfig = makeConfig<FNetOptions, FNetConfig>('FNetBackbone', fromOptions);

@@ -1,8 +1,7 @@
-import * as E from 'fp-ts/lib/Either.js';
 import { type Activation, transformersActivations as sharedActivations } from '../activations.ts';
-import { type ConfigError, type ConfigReader, configReader, isJsonObject, preview } from '../configReader.ts';
-import { aboveZero, flag, mostLayers, mostParams, mostWidth, positive, probability, ropeBase } from '../configRules.ts';
-import type { PresetLayout } from '../weightEntry.ts';
+import { atMostParams, type ConfigRule, headsDivide, makeConfig, parseConfig } from '../configParser.ts';
+import { type ConfigReader, preview } from '../configReader.ts';
+import { aboveZero, flag, mostLayers, mostWidth, positive, probability, ropeBase } from '../configRules.ts';
 
 /** The feedforward activation: GELU by the error function or in its tanh form, ReLU, or SiLU. */
 export type FalconActivation = Activation | 'silu';
@@ -92,10 +91,6 @@ const fromOptions = (reader: ConfigReader): FalconConfig => {
 };
 
 const fromKeras = (reader: ConfigReader): FalconConfig => {
-  const dtype = reader.value('dtype');
-  // A quantized preset holds integer kernels and scales under the same names.
-  if (/quantiz|int8|int4|float8|gptq|awq/i.test(JSON.stringify(dtype) ?? ''))
-    reader.complain(`dtype: expected a float policy, got ${preview(dtype)}; save the preset before quantizing it`);
   const numAttentionHeads = reader.integer('num_attention_heads', { high: mostWidth });
   return {
     vocabularySize: reader.integer('vocabulary_size', { high: mostWidth }),
@@ -187,33 +182,25 @@ const paramCount = (config: FalconConfig): number => {
   return (config.tieWordEmbeddings ? 1 : 2) * vocabularySize * h + numLayers * layer + 2 * h;
 };
 
-const checked = (what: string, reader: ConfigReader, config: FalconConfig): E.Either<ConfigError, FalconConfig> => {
-  const { hiddenDim, numAttentionHeads, numKeyValueHeads, positions } = config;
-  const sound = (): boolean => reader.problems.length === 0;
-  if (sound() && hiddenDim % numAttentionHeads !== 0)
-    reader.complain(
-      `the hidden size must be a multiple of the number of heads, got ${hiddenDim} and ${numAttentionHeads}`,
-    );
-  if (sound() && numAttentionHeads % numKeyValueHeads !== 0)
-    reader.complain(
-      `the number of heads must be a multiple of the number of key-value heads, got ${numAttentionHeads} and ${numKeyValueHeads}`,
-    );
-  if (sound() && positions === 'rotary' && (hiddenDim / numAttentionHeads) % 2 !== 0)
-    reader.complain(
-      `rotary positions turn heads in two halves: expected heads of an even width, got ${hiddenDim / numAttentionHeads} (${hiddenDim} for ${numAttentionHeads} heads)`,
-    );
-  if (sound() && config.numParallelNorms === 2 && !config.parallelAttention)
-    reader.complain('numParallelNorms: expected 1 without parallelAttention, got 2');
-  if (sound() && paramCount(config) > mostParams)
-    reader.complain(`expected at most ${mostParams} parameters, the sizes make ${paramCount(config)}`);
-  return sound() ? E.right(config) : E.left({ _tag: 'WrongConfig', message: `${what}: ${reader.problems.join('; ')}` });
-};
+const rules: readonly ConfigRule<FalconConfig>[] = [
+  ({ hiddenDim, numAttentionHeads }) => headsDivide({ hiddenDim, numHeads: numAttentionHeads }),
+  ({ numAttentionHeads, numKeyValueHeads }) =>
+    numAttentionHeads % numKeyValueHeads === 0
+      ? undefined
+      : `the number of heads must be a multiple of the number of key-value heads, got ${numAttentionHeads} and ${numKeyValueHeads}`,
+  ({ hiddenDim, numAttentionHeads, positions }) =>
+    positions !== 'rotary' || (hiddenDim / numAttentionHeads) % 2 === 0
+      ? undefined
+      : `rotary positions turn heads in two halves: expected heads of an even width, got ${hiddenDim / numAttentionHeads} (${hiddenDim} for ${numAttentionHeads} heads)`,
+  ({ parallelAttention, numParallelNorms }) =>
+    parallelAttention || numParallelNorms === 1
+      ? undefined
+      : 'numParallelNorms: expected 1 without parallelAttention, got 2',
+  atMostParams(paramCount),
+];
 
 /** A config from options, with KerasHub's defaults, or everything that is wrong with them. */
-export const makeFalconConfig = (options: FalconOptions): E.Either<ConfigError, FalconConfig> => {
-  const reader = configReader({ ...options });
-  return checked('FalconBackbone', reader, fromOptions(reader));
-};
+export const makeFalconConfig = makeConfig<FalconOptions, FalconConfig>('FalconBackbone', fromOptions, rules);
 
 /**
  * The config of a preset.
@@ -225,14 +212,8 @@ export const makeFalconConfig = (options: FalconOptions): E.Either<ConfigError, 
  * @param json - The parsed config.json.
  * @see keras_hub.models.FalconBackbone, transformers.FalconConfig
  */
-export const parseFalconConfig = (layout: PresetLayout, json: unknown): E.Either<ConfigError, FalconConfig> => {
-  const what = 'config.json of Falcon';
-  const object = layout === 'keras' && isJsonObject(json) && Object.hasOwn(json, 'config') ? json.config : json;
-  if (!isJsonObject(object) || (layout === 'keras' && object === json))
-    return E.left({
-      _tag: 'WrongConfig',
-      message: `${what}: expected an object${layout === 'keras' ? ' with an object "config"' : ''}, got ${preview(json)}`,
-    });
-  const reader = configReader(object);
-  return checked(what, reader, layout === 'keras' ? fromKeras(reader) : fromTransformers(reader));
-};
+export const parseFalconConfig = parseConfig<FalconConfig>(
+  'Falcon',
+  { keras: fromKeras, transformers: fromTransformers },
+  rules,
+);

@@ -1,8 +1,7 @@
-import * as E from 'fp-ts/lib/Either.js';
 import { type Activation, ownActivations, transformersActivations } from '../activations.ts';
-import { type ConfigError, type ConfigReader, configReader, isJsonObject, preview } from '../configReader.ts';
+import { atMostParams, type ConfigRule, makeConfig, parseConfig } from '../configParser.ts';
+import { type ConfigReader, preview } from '../configReader.ts';
 import { aboveZero, flag, mostLayers, mostParams, mostWidth, positive, probability, ropeBase } from '../configRules.ts';
-import type { PresetLayout } from '../weightEntry.ts';
 
 /** The sizes of a Gemma, by KerasHub's names, and what transformers' configs can say besides. */
 export interface GemmaConfig {
@@ -140,10 +139,6 @@ const fromOptions = (reader: ConfigReader): GemmaConfig => {
 };
 
 const fromKeras = (reader: ConfigReader): GemmaConfig => {
-  const dtype = reader.value('dtype');
-  // A quantized preset holds integer kernels and scales under the same names.
-  if (/quantiz|int8|int4|float8|gptq|awq/i.test(JSON.stringify(dtype) ?? ''))
-    reader.complain(`dtype: expected a float policy, got ${preview(dtype)}; save the preset before quantizing it`);
   const numLayers = reader.integer('num_layers', { high: mostLayers });
   const headDim = reader.integer('head_dim', { high: mostWidth });
   const useSlidingWindowAttention = flag(reader, 'use_sliding_window_attention', false);
@@ -191,7 +186,8 @@ const layerTypes = (reader: ConfigReader, numLayers: number): readonly boolean[]
 };
 
 // Absent fields have the defaults of transformers' GemmaConfig and Gemma2Config.
-const fromTransformers = (reader: ConfigReader, isSecond: boolean): GemmaConfig => {
+const fromTransformers = (reader: ConfigReader): GemmaConfig => {
+  const isSecond = reader.value('model_type') === 'gemma2';
   const sized = (names: string, fallback: number): number => reader.integer(names, { high: mostWidth, fallback });
   const numLayers = reader.integer('num_hidden_layers', { high: mostLayers, fallback: isSecond ? 26 : 28 });
   const headDim = sized('head_dim', 256);
@@ -249,27 +245,24 @@ const paramCount = (config: GemmaConfig): number => {
   return vocabularySize * h + numLayers * (projections + biases + norms * h) + h;
 };
 
-const checked = (what: string, reader: ConfigReader, config: GemmaConfig): E.Either<ConfigError, GemmaConfig> => {
-  const { numQueryHeads, numKeyValueHeads, intermediateDim, headDim } = config;
-  const sound = (): boolean => reader.problems.length === 0;
-  if (sound() && numQueryHeads % numKeyValueHeads !== 0)
-    reader.complain(
-      `the number of query heads must be a multiple of the number of key-value heads, got ${numQueryHeads} and ${numKeyValueHeads}`,
-    );
-  if (sound() && headDim % 2 !== 0)
-    reader.complain(`rotary positions turn heads in two halves: expected heads of an even width, got ${headDim}`);
-  if (sound() && intermediateDim % 2 !== 0)
-    reader.complain(`the intermediate size is twice the MLP's width: expected an even number, got ${intermediateDim}`);
-  if (sound() && paramCount(config) > mostParams)
-    reader.complain(`expected at most ${mostParams} parameters, the sizes make ${paramCount(config)}`);
-  return sound() ? E.right(config) : E.left({ _tag: 'WrongConfig', message: `${what}: ${reader.problems.join('; ')}` });
-};
+const rules: readonly ConfigRule<GemmaConfig>[] = [
+  ({ numQueryHeads, numKeyValueHeads }) =>
+    numQueryHeads % numKeyValueHeads === 0
+      ? undefined
+      : `the number of query heads must be a multiple of the number of key-value heads, got ${numQueryHeads} and ${numKeyValueHeads}`,
+  ({ headDim }) =>
+    headDim % 2 === 0
+      ? undefined
+      : `rotary positions turn heads in two halves: expected heads of an even width, got ${headDim}`,
+  ({ intermediateDim }) =>
+    intermediateDim % 2 === 0
+      ? undefined
+      : `the intermediate size is twice the MLP's width: expected an even number, got ${intermediateDim}`,
+  atMostParams(paramCount),
+];
 
 /** A config from options, with KerasHub's defaults, or everything that is wrong with them. */
-export const makeGemmaConfig = (options: GemmaOptions): E.Either<ConfigError, GemmaConfig> => {
-  const reader = configReader({ ...options });
-  return checked('GemmaBackbone', reader, fromOptions(reader));
-};
+export const makeGemmaConfig = makeConfig<GemmaOptions, GemmaConfig>('GemmaBackbone', fromOptions, rules);
 
 /** The names of all options of `GemmaBackbone`. */
 export const gemmaOptionNames: readonly (keyof GemmaOptions)[] = [
@@ -310,18 +303,8 @@ export const gemmaOptionNames: readonly (keyof GemmaOptions)[] = [
  * @param json - The parsed config.json.
  * @see keras_hub.models.GemmaBackbone, transformers.GemmaConfig, transformers.Gemma2Config
  */
-export const parseGemmaConfig = (layout: PresetLayout, json: unknown): E.Either<ConfigError, GemmaConfig> => {
-  const what = 'config.json of Gemma';
-  const object = layout === 'keras' && isJsonObject(json) && Object.hasOwn(json, 'config') ? json.config : json;
-  if (!isJsonObject(object) || (layout === 'keras' && object === json))
-    return E.left({
-      _tag: 'WrongConfig',
-      message: `${what}: expected an object${layout === 'keras' ? ' with an object "config"' : ''}, got ${preview(json)}`,
-    });
-  const reader = configReader(object);
-  return checked(
-    what,
-    reader,
-    layout === 'keras' ? fromKeras(reader) : fromTransformers(reader, reader.value('model_type') === 'gemma2'),
-  );
-};
+export const parseGemmaConfig = parseConfig<GemmaConfig>(
+  'Gemma',
+  { keras: fromKeras, transformers: fromTransformers },
+  rules,
+);

@@ -1,8 +1,7 @@
-import * as E from 'fp-ts/lib/Either.js';
 import { type Activation, ownActivations, transformersActivations } from '../activations.ts';
-import { type ConfigError, type ConfigReader, configReader, isJsonObject, preview } from '../configReader.ts';
-import { mostLayers, mostParams, mostWidth, positive, probability } from '../configRules.ts';
-import type { PresetLayout } from '../weightEntry.ts';
+import { atMostParams, headsDivide, makeConfig, parseConfig } from '../configParser.ts';
+import type { ConfigReader } from '../configReader.ts';
+import { mostLayers, mostWidth, positive, probability } from '../configRules.ts';
 
 /** The feedforward activation: the tanh form of GELU, GELU by the error function, or ReLU. */
 export type GPT2Activation = Activation;
@@ -48,23 +47,17 @@ const fromOptions = (reader: ConfigReader): GPT2Config => ({
   activation: reader.oneOf('activation', ownActivations, 'geluApproximate'),
 });
 
-const fromKeras = (reader: ConfigReader): GPT2Config => {
-  const dtype = reader.value('dtype');
-  // A quantized preset holds integer kernels and scales under the same names.
-  if (/quantiz|int8|int4|float8|gptq|awq/i.test(JSON.stringify(dtype) ?? ''))
-    reader.complain(`dtype: expected a float policy, got ${preview(dtype)}; save the preset before quantizing it`);
-  return {
-    vocabularySize: reader.integer('vocabulary_size', { high: mostWidth }),
-    numLayers: reader.integer('num_layers', { high: mostLayers }),
-    numHeads: reader.integer('num_heads', { high: mostWidth }),
-    hiddenDim: reader.integer('hidden_dim', { high: mostWidth }),
-    intermediateDim: reader.integer('intermediate_dim', { high: mostWidth }),
-    dropout: reader.number('dropout', { fallback: 0.1, ...probability }),
-    maxSequenceLength: reader.integer('max_sequence_length', { high: mostWidth, fallback: 1024 }),
-    layerNormEpsilon: 1e-5,
-    activation: 'geluApproximate',
-  };
-};
+const fromKeras = (reader: ConfigReader): GPT2Config => ({
+  vocabularySize: reader.integer('vocabulary_size', { high: mostWidth }),
+  numLayers: reader.integer('num_layers', { high: mostLayers }),
+  numHeads: reader.integer('num_heads', { high: mostWidth }),
+  hiddenDim: reader.integer('hidden_dim', { high: mostWidth }),
+  intermediateDim: reader.integer('intermediate_dim', { high: mostWidth }),
+  dropout: reader.number('dropout', { fallback: 0.1, ...probability }),
+  maxSequenceLength: reader.integer('max_sequence_length', { high: mostWidth, fallback: 1024 }),
+  layerNormEpsilon: 1e-5,
+  activation: 'geluApproximate',
+});
 
 // Absent fields have the defaults of transformers' GPT2Config, and its second names are read too.
 const fromTransformers = (reader: ConfigReader): GPT2Config => {
@@ -96,22 +89,10 @@ const paramCount = (config: GPT2Config): number => {
   return (vocabularySize + maxSequenceLength) * h + numLayers * (4 * h * h + 2 * h * f + 9 * h + f) + 2 * h;
 };
 
-const checked = (what: string, reader: ConfigReader, config: GPT2Config): E.Either<ConfigError, GPT2Config> => {
-  const { hiddenDim, numHeads } = config;
-  if (reader.problems.length === 0 && hiddenDim % numHeads !== 0)
-    reader.complain(`the hidden size must be a multiple of the number of heads, got ${hiddenDim} and ${numHeads}`);
-  if (reader.problems.length === 0 && paramCount(config) > mostParams)
-    reader.complain(`expected at most ${mostParams} parameters, the sizes make ${paramCount(config)}`);
-  return reader.problems.length === 0
-    ? E.right(config)
-    : E.left({ _tag: 'WrongConfig', message: `${what}: ${reader.problems.join('; ')}` });
-};
+const rules = [headsDivide, atMostParams(paramCount)];
 
 /** A config from options, with KerasHub's defaults, or everything that is wrong with them. */
-export const makeGPT2Config = (options: GPT2Options): E.Either<ConfigError, GPT2Config> => {
-  const reader = configReader({ ...options });
-  return checked('GPT2Backbone', reader, fromOptions(reader));
-};
+export const makeGPT2Config = makeConfig<GPT2Options, GPT2Config>('GPT2Backbone', fromOptions, rules);
 
 /**
  * The config of a preset.
@@ -123,14 +104,8 @@ export const makeGPT2Config = (options: GPT2Options): E.Either<ConfigError, GPT2
  * @param json - The parsed config.json.
  * @see keras_hub.models.GPT2Backbone, transformers.GPT2Config
  */
-export const parseGPT2Config = (layout: PresetLayout, json: unknown): E.Either<ConfigError, GPT2Config> => {
-  const what = 'config.json of GPT-2';
-  const object = layout === 'keras' && isJsonObject(json) && Object.hasOwn(json, 'config') ? json.config : json;
-  if (!isJsonObject(object) || (layout === 'keras' && object === json))
-    return E.left({
-      _tag: 'WrongConfig',
-      message: `${what}: expected an object${layout === 'keras' ? ' with an object "config"' : ''}, got ${preview(json)}`,
-    });
-  const reader = configReader(object);
-  return checked(what, reader, layout === 'keras' ? fromKeras(reader) : fromTransformers(reader));
-};
+export const parseGPT2Config = parseConfig<GPT2Config>(
+  'GPT-2',
+  { keras: fromKeras, transformers: fromTransformers },
+  rules,
+);

@@ -1,4 +1,4 @@
-import { makeConfig, parseConfig } from '../encoder/config.ts';
+import { headsDivide, makeConfig, parseConfig } from '../configParser.ts';
 import {
   type RobertaConfig,
   type RobertaOptions,
@@ -17,6 +17,7 @@ export type XLMRobertaOptions = RobertaOptions;
 export const makeXLMRobertaConfig = makeConfig<XLMRobertaOptions, XLMRobertaConfig>(
   'XLMRobertaBackbone',
   robertaFromOptions,
+  [headsDivide],
 );
 
 /**
@@ -25,7 +26,8 @@ export const makeXLMRobertaConfig = makeConfig<XLMRobertaOptions, XLMRobertaConf
  * @param json - The parsed config.json.
  * @see keras_hub.models.XLMRobertaBackbone, transformers.XLMRobertaConfig
  */
-export const parseXLMRobertaConfig = parseConfig<XLMRobertaConfig>('XLM-RoBERTa', {
-  keras: robertaFromKeras,
-  transformers: robertaFromTransformers(30522),
-});
+export const parseXLMRobertaConfig = parseConfig<XLMRobertaConfig>(
+  'XLM-RoBERTa',
+  { keras: robertaFromKeras, transformers: robertaFromTransformers(30522) },
+  [headsDivide],
+);
