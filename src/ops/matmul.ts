@@ -2,9 +2,11 @@ import * as E from 'fp-ts/lib/Either.js';
 import { ShapeError } from '../tensor/errors.ts';
 import { broadcastShapes, count, formatShape, type Shape } from '../tensor/shape.ts';
 import type { HostTensor, Tensor } from '../tensor/tensor.ts';
+import { quantizedOf } from './dequantize.ts';
 import { broadcastPlaces, floats } from './elementwise.ts';
 import { matmulLaunches } from './matmulLaunches.ts';
 import { apply, defineOp } from './op.ts';
+import { quantizedMatmul } from './quantizedMatmul.ts';
 import { reshape } from './reshape.ts';
 import { asFloat32 } from './rows.ts';
 import { sumTo } from './sumTo.ts';
@@ -112,13 +114,16 @@ const matmulOp = defineOp<object>({
  * batch, and broadcast.
  *
  * @param a - `[..., m, k]`, float; or `[k]`, taken as one row, whose axis the result does not have.
- * @param b - `[..., k, n]`, float, read in the precision it is stored in; or `[k]`, taken as one column.
+ * @param b - `[..., k, n]`, float, read in the precision it is stored in (a quantized one as it
+ *   lies); or `[k]`, taken as one column.
  * @returns `[..., m, n]`, float32, sums in float32.
  * @throws {ShapeError} If `k` differs, a batch does not broadcast, or an operand is a scalar.
  * @throws {DTypeError} If an operand is not float.
  * @see keras.ops.matmul
  */
 export const matmul = (a: Tensor, b: Tensor): Tensor => {
+  const few = quantizedOf(b);
+  if (few !== undefined && !few.isTransposed && a.shape.length > 0) return quantizedMatmul(a, few.tensors, few.format);
   const isRow = a.shape.length === 1;
   const isColumn = b.shape.length === 1;
   const y = apply(

@@ -3,9 +3,11 @@ import { deviceBytes, isFloat } from '../tensor/dtype.ts';
 import { ShapeError } from '../tensor/errors.ts';
 import { count, formatShape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
+import { quantizedOf } from './dequantize.ts';
 import { hostArray } from './elementwise.ts';
 import { input, output, rowRange, rowRuns, storageFormat } from './launch.ts';
 import { apply, defineOp } from './op.ts';
+import { quantizedTake } from './quantizedTake.ts';
 import { expectIntegers, tiling } from './rows.ts';
 import { scatterAdd } from './scatterAdd.ts';
 import { zeros } from './zeros.ts';
@@ -69,4 +71,7 @@ const takeOp = defineOp<object>({
  * @throws {DTypeError} If the indices are not int32.
  * @see keras.ops.take
  */
-export const take = (table: Tensor, indices: Tensor): Tensor => apply(takeOp, [table, indices], {});
+export const take = (table: Tensor, indices: Tensor): Tensor => {
+  const few = quantizedOf(table);
+  return few?.isTransposed ? quantizedTake(few.tensors, few.format, indices) : apply(takeOp, [table, indices], {});
+};

@@ -1,0 +1,135 @@
+// y[j] = activate(sum_k a[k] * w[k, j] + bias[j]) + residual[j], w[k, j] = scales[block of k, j] * (q[k, j] - zeros[.., j]),
+// for a single row of a; the whole numbers q are of 8 bits, signed, or of 4, in strips of 64 columns.
+// For adapters that run subgroups on a CPU, as matvecLanes: a subgroup is a workgroup, and a lane has WORDS words of each
+// row of w. Whole numbers are summed as they lie in their word, times a power of two; scale and zero come once a block.
+// Grid: a workgroup for SUBGROUP units of WORDS words. Reference: src/ops/quantizedMatmul.ts.
+
+enable subgroups;
+
+override BITS: u32 = 8;     // 8 or 4.
+override SUBGROUP: u32 = 8; // Lanes.
+override WORDS: u32 = 4;    // 1, 2 or 4.
+
+struct Uniforms {
+  workgroups: u32, columnTiles: u32,
+  units: u32, // Units of the strips that are bound.
+  m: u32, k: u32, n: u32, block: u32, blocks: u32,
+  firstColumn: u32, // Of the strips that are bound.
+  lanes: u32, quads: u32, // Bounds of loops that a compiler is not to know: lanes, and fours of columns of a lane.
+  hasBias: u32, biasFormat: u32, activation: u32, hasResidual: u32,
+}
+
+@group(0) @binding(0) var<uniform> uniforms: Uniforms;
+@group(0) @binding(1) var<storage, read> a: array<f32>;        // [m, k]
+@group(0) @binding(2) var<storage, read> words: array<u32>;   // [strips, k, 2 * BITS]
+@group(0) @binding(3) var<storage, read> scales: array<vec4f>; // [strips, blocks, 64]
+@group(0) @binding(4) var<storage, read> zeros: array<vec4f>;  // [strips, blocks, 64]; of 4 bits only
+@group(0) @binding(5) var<storage, read> bias: array<u32>;     // [n]
+@group(0) @binding(6) var<storage, read> residual: array<f32>; // [m, n]
+@group(0) @binding(7) var<storage, read_write> y: array<f32>;  // [m, n]
+
+fn widen(word: u32, high: bool, format: u32) -> f32 {
+  if (format == 0u) { return bitcast<f32>(word); }
+  if (format == 1u) { return select(unpack2x16float(word).x, unpack2x16float(word).y, high); }
+  return bitcast<f32>(select(word << 16u, word & 0xffff0000u, high));
+}
+
+fn biasAt(j: u32) -> f32 {
+  return widen(bias[select(j / 2u, j, uniforms.biasFormat == 0u)], j % 2u == 1u, uniforms.biasFormat);
+}
+
+// 1 relu, 2 gelu, 3 geluApproximate, 4 silu, 5 tanh; all but relu from one exponential.
+fn activate(x: f32, kind: u32) -> f32 {
+  if (kind == 0u) { return x; }
+  if (kind == 1u) { return max(x, 0.0); }
+  let z = select(select(x, 2.0 * x, kind == 5u), 1.5957691216057308 * (x + 0.044715 * x * x * x), kind == 3u);
+  let e = exp(max(-80.0, select(min(-z, 80.0), -0.5 * x * x, kind == 2u)));
+  let s = 1.0 / (1.0 + e);
+  // erf by formula 7.1.26 of Abramowitz and Stegun, right to 1.5e-7.
+  let t = 1.0 / (1.0 + 0.3275911 * 0.7071067811865476 * abs(x));
+  let tail = ((((1.061405429 * t - 1.453152027) * t + 1.421413741) * t - 0.284496736) * t + 0.254829592) * t * e;
+  let exact = 0.5 * x * (1.0 + sign(x) * (1.0 - tail));
+  return select(select(x * s, 2.0 * s - 1.0, kind == 5u), exact, kind == 2u);
+}
+
+// The result for row i and column j, from its sum.
+fn finish(sum: f32, i: u32, j: u32) {
+  let at = i * uniforms.n + j;
+  var value = sum;
+  if (uniforms.hasBias != 0u) { value += biasAt(j); }
+  value = activate(value, uniforms.activation);
+  if (uniforms.hasResidual != 0u) { value += residual[at]; }
+  y[at] = value;
+}
+
+// Columns 0 to 3 of a word; of 8 bits times 2^24, of 4 bits times 1, 2^4, 2^8 and 2^12.
+fn lowColumns(word: u32) -> vec4f {
+  if (BITS == 8u) { return vec4f(bitcast<vec4i>((vec4u(word) << vec4u(24u, 16u, 8u, 0u)) & vec4u(0xff000000u))); }
+  return vec4f(bitcast<vec4i>(vec4u(word) & vec4u(0xfu, 0xf0u, 0xf00u, 0xf000u)));
+}
+
+// Columns 4 to 7 of a word of 4 bits, times the same.
+fn highColumns(word: u32) -> vec4f {
+  return vec4f(bitcast<vec4i>(vec4u(word >> 16u) & vec4u(0xfu, 0xf0u, 0xf00u, 0xf000u)));
+}
+
+@compute @workgroup_size(SUBGROUP)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3u,
+        @builtin(subgroup_invocation_id) lane: u32) {
+  let id = group.y * grid.x + group.x;
+  if (id >= uniforms.workgroups) { return; } // The whole workgroup leaves, so subgroups stay uniform.
+  let width = 2u * BITS; // Words of a row of a strip.
+  // Units that are not there are computed from the last one, and not stored.
+  let unit = min(id * SUBGROUP + lane, uniforms.units - 1u);
+  let strip = unit / (width / WORDS);
+  let place = unit % (width / WORDS) * WORDS;
+  var at = strip * uniforms.k * width + place;
+  let quadsOfWord = 8u / BITS;
+  let powers = select(vec4f(1.0, 0.0625, 0.00390625, 0.000244140625), vec4f(5.9604644775390625e-8), BITS == 8u);
+
+  var sums: array<vec4f, 8>;
+  for (var block = 0u; block < uniforms.blocks; block++) {
+    let end = min(uniforms.k, (block + 1u) * uniforms.block);
+    var parts = array<vec4f, 8>();
+    var total = 0.0;
+    for (var first = block * uniforms.block; first < end; first += SUBGROUP) {
+      let x = a[min(first + lane, uniforms.k - 1u)];
+      for (var l = 0u; l < min(uniforms.lanes, end - first); l++) {
+        let term = subgroupShuffle(x, l);
+        total += term;
+        let w0 = words[at];
+        parts[0] += term * lowColumns(w0);
+        if (BITS == 4u) { parts[4] += term * highColumns(w0); }
+        if (WORDS > 1u) {
+          let w1 = words[at + 1u];
+          parts[1] += term * lowColumns(w1);
+          if (BITS == 4u) { parts[5] += term * highColumns(w1); }
+        }
+        if (WORDS > 2u) {
+          let w2 = words[at + 2u];
+          let w3 = words[at + 3u];
+          parts[2] += term * lowColumns(w2);
+          parts[3] += term * lowColumns(w3);
+          if (BITS == 4u) {
+            parts[6] += term * highColumns(w2);
+            parts[7] += term * highColumns(w3);
+          }
+        }
+        at += width;
+      }
+    }
+    // Only this copy is indexed by a variable, so that compilers can tell the sums apart.
+    var results = parts;
+    let scaleAt = (strip * uniforms.blocks + block) * 16u + place * quadsOfWord;
+    for (var c = 0u; c < uniforms.quads; c++) {
+      var part = results[c / quadsOfWord + c % quadsOfWord * 4u] * powers;
+      if (BITS == 4u) { part -= total * zeros[scaleAt + c]; }
+      sums[c] += part * scales[scaleAt + c];
+    }
+  }
+
+  for (var c = 0u; c < uniforms.quads * 4u; c++) {
+    let j = uniforms.firstColumn + strip * 64u + place * (32u / BITS) + c;
+    if (id * SUBGROUP + lane < uniforms.units && j < uniforms.n) { finish(sums[c / 4u][c % 4u], 0u, j); }
+  }
+}
