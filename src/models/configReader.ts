@@ -11,15 +11,30 @@ export type JsonObject = Readonly<Record<string, unknown>>;
 export const isJsonObject = (value: unknown): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
+/** More of a value than messages show. */
+const mostPreview = 120;
+
+/** A value as JSON, as far as a message shows it. */
+const written = (value: unknown, room: number): string => {
+  if (typeof value === 'string') return JSON.stringify(value.slice(0, room));
+  if (typeof value !== 'object' || value === null) return value === undefined ? 'null' : String(value);
+  const isList = Array.isArray(value);
+  let text = isList ? '[' : '{';
+  let separator = '';
+  for (const key of isList ? value.keys() : Object.keys(value)) {
+    text += separator + (isList ? '' : `${written(key, room)}:`);
+    // What goes deep ends here too: each level takes a character.
+    if (text.length > room) return text;
+    text += written((value as Readonly<Record<string, unknown>>)[key], room - text.length);
+    separator = ',';
+  }
+  return text + (isList ? ']' : '}');
+};
+
 /** A value as it stands in messages: short, whatever it is. */
 export const preview = (value: unknown): string => {
-  const text =
-    value === undefined
-      ? 'nothing'
-      : typeof value === 'number'
-        ? String(value)
-        : (JSON.stringify(value) ?? typeof value);
-  return text.length > 120 ? `${text.slice(0, 117)}...` : text;
+  const text = value === undefined ? 'nothing' : typeof value === 'function' ? 'function' : written(value, mostPreview);
+  return text.length > mostPreview ? `${text.slice(0, mostPreview - 3)}...` : text;
 };
 
 /** Reads fields of a JSON object and gathers what is wrong, so that one message can say all of it. */

@@ -1,5 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js';
 import { pipe } from 'fp-ts/lib/function.js';
+import { parseJsonText, vocabularyLimits } from '../models/jsonText.ts';
 import { byteCharacters } from './bytes.ts';
 import { describe, quote, TokenizerFileError } from './errors.ts';
 import { checkMerges, checkVocabulary } from './vocabulary.ts';
@@ -10,12 +11,8 @@ export const inFile =
   (message: string): TokenizerFileError =>
     new TokenizerFileError(`${file}: ${message}`);
 
-/** What a JSON text holds. */
-export const parseJson = (text: string): E.Either<string, unknown> =>
-  E.tryCatch(
-    () => JSON.parse(text) as unknown,
-    (error) => `expected JSON, got ${text.trim() === '' ? 'an empty file' : quote(text)} (${(error as Error).message})`,
-  );
+/** What a JSON text holds, if it is no larger than a vocabulary may be. */
+export const parseJson = (text: string): E.Either<string, unknown> => parseJsonText(text, vocabularyLimits);
 
 /**
  * Reads vocabulary.json (vocab.json in transformers' folders): one object from token to id.

@@ -5,6 +5,7 @@
 import * as E from 'fp-ts/lib/Either.js';
 import { pipe } from 'fp-ts/lib/function.js';
 import { describe, quote, TokenizerFileError } from './errors.ts';
+import { parseJson } from './files.ts';
 import { ModelType, PieceType } from './sentencePieceProto.ts';
 
 /** What a family's model has as marks without text. */
@@ -297,10 +298,7 @@ export const sentencePieceOfTokenizerJson = (
   file = 'tokenizer.json',
 ): E.Either<TokenizerFileError, Uint8Array> =>
   pipe(
-    E.tryCatch(
-      () => JSON.parse(text) as unknown,
-      (error) => `expected JSON, got ${quote(text)} (${(error as Error).message})`,
-    ),
+    parseJson(text),
     E.chain((root) => {
       try {
         return E.right(convert(root, control));

@@ -2,30 +2,27 @@ import * as E from 'fp-ts/lib/Either.js';
 import { pipe } from 'fp-ts/lib/function.js';
 import * as TE from 'fp-ts/lib/TaskEither.js';
 import { isJsonObject, type JsonObject, preview } from '../models/configReader.ts';
+import { configLimits, type JsonLimits, parseJsonText } from '../models/jsonText.ts';
 import { fail, type WeightsError, weightsError } from './errors.ts';
 import { readText } from './files.ts';
 
-/** The largest JSON file that is read: 128 MiB, several times the largest tokenizer. */
-export const mostJsonBytes = 2 ** 27;
-
-/** Text as JSON. `JSON.parse` makes `__proto__` a field like any other; look fields up with `Object.hasOwn`. */
-export const parseJson = (path: string, text: string): E.Either<WeightsError, unknown> =>
-  E.tryCatch(
-    () => JSON.parse(text) as unknown,
-    (error) => weightsError('BrokenFile', path, `expected JSON (${error instanceof Error ? error.message : error})`),
-  );
-
-/** Reads a JSON file of at most 128 MiB. */
-export const readJson = (path: string): TE.TaskEither<WeightsError, unknown> =>
+/**
+ * Reads a JSON file.
+ *
+ * @param limits - How large it may be. Default: as a config.
+ */
+export const readJson = (path: string, limits: JsonLimits = configLimits): TE.TaskEither<WeightsError, unknown> =>
   pipe(
-    readText(path, mostJsonBytes),
-    TE.chainEitherK((text) => parseJson(path, text)),
+    readText(path, limits.length),
+    TE.chainEitherK((text) =>
+      E.mapLeft((problem: string) => weightsError('BrokenFile', path, problem))(parseJsonText(text, limits)),
+    ),
   );
 
 /** Reads a JSON file that must hold an object. */
-export const readJsonObject = (path: string): TE.TaskEither<WeightsError, JsonObject> =>
+export const readJsonObject = (path: string, limits?: JsonLimits): TE.TaskEither<WeightsError, JsonObject> =>
   pipe(
-    readJson(path),
+    readJson(path, limits),
     TE.chainEitherK((value) =>
       isJsonObject(value) ? E.right(value) : fail('BrokenFile', path, `expected a JSON object, got ${preview(value)}`),
     ),
@@ -35,47 +32,47 @@ export const readJsonObject = (path: string): TE.TaskEither<WeightsError, JsonOb
 export const field = (object: unknown, name: string): unknown =>
   isJsonObject(object) && Object.hasOwn(object, name) ? object[name] : undefined;
 
-interface Level {
-  /** Values so far by key, as text; undefined in a list. */
-  readonly seen: Map<string, string> | undefined;
-  key: string | undefined;
-  from: number;
-}
-
 const endOfString = (text: string, start: number): number => {
   let end = start + 1;
   while (text[end] !== '"') end += text[end] === '\\' ? 2 : 1;
   return end;
 };
 
+/** The number around a place in a JSON text. */
+const numberAt = (text: string, at: number): string =>
+  `${/\d*$/.exec(text.slice(Math.max(0, at - 20), at))?.[0]}${/^[-+.\deE]+/.exec(text.slice(at, at + 20))?.[0]}`;
+
 /**
- * The first key that one object of a JSON text has twice with different values, if any. `JSON.parse` keeps the last and
- * says nothing, other readers keep the first.
+ * What one JSON text has that readers of JSON make different things of, if anything: a key twice in one object (some keep
+ * the first, some the last), a number that is not written in digits alone (some take 1.0 for a whole number, some do not),
+ * an escape that is half a character.
  *
  * @param text - Valid JSON.
  */
-export const contradictoryKey = (text: string): string | undefined => {
-  const levels: Level[] = [];
+export const ambiguity = (text: string): string | undefined => {
+  // The keys so far of each object that is open; undefined for a list.
+  const open: (Set<string> | undefined)[] = [];
+  let isKey = false;
   for (let i = 0; i < text.length; i++) {
-    const character = text[i];
-    const level = levels.at(-1);
+    const character = text[i]!;
     if (character === '"') {
       const end = endOfString(text, i);
-      if (level?.seen !== undefined && level.key === undefined)
-        level.key = JSON.parse(text.slice(i, end + 1)) as string;
-      i = end;
-    } else if (character === ':' && level !== undefined) level.from = i + 1;
-    else if (character === '{') levels.push({ seen: new Map(), key: undefined, from: 0 });
-    else if (character === '[') levels.push({ seen: undefined, key: undefined, from: 0 });
-    else if (character === ',' || character === '}' || character === ']') {
-      if (level?.seen !== undefined && level.key !== undefined) {
-        const value = text.slice(level.from, i).trim();
-        if ((level.seen.get(level.key) ?? value) !== value) return level.key;
-        level.seen.set(level.key, value);
-        level.key = undefined;
+      const written = text.slice(i + 1, end);
+      const value = written.includes('\\') ? (JSON.parse(`"${written}"`) as string) : written;
+      if (/\p{Surrogate}/u.test(value)) return `half a surrogate pair in ${preview(value)}`;
+      const keys = open.at(-1);
+      if (isKey && keys !== undefined) {
+        if (keys.has(value)) return `${preview(value)} twice`;
+        keys.add(value);
       }
-      if (character !== ',') levels.pop();
-    }
+      i = end;
+    } else if (character === '{') open.push(new Set());
+    else if (character === '[') open.push(undefined);
+    else if (character === '}' || character === ']') open.pop();
+    else if ('-.+E'.includes(character) || (character === 'e' && /\d/.test(text[i - 1]!)))
+      return `the number ${preview(numberAt(text, i))}, expected digits alone`;
+    if (character === '{' || character === ',') isKey = open.at(-1) !== undefined;
+    else if (character === ':') isKey = false;
   }
   return undefined;
 };

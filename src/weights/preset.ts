@@ -5,6 +5,7 @@ import * as O from 'fp-ts/lib/Option.js';
 import type * as T from 'fp-ts/lib/Task.js';
 import * as TE from 'fp-ts/lib/TaskEither.js';
 import { isJsonObject, type JsonObject, preview } from '../models/configReader.ts';
+import { vocabularyLimits } from '../models/jsonText.ts';
 import { builtInPresets } from '../models/presets.ts';
 import type { PresetLayout } from '../models/weightEntry.ts';
 import type { Checkpoint } from './checkpoint.ts';
@@ -12,7 +13,7 @@ import { fail, type WeightsError } from './errors.ts';
 import { type Family, families } from './families.ts';
 import { inFolder, kindOf, readBytes, readText } from './files.ts';
 import { openH5 } from './h5.ts';
-import { field, mostJsonBytes, readJson, readJsonObject } from './json.ts';
+import { field, readJson, readJsonObject } from './json.ts';
 import { openSafetensors } from './safetensors.ts';
 import { openShardedH5, openShardedSafetensors } from './sharded.ts';
 
@@ -247,14 +248,18 @@ export const openPreset =
       readText: (name) =>
         pipe(
           within(name),
-          TE.chain((path) => readText(path, mostJsonBytes)),
+          TE.chain((path) => readText(path, vocabularyLimits.length)),
         ),
       readBytes: (name) =>
         pipe(
           within(name),
-          TE.chain((path) => readBytes(path, mostJsonBytes)),
+          TE.chain((path) => readBytes(path, vocabularyLimits.length)),
         ),
-      readJson: (name) => pipe(within(name), TE.chain(readJson)),
+      readJson: (name) =>
+        pipe(
+          within(name),
+          TE.chain((path) => readJson(path)),
+        ),
       has: (name) => async () => {
         const path = inFolder(folder, name, 'config.json');
         return E.isRight(path) && (await kindOf(path.right)()) === 'file';

@@ -1,19 +1,20 @@
 import * as E from 'fp-ts/lib/Either.js';
 import type * as TE from 'fp-ts/lib/TaskEither.js';
 import { isJsonObject, preview } from '../models/configReader.ts';
+import { indexLimits, parseJsonText } from '../models/jsonText.ts';
 import { count, formatShape, type Shape } from '../tensor/shape.ts';
 import { type Checkpoint, checkRange, type StoredDType, type StoredTensor, storedBytes } from './checkpoint.ts';
 import { fail, toPresetError, type WeightsError, weightsError } from './errors.ts';
 import { type Content, decodeText, type OpenFile, openWith, writeAtomically } from './files.ts';
-import { contradictoryKey, field, parseJson } from './json.ts';
+import { ambiguity, field } from './json.ts';
 
 // The format: eight bytes with the header's length N, N bytes of JSON (padded with spaces), then the data.
 // https://github.com/huggingface/safetensors#format
 
 const lengthBytes = 8;
 
-/** The format's own limit on the header. */
-const mostHeaderBytes = 100_000_000;
+/** The largest header that is read: 32 MiB, for 80,000 tensors. The format allows 100 MB. */
+const mostHeaderBytes = indexLimits.length;
 
 const mostAxes = 64;
 
@@ -46,6 +47,8 @@ interface HeaderEntry {
   readonly end: number;
 }
 
+const entryFields: readonly string[] = ['dtype', 'shape', 'data_offsets'];
+
 const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 
 /** The product of the sizes times the element's bytes, or undefined where it is no safe integer on the way. */
@@ -60,6 +63,8 @@ const byteLength = (shape: Shape, dtype: StoredDType): number | undefined => {
 
 /** Reads one entry of the header, or says what is wrong with it. */
 const parseEntry = (name: string, value: unknown, dataBytes: number): HeaderEntry | string => {
+  const unknown = isJsonObject(value) ? Object.keys(value).find((key) => !entryFields.includes(key)) : undefined;
+  if (unknown !== undefined) return `expected ${entryFields.join(', ')} and no more, got ${preview(unknown)}`;
   const dtype = dtypeNames.get(field(value, 'dtype'));
   const shape = field(value, 'shape');
   const offsets = field(value, 'data_offsets');
@@ -86,14 +91,13 @@ const badMetadata = (value: unknown): boolean =>
  * with no overlap and no hole.
  */
 const parseHeader = (path: string, text: string, dataBytes: number): E.Either<WeightsError, readonly HeaderEntry[]> => {
-  const parsed = parseJson(path, text);
-  if (E.isLeft(parsed)) return fail('BrokenFile', path, 'expected the safetensors header to be JSON');
+  const parsed = parseJsonText(text, indexLimits);
+  if (E.isLeft(parsed)) return fail('BrokenFile', path, `the safetensors header: ${parsed.left}`);
   const header = parsed.right;
   if (!isJsonObject(header))
     return fail('BrokenFile', path, `expected the header to be an object, got ${preview(header)}`);
-  const contradictory = contradictoryKey(text);
-  if (contradictory !== undefined)
-    return fail('BrokenFile', path, `the header has ${preview(contradictory)} twice with different values`);
+  const ambiguous = ambiguity(text);
+  if (ambiguous !== undefined) return fail('BrokenFile', path, `the header has ${ambiguous}`);
   if (badMetadata(field(header, '__metadata__')))
     return fail('BrokenFile', path, 'expected __metadata__ to be an object of strings');
 

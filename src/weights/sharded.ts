@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import * as E from 'fp-ts/lib/Either.js';
 import type * as TE from 'fp-ts/lib/TaskEither.js';
 import { isJsonObject, preview } from '../models/configReader.ts';
+import { indexLimits } from '../models/jsonText.ts';
 import type { Checkpoint, StoredTensor } from './checkpoint.ts';
 import { fail, type WeightsError } from './errors.ts';
 import { inFolder } from './files.ts';
@@ -18,7 +19,7 @@ type WeightMap = ReadonlyMap<string, readonly string[]>;
 const readIndex =
   (path: string): TE.TaskEither<WeightsError, WeightMap> =>
   async () => {
-    const index = await readJsonObject(path)();
+    const index = await readJsonObject(path, indexLimits)();
     if (E.isLeft(index)) return index;
     const map = field(index.right, 'weight_map');
     if (!isJsonObject(map)) return fail('BrokenFile', path, `expected an object "weight_map", got ${preview(map)}`);

@@ -31,7 +31,7 @@ describe('parseVocabulary', () => {
     ['{"a": 9007199254740993}', 'got the number 9007199254740992'],
     ['{"a": "1"}', 'got the string "1"'],
     ['{"a": {"b": 1}}', 'got an object'],
-    ['['.repeat(200_000), 'expected JSON'],
+    ['['.repeat(200_000), 'at most 64 deep'],
   ])('refuses %.20s', (json, expected) => {
     expect(message(parseVocabulary(json))).toContain(expected);
   });
