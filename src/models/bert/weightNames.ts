@@ -1,7 +1,7 @@
 import { bertLayerNames } from '../encoder/layerNames.ts';
 import type { TransformerEncoderConfig } from '../encoder/transformerEncoder.ts';
 import type { WeightTable } from '../weightEntry.ts';
-import { encoderLayerEntries, encoderLayerRows, linearRows, normRows, numbered, row } from '../weightRows.ts';
+import { encoderLayerEntries, encoderLayerRows, linearRows, normRows, numbered, row, upTo } from '../weightRows.ts';
 
 /** Tensors of a masked LM's, classifier's or next-sentence head, which the backbone passes over. */
 const heads = [
@@ -28,7 +28,7 @@ const heads = [
  */
 export const bertWeights = (config: TransformerEncoderConfig & { readonly numSegments: number }): WeightTable => {
   const { vocabularySize, maxSequenceLength, numSegments, hiddenDim, numLayers } = config;
-  const layers = Array.from({ length: numLayers }, (_, index) => index);
+  const layers = upTo(numLayers);
   return {
     entries: [
       row(

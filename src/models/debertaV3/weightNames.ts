@@ -1,5 +1,5 @@
 import type { WeightEntry, WeightSource, WeightTable } from '../weightEntry.ts';
-import { encoderLayerEntries, encoderLayerRows, normRows, numbered, row } from '../weightRows.ts';
+import { encoderLayerEntries, encoderLayerRows, normRows, numbered, row, upTo } from '../weightRows.ts';
 import type { DebertaV3Config } from './config.ts';
 
 /** Tensors of a masked LM's or classifier's head, which the backbone passes over. */
@@ -62,7 +62,7 @@ const withNames = (entries: readonly WeightEntry[]): readonly WeightEntry[] =>
  */
 export const debertaV3Weights = (config: DebertaV3Config): WeightTable => {
   const { vocabularySize, bucketSize, hiddenDim, numLayers } = config;
-  const layers = Array.from({ length: numLayers }, (_, index) => index);
+  const layers = upTo(numLayers);
   return {
     entries: [
       row(

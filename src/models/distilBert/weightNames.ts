@@ -1,5 +1,5 @@
 import type { WeightTable } from '../weightEntry.ts';
-import { encoderLayerEntries, encoderLayerRows, normRows, numbered, row } from '../weightRows.ts';
+import { encoderLayerEntries, encoderLayerRows, normRows, numbered, row, upTo } from '../weightRows.ts';
 import type { DistilBertConfig } from './config.ts';
 
 /** Tensors of a masked LM's, classifier's or question answerer's head, which the backbone passes over. */
@@ -25,7 +25,7 @@ const heads = [
  */
 export const distilBertWeights = (config: DistilBertConfig): WeightTable => {
   const { vocabularySize, maxSequenceLength, hiddenDim, numLayers } = config;
-  const layers = Array.from({ length: numLayers }, (_, index) => index);
+  const layers = upTo(numLayers);
   return {
     entries: [
       row(

@@ -2,6 +2,7 @@ import { type Activation, ownActivations, transformersActivations } from '../act
 import { type ConfigReader, preview } from '../configReader.ts';
 import { mostLayers, mostWidth, positive, probability } from '../configRules.ts';
 import type { TransformerEncoderConfig } from './transformerEncoder.ts';
+
 // For src/tasks, which has it from here.
 export { mostWidth } from '../configRules.ts';
 

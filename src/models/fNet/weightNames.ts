@@ -1,5 +1,5 @@
 import type { LayerEntry, ParamPath, WeightEntry, WeightTable } from '../weightEntry.ts';
-import { linearRows, normRows, numbered, row } from '../weightRows.ts';
+import { linearRows, normRows, numbered, row, upTo } from '../weightRows.ts';
 import type { FNetConfig } from './config.ts';
 
 /** Tensors of a masked LM's, classifier's or next-sentence head, which the backbone passes over. */
@@ -67,7 +67,7 @@ const layerEntries = (index: number): readonly LayerEntry[] => {
  */
 export const fNetWeights = (config: FNetConfig): WeightTable => {
   const { vocabularySize, maxSequenceLength, numSegments, hiddenDim, numLayers } = config;
-  const layers = Array.from({ length: numLayers }, (_, index) => index);
+  const layers = upTo(numLayers);
   return {
     entries: [
       row(

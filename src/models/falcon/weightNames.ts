@@ -1,42 +1,6 @@
-import type { Shape } from '../../tensor/shape.ts';
-import {
-  type LayerEntry,
-  type ParamPath,
-  transposed,
-  type WeightEntry,
-  type WeightSource,
-  type WeightTable,
-  whole,
-} from '../weightEntry.ts';
+import { type LayerEntry, type ParamPath, transposed, type WeightEntry, type WeightTable } from '../weightEntry.ts';
+import { linearRows, normRows, numbered, row, upTo } from '../weightRows.ts';
 import type { FalconConfig } from './config.ts';
-
-/** One entry whose Keras source is the whole parameter; transformers' is as given, or whole under the given name. */
-const entry = (path: ParamPath, shape: Shape, keras: string, transformers: string | WeightSource): WeightEntry => ({
-  path,
-  shape,
-  sources: {
-    keras: whole(keras, shape),
-    transformers: typeof transformers === 'string' ? whole(transformers, shape) : transformers,
-  },
-});
-
-/** Gain and offset of a layer norm. */
-const norm = (path: ParamPath, width: number, keras: string, transformers: string): readonly WeightEntry[] => [
-  entry([...path, 'gamma'], [width], `${keras}/vars/0`, `${transformers}.weight`),
-  entry([...path, 'beta'], [width], `${keras}/vars/1`, `${transformers}.bias`),
-];
-
-/** Kernel `[from, to]`, in transformers the other way round, and perhaps a bias `[to]`. */
-const dense = (
-  path: ParamPath,
-  [from, to]: readonly [number, number],
-  useBias: boolean,
-  keras: string,
-  linear: string,
-): readonly WeightEntry[] => [
-  entry([...path, 'kernel'], [from, to], `${keras}/vars/0`, transposed(`${linear}.weight`, [to, from])),
-  ...(useBias ? [entry([...path, 'bias'], [to], `${keras}/vars/1`, `${linear}.bias`)] : []),
-];
 
 /** Query, key and value: rows of one stored tensor, for each key-value head its queries, then its key, then its value. */
 const projections = (config: FalconConfig, path: ParamPath, keras: string, fused: string): readonly WeightEntry[] => {
@@ -45,14 +9,14 @@ const projections = (config: FalconConfig, path: ParamPath, keras: string, fused
   const group = n / groups;
   const rows = groups * (group + 2) * headDim;
   const part = (name: string, heads: number, start: number, end: number): readonly WeightEntry[] => [
-    entry([...path, name, 'kernel'], [h, heads, headDim], `${keras}/${snake(name)}/vars/0`, {
+    row([...path, name, 'kernel'], [h, heads, headDim], `${keras}/${snake(name)}/vars/0`, {
       name: `${fused}.weight`,
       shape: [rows, h],
       part: { split: [groups, group + 2, headDim, h], slice: { axis: 1, start, end }, order: [3, 0, 1, 2] },
     }),
     ...(config.useBias
       ? [
-          entry([...path, name, 'bias'], [heads, headDim], `${keras}/${snake(name)}/vars/1`, {
+          row([...path, name, 'bias'], [heads, headDim], `${keras}/${snake(name)}/vars/1`, {
             name: `${fused}.bias`,
             shape: [rows],
             part: { split: [groups, group + 2, headDim], slice: { axis: 1, start, end } },
@@ -78,40 +42,43 @@ const secondNorm = ({ parallelAttention, numParallelNorms }: FalconConfig) =>
       : undefined;
 
 const layer = (config: FalconConfig, index: number): readonly WeightEntry[] => {
-  const { hiddenDim: h, intermediateDim, useBias, parallelAttention, numParallelNorms } = config;
+  const { hiddenDim: h, intermediateDim, parallelAttention, numParallelNorms } = config;
+  const biases = { bias: config.useBias };
   const path = ['transformerLayers', index];
-  // Keras numbers the groups of one class: the first has no number.
-  const keras = `layers/falcon_transformer_decoder${index === 0 ? '' : `_${index}`}`;
+  const keras = `layers/${numbered('falcon_transformer_decoder', index)}`;
   const attention = `${keras}/attention_layer`;
   const block = `h.${index}`;
   const first = parallelAttention && numParallelNorms === 2 ? 'ln_attn' : 'input_layernorm';
   const second = secondNorm(config);
   return [
-    ...norm([...path, 'inputLayernorm'], h, `${keras}/input_layernorm`, `${block}.${first}`),
+    ...normRows([...path, 'inputLayernorm'], h, `${keras}/input_layernorm`, `${block}.${first}`),
     ...projections(config, [...path, 'attention'], attention, `${block}.self_attention.query_key_value`),
-    ...dense(
+    ...linearRows(
       [...path, 'attention', 'outputDense'],
-      [h, h],
-      useBias,
+      [h],
+      [h],
       `${attention}/output_dense`,
       `${block}.self_attention.dense`,
+      biases,
     ),
     ...(second === undefined
       ? []
-      : norm([...path, second.own], h, `${keras}/${second.name}`, `${block}.${second.transformers}`)),
-    ...dense(
+      : normRows([...path, second.own], h, `${keras}/${second.name}`, `${block}.${second.transformers}`)),
+    ...linearRows(
       [...path, 'denseHTo4h'],
-      [h, intermediateDim],
-      useBias,
+      [h],
+      [intermediateDim],
       `${keras}/dense_h_to_4h`,
       `${block}.mlp.dense_h_to_4h`,
+      biases,
     ),
-    ...dense(
+    ...linearRows(
       [...path, 'dense4hToH'],
-      [intermediateDim, h],
-      useBias,
+      [intermediateDim],
+      [h],
       `${keras}/dense_4h_to_h`,
       `${block}.mlp.dense_4h_to_h`,
+      biases,
     ),
   ];
 };
@@ -142,10 +109,10 @@ const blockLayers = (config: FalconConfig, index: number): readonly LayerEntry[]
  */
 export const falconWeights = (config: FalconConfig): WeightTable => {
   const { vocabularySize, hiddenDim, numLayers, tieWordEmbeddings } = config;
-  const layers = Array.from({ length: numLayers }, (_, index) => index);
+  const layers = upTo(numLayers);
   return {
     entries: [
-      entry(
+      row(
         ['tokenEmbedding', 'embeddings'],
         [vocabularySize, hiddenDim],
         'layers/reversible_embedding/vars/0',
@@ -154,7 +121,7 @@ export const falconWeights = (config: FalconConfig): WeightTable => {
       ...(tieWordEmbeddings
         ? []
         : [
-            entry(
+            row(
               ['tokenEmbedding', 'reverseEmbeddings'],
               [hiddenDim, vocabularySize],
               'layers/reversible_embedding/vars/1',
@@ -162,7 +129,7 @@ export const falconWeights = (config: FalconConfig): WeightTable => {
             ),
           ]),
       ...layers.flatMap((index) => layer(config, index)),
-      ...norm(['finalLayernorm'], hiddenDim, 'layers/layer_normalization', 'ln_f'),
+      ...normRows(['finalLayernorm'], hiddenDim, 'layers/layer_normalization', 'ln_f'),
     ],
     layers: [
       { name: 'token_embedding', path: ['tokenEmbedding'] },

@@ -1,40 +1,20 @@
-import type { Shape } from '../../tensor/shape.ts';
-import {
-  type LayerEntry,
-  type ParamPath,
-  transposed,
-  type WeightEntry,
-  type WeightSource,
-  type WeightTable,
-  whole,
-} from '../weightEntry.ts';
+import { type LayerEntry, type WeightEntry, type WeightSource, type WeightTable, whole } from '../weightEntry.ts';
+import { attentionEntries, linearRows, numbered, row, upTo } from '../weightRows.ts';
 import type { GemmaConfig } from './config.ts';
-
-/** One entry whose Keras source is the whole parameter; transformers' is as given, or whole under the given name. */
-const entry = (path: ParamPath, shape: Shape, keras: string, transformers: string | WeightSource): WeightEntry => ({
-  path,
-  shape,
-  sources: {
-    keras: whole(keras, shape),
-    transformers: typeof transformers === 'string' ? whole(transformers, shape) : transformers,
-  },
-});
-
-/** A kernel that transformers keeps the other way round, `[to, from]`. */
-const dense = (path: ParamPath, from: number, to: number, keras: string, linear: string): WeightEntry =>
-  entry([...path, 'kernel'], [from, to], `${keras}/vars/0`, transposed(`${linear}.weight`, [to, from]));
 
 const layer = (config: GemmaConfig, index: number): readonly WeightEntry[] => {
   const { hiddenDim: h, headDim: d, numQueryHeads, numKeyValueHeads, intermediateDim, attentionBias } = config;
   const { usePostAttentionNorm, usePostFfwNorm } = config;
   const path = ['transformerLayers', index];
-  // Keras numbers the groups of one class: the first has no number.
-  const keras = `layers/gemma_decoder_block${index === 0 ? '' : `_${index}`}`;
+  const keras = `layers/${numbered('gemma_decoder_block', index)}`;
   const block = `layers.${index}`;
   const width = intermediateDim / 2;
 
   const norm = (name: string, group: string, transformers: string): WeightEntry =>
-    entry([...path, name, 'scale'], [h], `${keras}/${group}/vars/0`, `${block}.${transformers}.weight`);
+    row([...path, name, 'scale'], [h], `${keras}/${group}/vars/0`, `${block}.${transformers}.weight`);
+
+  const dense = (name: string, from: number, to: number, group: string, linear: string): readonly WeightEntry[] =>
+    linearRows([...path, name], [from], [to], `${keras}/${group}`, `${block}.mlp.${linear}`, { bias: false });
 
   // A linear layer's rows are heads and their features: [heads * headDim, h].
   const projection = (name: 'query' | 'key' | 'value', heads: number): readonly WeightEntry[] => {
@@ -46,10 +26,10 @@ const layer = (config: GemmaConfig, index: number): readonly WeightEntry[] => {
       part: { split: [heads, d, h], order: [0, 2, 1] },
     };
     return [
-      entry([...path, 'attention', name, 'kernel'], [heads, h, d], `${group}/vars/0`, kernel),
+      row([...path, 'attention', name, 'kernel'], [heads, h, d], `${group}/vars/0`, kernel),
       ...(attentionBias
         ? [
-            entry(
+            row(
               [...path, 'attention', name, 'bias'],
               [heads, d],
               `${group}/vars/1`,
@@ -69,19 +49,19 @@ const layer = (config: GemmaConfig, index: number): readonly WeightEntry[] => {
     ...projection('query', numQueryHeads),
     ...projection('key', numKeyValueHeads),
     ...projection('value', numKeyValueHeads),
-    entry([...output, 'kernel'], [numQueryHeads, d, h], `${outputGroup}/vars/0`, {
+    row([...output, 'kernel'], [numQueryHeads, d, h], `${outputGroup}/vars/0`, {
       name: `${block}.self_attn.o_proj.weight`,
       shape: [h, numQueryHeads * d],
       part: { split: [h, numQueryHeads, d], order: [1, 2, 0] },
     }),
     ...(attentionBias
-      ? [entry([...output, 'bias'], [h], `${outputGroup}/vars/1`, `${block}.self_attn.o_proj.bias`)]
+      ? [row([...output, 'bias'], [h], `${outputGroup}/vars/1`, `${block}.self_attn.o_proj.bias`)]
       : []),
     ...(usePostAttentionNorm ? [norm('postAttentionNorm', 'post_attention_norm', 'post_attention_layernorm')] : []),
     norm('preFfwNorm', 'pre_ffw_norm', isSecond ? 'pre_feedforward_layernorm' : 'post_attention_layernorm'),
-    dense([...path, 'ffwGating'], h, width, `${keras}/gating_ffw`, `${block}.mlp.gate_proj`),
-    dense([...path, 'ffwGating2'], h, width, `${keras}/gating_ffw_2`, `${block}.mlp.up_proj`),
-    dense([...path, 'ffwLinear'], width, h, `${keras}/ffw_linear`, `${block}.mlp.down_proj`),
+    ...dense('ffwGating', h, width, 'gating_ffw', 'gate_proj'),
+    ...dense('ffwGating2', h, width, 'gating_ffw_2', 'up_proj'),
+    ...dense('ffwLinear', width, h, 'ffw_linear', 'down_proj'),
     ...(usePostFfwNorm ? [norm('postFfwNorm', 'post_ffw_norm', 'post_feedforward_layernorm')] : []),
   ];
 };
@@ -89,7 +69,6 @@ const layer = (config: GemmaConfig, index: number): readonly WeightEntry[] => {
 /** The layers of one block: KerasHub walks the block's layers backwards. */
 const blockLayers = ({ usePostAttentionNorm, usePostFfwNorm }: GemmaConfig, index: number): readonly LayerEntry[] => {
   const path = ['transformerLayers', index];
-  const attention = [...path, 'attention'];
   const post = (use: boolean, name: string, own: string): readonly LayerEntry[] =>
     use ? [{ name, path: [...path, own] }] : [];
   return [
@@ -99,11 +78,7 @@ const blockLayers = ({ usePostAttentionNorm, usePostFfwNorm }: GemmaConfig, inde
     { name: 'ffw_gating', path: [...path, 'ffwGating'] },
     ...post(usePostFfwNorm, 'post_ffw_norm', 'postFfwNorm'),
     { name: 'pre_ffw_norm', path: [...path, 'preFfwNorm'] },
-    { name: 'attention', path: attention },
-    { name: 'attention_output', path: [...attention, 'output'] },
-    { name: 'value', path: [...attention, 'value'] },
-    { name: 'key', path: [...attention, 'key'] },
-    { name: 'query', path: [...attention, 'query'] },
+    ...attentionEntries('attention', [...path, 'attention']),
     ...post(usePostAttentionNorm, 'post_attention_norm', 'postAttentionNorm'),
     { name: 'pre_attention_norm', path: [...path, 'preAttentionNorm'] },
   ];
@@ -116,17 +91,17 @@ const blockLayers = ({ usePostAttentionNorm, usePostFfwNorm }: GemmaConfig, inde
  */
 export const gemmaWeights = (config: GemmaConfig): WeightTable => {
   const { vocabularySize, hiddenDim, numLayers } = config;
-  const layers = Array.from({ length: numLayers }, (_, index) => index);
+  const layers = upTo(numLayers);
   return {
     entries: [
-      entry(
+      row(
         ['tokenEmbedding', 'embeddings'],
         [vocabularySize, hiddenDim],
         'layers/reversible_embedding/vars/0',
         'embed_tokens.weight',
       ),
       ...layers.flatMap((index) => layer(config, index)),
-      entry(['finalNormalization', 'scale'], [hiddenDim], 'layers/rms_normalization/vars/0', 'norm.weight'),
+      row(['finalNormalization', 'scale'], [hiddenDim], 'layers/rms_normalization/vars/0', 'norm.weight'),
     ],
     layers: [
       { name: 'token_embedding', path: ['tokenEmbedding'] },

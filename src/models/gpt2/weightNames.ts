@@ -1,55 +1,27 @@
-import type { Shape } from '../../tensor/shape.ts';
-import {
-  columns,
-  type LayerEntry,
-  type ParamPath,
-  type WeightEntry,
-  type WeightSource,
-  type WeightTable,
-  whole,
-} from '../weightEntry.ts';
+import { columns, type LayerEntry, type WeightEntry, type WeightTable } from '../weightEntry.ts';
+import { attentionEntries, linearRows, normRows, numbered, row, upTo } from '../weightRows.ts';
 import type { GPT2Config } from './config.ts';
 
-/** One entry whose Keras source is the whole parameter; transformers' is as given, or whole under the given name. */
-const entry = (path: ParamPath, shape: Shape, keras: string, transformers: string | WeightSource): WeightEntry => ({
-  path,
-  shape,
-  sources: {
-    keras: whole(keras, shape),
-    transformers: typeof transformers === 'string' ? whole(transformers, shape) : transformers,
-  },
-});
-
-/** Gain and offset of a layer norm. */
-const norm = (path: ParamPath, width: number, keras: string, transformers: string): readonly WeightEntry[] => [
-  entry([...path, 'gamma'], [width], `${keras}/vars/0`, `${transformers}.weight`),
-  entry([...path, 'beta'], [width], `${keras}/vars/1`, `${transformers}.bias`),
-];
-
-/** Kernel `[from, to]` and bias `[to]`: transformers' Conv1D keeps its kernel the same way round. */
-const dense = (path: ParamPath, from: number, to: number, keras: string, conv1d: string): readonly WeightEntry[] => [
-  entry([...path, 'kernel'], [from, to], `${keras}/vars/0`, `${conv1d}.weight`),
-  entry([...path, 'bias'], [to], `${keras}/vars/1`, `${conv1d}.bias`),
-];
+/** transformers' Conv1D keeps its kernel the same way round. */
+const conv1d = { isTransposed: false };
 
 const layer = (config: GPT2Config, index: number): readonly WeightEntry[] => {
   const { hiddenDim: h, numHeads: n, intermediateDim } = config;
   const headDim = h / n;
   const path = ['transformerLayers', index];
-  // Keras numbers the groups of one class: the first has no number.
-  const keras = `layers/transformer_decoder${index === 0 ? '' : `_${index}`}`;
+  const keras = `layers/${numbered('transformer_decoder', index)}`;
   const attention = `${keras}/_self_attention_layer`;
   const block = `h.${index}`;
 
   // c_attn holds [query | key | value] side by side: [h, 3h] and [3h].
   const projection = (name: string, part: number): readonly WeightEntry[] => [
-    entry(
+    row(
       [...path, 'selfAttention', name, 'kernel'],
       [h, n, headDim],
       `${attention}/${name}_dense/vars/0`,
       columns(`${block}.attn.c_attn.weight`, [h, 3 * h], part, 3),
     ),
-    entry(
+    row(
       [...path, 'selfAttention', name, 'bias'],
       [n, headDim],
       `${attention}/${name}_dense/vars/1`,
@@ -57,36 +29,34 @@ const layer = (config: GPT2Config, index: number): readonly WeightEntry[] => {
     ),
   ];
   return [
-    ...norm([...path, 'selfAttentionLayerNorm'], h, `${keras}/_self_attention_layer_norm`, `${block}.ln_1`),
+    ...normRows([...path, 'selfAttentionLayerNorm'], h, `${keras}/_self_attention_layer_norm`, `${block}.ln_1`),
     ...projection('query', 0),
     ...projection('key', 1),
     ...projection('value', 2),
-    entry(
-      [...path, 'selfAttention', 'output', 'kernel'],
-      [n, headDim, h],
-      `${attention}/output_dense/vars/0`,
-      whole(`${block}.attn.c_proj.weight`, [h, h]),
-    ),
-    entry(
-      [...path, 'selfAttention', 'output', 'bias'],
+    ...linearRows(
+      [...path, 'selfAttention', 'output'],
+      [n, headDim],
       [h],
-      `${attention}/output_dense/vars/1`,
-      `${block}.attn.c_proj.bias`,
+      `${attention}/output_dense`,
+      `${block}.attn.c_proj`,
+      conv1d,
     ),
-    ...norm([...path, 'feedforwardLayerNorm'], h, `${keras}/_feedforward_layer_norm`, `${block}.ln_2`),
-    ...dense(
+    ...normRows([...path, 'feedforwardLayerNorm'], h, `${keras}/_feedforward_layer_norm`, `${block}.ln_2`),
+    ...linearRows(
       [...path, 'feedforwardIntermediateDense'],
-      h,
-      intermediateDim,
+      [h],
+      [intermediateDim],
       `${keras}/_feedforward_intermediate_dense`,
       `${block}.mlp.c_fc`,
+      conv1d,
     ),
-    ...dense(
+    ...linearRows(
       [...path, 'feedforwardOutputDense'],
-      intermediateDim,
-      h,
+      [intermediateDim],
+      [h],
       `${keras}/_feedforward_output_dense`,
       `${block}.mlp.c_proj`,
+      conv1d,
     ),
   ];
 };
@@ -94,18 +64,13 @@ const layer = (config: GPT2Config, index: number): readonly WeightEntry[] => {
 /** The layers of one block: KerasHub walks the block's layers backwards. */
 const blockLayers = (index: number): readonly LayerEntry[] => {
   const path = ['transformerLayers', index];
-  const attention = [...path, 'selfAttention'];
   return [
     { name: `transformer_layer_${index}`, path },
     { name: 'feedforward_layer_norm', path: [...path, 'feedforwardLayerNorm'] },
     { name: 'feedforward_output_dense', path: [...path, 'feedforwardOutputDense'] },
     { name: 'feedforward_intermediate_dense', path: [...path, 'feedforwardIntermediateDense'] },
     { name: 'self_attention_layer_norm', path: [...path, 'selfAttentionLayerNorm'] },
-    { name: 'self_attention', path: attention },
-    { name: 'attention_output', path: [...attention, 'output'] },
-    { name: 'value', path: [...attention, 'value'] },
-    { name: 'key', path: [...attention, 'key'] },
-    { name: 'query', path: [...attention, 'query'] },
+    ...attentionEntries('self_attention', [...path, 'selfAttention']),
   ];
 };
 
@@ -116,23 +81,23 @@ const blockLayers = (index: number): readonly LayerEntry[] => {
  */
 export const gpt2Weights = (config: GPT2Config): WeightTable => {
   const { vocabularySize, maxSequenceLength, hiddenDim, numLayers } = config;
-  const layers = Array.from({ length: numLayers }, (_, index) => index);
+  const layers = upTo(numLayers);
   return {
     entries: [
-      entry(
+      row(
         ['tokenEmbedding', 'embeddings'],
         [vocabularySize, hiddenDim],
         'layers/reversible_embedding/vars/0',
         'wte.weight',
       ),
-      entry(
+      row(
         ['positionEmbedding', 'embeddings'],
         [maxSequenceLength, hiddenDim],
         'layers/position_embedding/vars/0',
         'wpe.weight',
       ),
       ...layers.flatMap((index) => layer(config, index)),
-      ...norm(['layerNorm'], hiddenDim, 'layers/layer_normalization', 'ln_f'),
+      ...normRows(['layerNorm'], hiddenDim, 'layers/layer_normalization', 'ln_f'),
     ],
     layers: [
       { name: 'token_embedding', path: ['tokenEmbedding'] },

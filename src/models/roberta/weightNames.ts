@@ -1,6 +1,6 @@
 import { bertLayerNames } from '../encoder/layerNames.ts';
 import type { WeightTable } from '../weightEntry.ts';
-import { encoderLayerEntries, encoderLayerRows, normRows, numbered, row } from '../weightRows.ts';
+import { encoderLayerEntries, encoderLayerRows, normRows, numbered, row, upTo } from '../weightRows.ts';
 import type { RobertaConfig } from './config.ts';
 
 /** Tensors of a masked LM's, classifier's or question answerer's head, which the backbone passes over. */
@@ -32,7 +32,7 @@ const heads = [
  */
 export const robertaWeights = (config: RobertaConfig): WeightTable => {
   const { vocabularySize, maxSequenceLength, hiddenDim, numLayers, reservedPositions, tokenTypes } = config;
-  const layers = Array.from({ length: numLayers }, (_, index) => index);
+  const layers = upTo(numLayers);
   const positionRows = reservedPositions + maxSequenceLength;
   return {
     entries: [
