@@ -1,26 +1,20 @@
 import { type AlbertParams, albert, albertClassifierHead, albertMaskedLMHead } from '../models/albert/albert.ts';
-import { type AlbertConfig, type AlbertOptions, makeAlbertConfig, parseAlbertConfig } from '../models/albert/config.ts';
+import { type AlbertConfig, makeAlbertConfig, parseAlbertConfig } from '../models/albert/config.ts';
 import { albertKerasLayout } from '../models/albert/kerasLayout.ts';
 import { albertPresets } from '../models/albert/presets.ts';
 import {
-  type AlbertInput,
   AlbertMaskedLMPreprocessor as createMaskedLMPreprocessor,
   AlbertTextClassifierPreprocessor as createTextClassifierPreprocessor,
-  type AlbertMaskedLMPreprocessor as MaskedLMPreprocessor,
-  type AlbertTextClassifierPreprocessor as TextClassifierPreprocessor,
 } from '../tokenizers/albertPreprocessors.ts';
 import {
   AlbertTokenizer as createTokenizer,
   type AlbertTokenizer as Tokenizer,
 } from '../tokenizers/albertTokenizer.ts';
-import type { MaskedLMPreprocessorOptions } from '../tokenizers/maskedLMPreprocessor.ts';
-import type { SentencePieceTokenizerOptions } from '../tokenizers/sentencePieceTokenizer.ts';
-import type { TextClassifierPreprocessorOptions } from '../tokenizers/textClassifierPreprocessor.ts';
 import type { EncoderBackbone } from './encoderBackbone.ts';
 import { encoderClasses } from './encoderClasses.ts';
-import type { MaskedLM, MaskedLMParts } from './maskedLM.ts';
-import { sentencePieceFiles, sentencePieceReaders } from './sentencePieceFiles.ts';
-import type { TextClassifier, TextClassifierParts } from './textClassifier.ts';
+import type { MaskedLM } from './maskedLM.ts';
+import { sentencePiece } from './sentencePieceFiles.ts';
+import type { TextClassifier } from './textClassifier.ts';
 
 /** An ALBERT backbone: encoder layers over narrow token, position and segment embeddings. */
 export type AlbertBackbone = EncoderBackbone<AlbertConfig, AlbertParams>;
@@ -31,9 +25,7 @@ export type AlbertMaskedLM = MaskedLM<AlbertConfig, AlbertParams, Tokenizer>;
 /** An ALBERT that tells which class a text is of. */
 export type AlbertTextClassifier = TextClassifier<AlbertConfig, AlbertParams, Tokenizer>;
 
-const files = sentencePieceFiles('spiece.model');
-
-const classes = encoderClasses<AlbertConfig, AlbertOptions, AlbertParams, Tokenizer, AlbertInput>({
+const classes = encoderClasses({
   family: 'albert',
   layout: albertKerasLayout,
   presets: albertPresets,
@@ -43,17 +35,13 @@ const classes = encoderClasses<AlbertConfig, AlbertOptions, AlbertParams, Tokeni
   maskedLMHead: albertMaskedLMHead,
   classifierHead: albertClassifierHead,
   classifier: { dropout: 0.1, learningRate: 1e-5 },
-  tokenizer: {
-    files: files.names,
-    open: (preset) => files.open(preset, createTokenizer),
-    save: files.save,
-  },
+  tokenizer: sentencePiece('spiece.model', createTokenizer),
   maskedLMPreprocessor: createMaskedLMPreprocessor,
   textClassifierPreprocessor: createTextClassifierPreprocessor,
 });
 
 /** ALBERT as one of the families. */
-export const albertFamily = classes.any;
+export const albertFamily = classes.family;
 
 /**
  * An ALBERT backbone of these sizes with random weights from a seed.
@@ -65,60 +53,27 @@ export const albertFamily = classes.any;
  *   intermediateDim: 128, maxSequenceLength: 32 });
  * const { sequence } = backbone.apply({ tokenIds: [[0, 5, 2]] }); // [1, 3, 64], an expression
  */
-export const AlbertBackbone = Object.freeze(
-  Object.assign(
-    (options: AlbertOptions & { readonly seed?: number }): AlbertBackbone => classes.backbone.make(options),
-    classes.backbone.statics,
-  ),
-);
+export const AlbertBackbone = classes.Backbone;
 
 /** ALBERT's tokenizer: SentencePiece; `fromPreset` reads a preset folder's. */
-export const AlbertTokenizer = Object.freeze(
-  Object.assign(
-    (options: SentencePieceTokenizerOptions): Tokenizer => createTokenizer(options),
-    sentencePieceReaders(createTokenizer),
-    classes.tokenizer.statics,
-  ),
-);
+export const AlbertTokenizer = classes.Tokenizer;
 
 /** The preprocessor of an `AlbertMaskedLM`; `fromPreset` reads a preset folder's tokenizer and length. */
-export const AlbertMaskedLMPreprocessor = Object.freeze(
-  Object.assign(
-    (options: MaskedLMPreprocessorOptions<Tokenizer>): MaskedLMPreprocessor => createMaskedLMPreprocessor(options),
-    classes.maskedLMPreprocessor.statics,
-  ),
-);
+export const AlbertMaskedLMPreprocessor = classes.MaskedLMPreprocessor;
 
 /** The preprocessor of an `AlbertTextClassifier`; `fromPreset` reads a preset folder's tokenizer and length. */
-export const AlbertTextClassifierPreprocessor = Object.freeze(
-  Object.assign(
-    (options: TextClassifierPreprocessorOptions<Tokenizer>): TextClassifierPreprocessor =>
-      createTextClassifierPreprocessor(options),
-    classes.textClassifierPreprocessor.statics,
-  ),
-);
+export const AlbertTextClassifierPreprocessor = classes.TextClassifierPreprocessor;
 
 /**
  * An ALBERT that tells what stands in masked places, from a backbone and, for texts, a preprocessor.
  *
  * @see keras_hub.models.AlbertMaskedLM
  */
-export const AlbertMaskedLM = Object.freeze(
-  Object.assign(
-    (parts: MaskedLMParts<AlbertConfig, AlbertParams, Tokenizer>): AlbertMaskedLM => classes.maskedLM.make(parts),
-    classes.maskedLM.statics,
-  ),
-);
+export const AlbertMaskedLM = classes.MaskedLM;
 
 /**
  * An ALBERT that tells which class a text is of, from a backbone, the number of classes and, for texts, a preprocessor.
  *
  * @see keras_hub.models.AlbertTextClassifier
  */
-export const AlbertTextClassifier = Object.freeze(
-  Object.assign(
-    (parts: TextClassifierParts<AlbertConfig, AlbertParams, Tokenizer>): AlbertTextClassifier =>
-      classes.textClassifier.make(parts),
-    classes.textClassifier.statics,
-  ),
-);
+export const AlbertTextClassifier = classes.TextClassifier;

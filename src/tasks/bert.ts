@@ -1,23 +1,17 @@
 import { type BertParams, bert, bertClassifierHead, bertMaskedLMHead } from '../models/bert/bert.ts';
-import { type BertConfig, type BertOptions, makeBertConfig, parseBertConfig } from '../models/bert/config.ts';
+import { type BertConfig, makeBertConfig, parseBertConfig } from '../models/bert/config.ts';
 import { bertKerasLayout } from '../models/bert/kerasLayout.ts';
 import { bertPresets } from '../models/bert/presets.ts';
 import {
-  type BertInput,
   BertMaskedLMPreprocessor as createMaskedLMPreprocessor,
   BertTextClassifierPreprocessor as createTextClassifierPreprocessor,
-  type BertMaskedLMPreprocessor as MaskedLMPreprocessor,
-  type BertTextClassifierPreprocessor as TextClassifierPreprocessor,
 } from '../tokenizers/bertPreprocessors.ts';
 import { BertTokenizer as createTokenizer, type BertTokenizer as Tokenizer } from '../tokenizers/bertTokenizer.ts';
-import type { MaskedLMPreprocessorOptions } from '../tokenizers/maskedLMPreprocessor.ts';
-import type { TextClassifierPreprocessorOptions } from '../tokenizers/textClassifierPreprocessor.ts';
-import type { WordPieceTokenizerOptions } from '../tokenizers/wordPieceTokenizer.ts';
 import type { EncoderBackbone } from './encoderBackbone.ts';
 import { encoderClasses } from './encoderClasses.ts';
-import type { MaskedLM, MaskedLMParts } from './maskedLM.ts';
-import type { TextClassifier, TextClassifierParts } from './textClassifier.ts';
-import { openWordPiece, wordPieceFiles, wordPieceReaders } from './wordPieceFiles.ts';
+import type { MaskedLM } from './maskedLM.ts';
+import type { TextClassifier } from './textClassifier.ts';
+import { wordPiece } from './wordPieceFiles.ts';
 
 /** A BERT backbone: encoder layers over token, position and segment embeddings. */
 export type BertBackbone = EncoderBackbone<BertConfig, BertParams>;
@@ -28,7 +22,7 @@ export type BertMaskedLM = MaskedLM<BertConfig, BertParams, Tokenizer>;
 /** A BERT that tells which class a text is of. */
 export type BertTextClassifier = TextClassifier<BertConfig, BertParams, Tokenizer>;
 
-const classes = encoderClasses<BertConfig, BertOptions, BertParams, Tokenizer, BertInput>({
+const classes = encoderClasses({
   family: 'bert',
   layout: bertKerasLayout,
   presets: bertPresets,
@@ -39,17 +33,13 @@ const classes = encoderClasses<BertConfig, BertOptions, BertParams, Tokenizer, B
   classifierHead: bertClassifierHead,
   classifier: { dropout: 0.1, learningRate: 5e-5 },
   hasEmbedder: true,
-  tokenizer: {
-    files: wordPieceFiles.names,
-    open: (preset) => openWordPiece(preset, createTokenizer),
-    save: wordPieceFiles.save,
-  },
+  tokenizer: wordPiece(createTokenizer),
   maskedLMPreprocessor: createMaskedLMPreprocessor,
   textClassifierPreprocessor: createTextClassifierPreprocessor,
 });
 
 /** BERT as one of the families. */
-export const bertFamily = classes.any;
+export const bertFamily = classes.family;
 
 /**
  * A BERT backbone of these sizes with random weights from a seed.
@@ -61,60 +51,27 @@ export const bertFamily = classes.any;
  *   maxSequenceLength: 32 });
  * const { sequence, pooled } = backbone.apply({ tokenIds: [[1, 2, 3]] }); // [1, 3, 64] and [1, 64], expressions
  */
-export const BertBackbone = Object.freeze(
-  Object.assign(
-    (options: BertOptions & { readonly seed?: number }): BertBackbone => classes.backbone.make(options),
-    classes.backbone.statics,
-  ),
-);
+export const BertBackbone = classes.Backbone;
 
 /** BERT's tokenizer: WordPiece; `fromPreset` reads a preset folder's. */
-export const BertTokenizer = Object.freeze(
-  Object.assign(
-    (options: WordPieceTokenizerOptions): Tokenizer => createTokenizer(options),
-    wordPieceReaders(createTokenizer),
-    classes.tokenizer.statics,
-  ),
-);
+export const BertTokenizer = classes.Tokenizer;
 
 /** The preprocessor of a `BertMaskedLM`; `fromPreset` reads a preset folder's tokenizer and length. */
-export const BertMaskedLMPreprocessor = Object.freeze(
-  Object.assign(
-    (options: MaskedLMPreprocessorOptions<Tokenizer>): MaskedLMPreprocessor => createMaskedLMPreprocessor(options),
-    classes.maskedLMPreprocessor.statics,
-  ),
-);
+export const BertMaskedLMPreprocessor = classes.MaskedLMPreprocessor;
 
 /** The preprocessor of a `BertTextClassifier`; `fromPreset` reads a preset folder's tokenizer and length. */
-export const BertTextClassifierPreprocessor = Object.freeze(
-  Object.assign(
-    (options: TextClassifierPreprocessorOptions<Tokenizer>): TextClassifierPreprocessor =>
-      createTextClassifierPreprocessor(options),
-    classes.textClassifierPreprocessor.statics,
-  ),
-);
+export const BertTextClassifierPreprocessor = classes.TextClassifierPreprocessor;
 
 /**
  * A BERT that tells what stands in masked places, from a backbone and, for texts, a preprocessor.
  *
  * @see keras_hub.models.BertMaskedLM
  */
-export const BertMaskedLM = Object.freeze(
-  Object.assign(
-    (parts: MaskedLMParts<BertConfig, BertParams, Tokenizer>): BertMaskedLM => classes.maskedLM.make(parts),
-    classes.maskedLM.statics,
-  ),
-);
+export const BertMaskedLM = classes.MaskedLM;
 
 /**
  * A BERT that tells which class a text is of, from a backbone, the number of classes and, for texts, a preprocessor.
  *
  * @see keras_hub.models.BertTextClassifier
  */
-export const BertTextClassifier = Object.freeze(
-  Object.assign(
-    (parts: TextClassifierParts<BertConfig, BertParams, Tokenizer>): BertTextClassifier =>
-      classes.textClassifier.make(parts),
-    classes.textClassifier.statics,
-  ),
-);
+export const BertTextClassifier = classes.TextClassifier;

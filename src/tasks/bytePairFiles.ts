@@ -1,8 +1,9 @@
 import * as E from 'fp-ts/lib/Either.js';
 import { preview } from '../models/configReader.ts';
-import type { BytePairTokenizer } from '../tokenizers/bytePairTokenizer.ts';
+import type { BytePairTokenizer, BytePairTokenizerOptions } from '../tokenizers/bytePairTokenizer.ts';
 import type { TokenizerFileError } from '../tokenizers/errors.ts';
 import { field, type KerasTokenizer, type Preset, toPresetError } from '../weights/index.ts';
+import type { FamilyTokenizer } from './family.ts';
 import { orReject } from './presets.ts';
 
 /** What the files of a byte-level BPE tokenizer hold, and in KerasHub's layout the settings that stand beside them. */
@@ -22,11 +23,10 @@ export interface BytePairReaders<T> {
   readonly fromTokenizerJson: (text: string) => E.Either<TokenizerFileError, T>;
 }
 
-/** The readers of a tokenizer's constructor alone. */
-export const readersOf = <T>({ fromFiles, fromTokenizerJson }: BytePairReaders<T>): BytePairReaders<T> => ({
-  fromFiles,
-  fromTokenizerJson,
-});
+/** Makes a byte-level BPE tokenizer of `options`, or of the texts of its files. */
+export interface BytePairSource<T, Options = BytePairTokenizerOptions> extends BytePairReaders<T> {
+  (options: Options): T;
+}
 
 /** What a folder in KerasHub's layout says of its tokenizer besides the assets. */
 const settingsOf = async (preset: Preset): Promise<Pick<BytePairFiles, 'addPrefixSpace' | 'unsplittableTokens'>> => {
@@ -51,7 +51,7 @@ const settingsOf = async (preset: Preset): Promise<Pick<BytePairFiles, 'addPrefi
 };
 
 /** The byte-level BPE tokenizer of a preset: KerasHub's assets, or transformers' two files or one. */
-export const openBytePair = async <T>(preset: Preset, source: BytePairReaders<T>): Promise<T> => {
+const openBytePair = async <T>(preset: Preset, source: BytePairReaders<T>): Promise<T> => {
   const text = async (name: string): Promise<string> => orReject(await preset.readText(name)());
   const refuse = ({ message }: Error) => ({
     _tag: 'BrokenFile' as const,
@@ -82,21 +82,35 @@ const vocabularyJson = (vocabulary: ReadonlyMap<string, number>): string => {
     .join(', ')}}`;
 };
 
-/** Which files hold a byte-level BPE tokenizer, and how KerasHub writes one down. */
-export const bytePairFiles = {
-  names: { keras: ['assets/tokenizer/vocabulary.json'], transformers: ['vocab.json', 'tokenizer.json'] },
-  save: ({ vocabulary, merges, addPrefixSpace, unsplittableTokens }: BytePairTokenizer): KerasTokenizer => {
-    const text = (value: string): readonly Uint8Array[] => [new TextEncoder().encode(value)];
-    return {
-      config: {
-        sequence_length: null,
-        add_prefix_space: addPrefixSpace,
-        unsplittable_tokens: unsplittableTokens,
-      },
-      assets: [
-        { name: 'vocabulary.json', content: text(vocabularyJson(vocabulary)) },
-        { name: 'merges.txt', content: text(merges.map((merge) => `${merge}\n`).join('')) },
-      ],
-    };
-  },
-} as const;
+/** The tokenizer as KerasHub writes it down. */
+const saveBytePair = ({
+  vocabulary,
+  merges,
+  addPrefixSpace,
+  unsplittableTokens,
+}: BytePairTokenizer): KerasTokenizer => {
+  const text = (value: string): readonly Uint8Array[] => [new TextEncoder().encode(value)];
+  return {
+    config: { sequence_length: null, add_prefix_space: addPrefixSpace, unsplittable_tokens: unsplittableTokens },
+    assets: [
+      { name: 'vocabulary.json', content: text(vocabularyJson(vocabulary)) },
+      { name: 'merges.txt', content: text(merges.map((merge) => `${merge}\n`).join('')) },
+    ],
+  };
+};
+
+/**
+ * A family's byte-level BPE tokenizer.
+ *
+ * @param source - What makes one.
+ * @param transformers - What makes one of transformers' files. Default: the same.
+ */
+export const bytePair = <T extends BytePairTokenizer, Options>(
+  source: BytePairSource<T, Options>,
+  transformers: BytePairReaders<T> = source,
+): FamilyTokenizer<T, BytePairSource<T, Options>> => ({
+  source,
+  files: { keras: ['assets/tokenizer/vocabulary.json'], transformers: ['vocab.json', 'tokenizer.json'] },
+  open: (preset) => openBytePair(preset, preset.layout === 'keras' ? source : transformers),
+  save: saveBytePair,
+});

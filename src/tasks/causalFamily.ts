@@ -1,26 +1,31 @@
-import * as E from 'fp-ts/lib/Either.js';
 import type { CausalModel } from '../models/causalModel.ts';
 import type { KerasBackboneLayout, KerasLayout } from '../models/kerasLayout.ts';
 import type { PresetInfo } from '../models/presetInfo.ts';
 import type { SamplerLike } from '../samplers/getSampler.ts';
-import { ArgumentError, refuseUnknown } from '../tensor/errors.ts';
 import type { Tree } from '../tensor/tree.ts';
 import type { CausalLMPreprocessor, CausalLMPreprocessorOptions } from '../tokenizers/index.ts';
 import type { Tokenizer } from '../tokenizers/tokenizer.ts';
 import type { Family, KerasTask, Preset } from '../weights/index.ts';
-import { type CausalBackbone, causalBackbone } from './backbone.ts';
+import { causalBackbone } from './backbone.ts';
 import { type CausalLM, type CausalLMParts, causalLM } from './causalLM.ts';
-import { type FamilyRecord, familyReader, type PreprocessorPresetOptions } from './family.ts';
 import {
-  type BackbonePresetOptions,
-  backbonePresetOptions,
-  type TaskPresetOptions,
-  taskPresetOptions,
-} from './presets.ts';
+  type FamilyRecord,
+  type FromPreset,
+  familyParts,
+  type PreprocessorPresetOptions,
+  presetClass,
+  type TokenizerSource,
+} from './family.ts';
+import { type BackbonePresetOptions, type TaskPresetOptions, taskPresetOptions } from './presets.ts';
 
 /** All that makes a family of causal language models: its classes, `fromPreset` and saving come out of it. */
-export interface CausalFamily<Config extends object, Options extends object, Params extends Tree, T extends Tokenizer>
-  extends FamilyRecord<Config, Options, CausalModel<Params>, T> {
+export interface CausalFamily<
+  Config extends object,
+  Options extends object,
+  Params extends Tree,
+  T extends Tokenizer,
+  Source extends TokenizerSource<T>,
+> extends FamilyRecord<Config, Options, CausalModel<Params>, T, Source> {
   readonly layout: KerasLayout<Config>;
   /** How the next token is chosen where `compile` is told nothing. */
   readonly sampler: SamplerLike;
@@ -47,6 +52,18 @@ export interface AnyCausalFamily extends SavableFamily {
   readonly open: (preset: Preset, options: TaskPresetOptions) => Promise<CausalLM>;
 }
 
+/** A class of preprocessors of causal language models. */
+export interface CausalLMPreprocessorClass<Config, T extends Tokenizer>
+  extends FromPreset<CausalLMPreprocessor<T>, PreprocessorPresetOptions, Config> {
+  (options: CausalLMPreprocessorOptions<T>): CausalLMPreprocessor<T>;
+}
+
+/** A class of causal language models. */
+export interface CausalLMClass<Config, Params extends Tree, T extends Tokenizer>
+  extends FromPreset<CausalLM<Config, Params, T>, TaskPresetOptions, Config> {
+  (parts: CausalLMParts<Config, Params, T>): CausalLM<Config, Params, T>;
+}
+
 /** KerasHub's default length of a row. */
 const SEQUENCE_LENGTH = 1024;
 
@@ -54,21 +71,26 @@ const SEQUENCE_LENGTH = 1024;
 const flag = ({ preprocessorConfig }: Preset, name: string): boolean | undefined =>
   typeof preprocessorConfig[name] === 'boolean' ? preprocessorConfig[name] : undefined;
 
-/** The functions that a family's classes are made of. */
-export const causalClasses = <Config extends object, Options extends object, Params extends Tree, T extends Tokenizer>(
-  family: CausalFamily<Config, Options, Params, T>,
+/** The classes of a family of causal language models, and the `family` for those who do not know which it is. */
+export const causalClasses = <
+  Config extends object,
+  Options extends object,
+  Params extends Tree,
+  T extends Tokenizer,
+  Source extends TokenizerSource<T>,
+>(
+  family: CausalFamily<Config, Options, Params, T, Source>,
 ) => {
   const { layout, presets, sampler: defaultSampler } = family;
-  const names = {
-    backbone: layout.backbone.className,
-    tokenizer: layout.tokenizer.className,
-    preprocessor: layout.causalLMPreprocessor.className,
-    causalLM: layout.causalLM.className,
-  };
+  const { configOf, backboneFrom, preprocessorOf, statics, Backbone, Tokenizer } = familyParts(
+    family,
+    causalBackbone<Config, Params>,
+  );
 
-  const { open, configOf, backboneFrom, preprocessorOf } = familyReader(family, causalBackbone<Config, Params>);
-
-  const preprocessorFrom = async (preset: Preset, sequenceLength?: number): Promise<CausalLMPreprocessor<T>> => {
+  const preprocessorFrom = async (
+    preset: Preset,
+    { sequenceLength }: PreprocessorPresetOptions = {},
+  ): Promise<CausalLMPreprocessor<T>> => {
     const saved = preset.sequenceLength._tag === 'Some' ? preset.sequenceLength.value : undefined;
     // transformers saves no length: as long as the model reads, and KerasHub's default at most.
     const most = preset.layout === 'keras' ? undefined : family.model(configOf(preset)).maxSequenceLength;
@@ -81,7 +103,7 @@ export const causalClasses = <Config extends object, Options extends object, Par
   };
 
   const taskOf = (parts: CausalLMParts<Config, Params, T>): CausalLM<Config, Params, T> =>
-    causalLM(names.causalLM, { defaultSampler, ...parts });
+    causalLM(layout.causalLM.className, { defaultSampler, ...parts });
 
   const taskFrom = async (preset: Preset, options: TaskPresetOptions): Promise<CausalLM<Config, Params, T>> => {
     const { preprocessor: wanted, sampler } = options;
@@ -89,7 +111,7 @@ export const causalClasses = <Config extends object, Options extends object, Par
     const preprocessor = await preprocessorOf(
       preset,
       wanted as CausalLMPreprocessor<T> | null | undefined,
-      async (own) => preprocessorFrom(own),
+      preprocessorFrom,
     );
     return taskOf({
       backbone: await backboneFrom(preset, options),
@@ -98,72 +120,22 @@ export const causalClasses = <Config extends object, Options extends object, Par
     });
   };
 
+  const CausalLMPreprocessor: CausalLMPreprocessorClass<Config, T> = presetClass(
+    family.preprocessor,
+    statics(layout.causalLMPreprocessor.className, ['sequenceLength'], preprocessorFrom, false),
+  );
+
+  const CausalLM: CausalLMClass<Config, Params, T> = presetClass(
+    taskOf,
+    statics(layout.causalLM.className, taskPresetOptions, taskFrom),
+  );
+
   return Object.freeze({
-    backbone: {
-      make: ({ seed = 0, ...options }: Options & { readonly seed?: number }): CausalBackbone<Config, Params> => {
-        const config = family.makeConfig(options as unknown as Options);
-        if (E.isLeft(config)) throw new ArgumentError(config.left.message);
-        refuseUnknown(names.backbone, options, family.optionNames ?? Object.keys(config.right));
-        const model = family.model(config.right);
-        return causalBackbone(config.right, model, model.init(seed));
-      },
-      statics: {
-        /** The backbone of a preset folder, KerasHub's or transformers'. */
-        fromPreset: async (
-          preset: string,
-          options: BackbonePresetOptions = {},
-        ): Promise<CausalBackbone<Config, Params>> => {
-          refuseUnknown(`${names.backbone}.fromPreset`, options, backbonePresetOptions);
-          return backboneFrom(await open(names.backbone, preset, options), options);
-        },
-        /** Built-in presets by id. */
-        presets,
-      },
-    },
-    tokenizer: {
-      statics: {
-        /** The tokenizer of a preset folder, KerasHub's or transformers'. */
-        fromPreset: async (preset: string): Promise<T> =>
-          family.tokenizer.open(await open(names.tokenizer, preset, { loadWeights: false })),
-        /** Built-in presets by id. */
-        presets,
-      },
-    },
-    preprocessor: {
-      statics: {
-        /** The preprocessor of a preset folder, KerasHub's or transformers'. */
-        fromPreset: async (
-          preset: string,
-          options: PreprocessorPresetOptions = {},
-        ): Promise<CausalLMPreprocessor<T>> => {
-          refuseUnknown(`${names.preprocessor}.fromPreset`, options, ['sequenceLength']);
-          return preprocessorFrom(
-            await open(names.preprocessor, preset, { loadWeights: false }),
-            options.sequenceLength,
-          );
-        },
-        /** Built-in presets by id. */
-        presets,
-      },
-    },
-    causalLM: {
-      make: taskOf,
-      statics: {
-        /**
-         * The model of a preset folder, KerasHub's or transformers'.
-         *
-         * @throws {PresetError} By rejection: what is wrong with the folder.
-         */
-        fromPreset: async (preset: string, options: TaskPresetOptions = {}): Promise<CausalLM<Config, Params, T>> => {
-          refuseUnknown(`${names.causalLM}.fromPreset`, options, taskPresetOptions);
-          return taskFrom(await open(names.causalLM, preset, options), options);
-        },
-        /** Built-in presets by id. */
-        presets,
-      },
-    },
-    /** The same family for those who do not know which it is. */
-    any: Object.freeze<AnyCausalFamily>({
+    Backbone,
+    Tokenizer,
+    CausalLMPreprocessor,
+    CausalLM,
+    family: Object.freeze<AnyCausalFamily>({
       family: family.family,
       layout: layout as KerasBackboneLayout<unknown>,
       presets,

@@ -13,7 +13,7 @@ import type {
 } from '../tokenizers/textClassifierPreprocessor.ts';
 import type { Family, KerasTask, Preset } from '../weights/index.ts';
 import type { EncoderBackbone } from './encoderBackbone.ts';
-import type { FamilyRecord } from './family.ts';
+import type { FamilyRecord, TokenizerSource } from './family.ts';
 import type { AnyMaskedLMPreprocessor, MaskedLM } from './maskedLM.ts';
 import { type BackbonePresetOptions, backbonePresetOptions } from './presets.ts';
 import type { AnyTextClassifierPreprocessor, ClassifierOptions, TextClassifier } from './textClassifier.ts';
@@ -67,7 +67,8 @@ export interface EncoderFamily<
   Params extends Tree,
   T extends MaskTokenizer,
   K extends EncoderInput,
-> extends FamilyRecord<Config, Options, EncoderModel<Params>, T> {
+  Source extends TokenizerSource<T>,
+> extends FamilyRecord<Config, Options, EncoderModel<Params>, T, Source> {
   readonly layout: EncoderKerasLayout<Config>;
   readonly maskedLMHead: (config: Config) => Head<MaskedLMHeadParams, MaskedLMHeadInputs>;
   readonly classifierHead: (

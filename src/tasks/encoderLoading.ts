@@ -1,7 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js';
 import * as O from 'fp-ts/lib/Option.js';
 import { preview } from '../models/configReader.ts';
-import { mostWidth } from '../models/encoder/config.ts';
+import { mostWidth } from '../models/configRules.ts';
 import type { ClassifierHeadParams, Head, MaskedLMHeadParams } from '../models/encoder/heads.ts';
 import type { WeightEntry, WeightTable } from '../models/weightEntry.ts';
 import type { Device } from '../runtime/device.ts';
@@ -21,7 +21,7 @@ import type {
   TextEmbedderPresetOptions,
 } from './encoderFamily.ts';
 import type { EncoderTaskParams } from './encoderTask.ts';
-import { familyReader } from './family.ts';
+import { familyParts, type PreprocessorPresetOptions, type TokenizerSource } from './family.ts';
 import type { AnyMaskedLMPreprocessor, MaskedLMParts } from './maskedLM.ts';
 import { type BackbonePresetOptions, deviceFor, type Loaded, loadParams, orReject } from './presets.ts';
 import type {
@@ -66,19 +66,20 @@ const holds = ({ tensors }: Checkpoint, { entries }: WeightTable): boolean =>
     [transformers.name, ...(transformers.otherNames ?? [])].some((name) => tensors.has(name)),
   );
 
-/** How the tasks of a family of encoders are read from preset folders: each as the parts that make it. */
+/** How the tasks of a family of encoders are read from preset folders: each as the parts that make it, on top of `familyParts`. */
 export const encoderReader = <
   Config extends object,
   Options extends object,
   Params extends Tree,
   T extends MaskTokenizer,
   K extends EncoderInput,
+  Source extends TokenizerSource<T>,
 >(
-  family: EncoderFamily<Config, Options, Params, T, K>,
+  family: EncoderFamily<Config, Options, Params, T, K, Source>,
 ) => {
   const { layout } = family;
-  const reader = familyReader(family, encoderBackbone<Config, Params>);
-  const { configOf, backboneFrom, preprocessorOf } = reader;
+  const parts = familyParts(family, encoderBackbone<Config, Params>);
+  const { configOf, backboneFrom, preprocessorOf } = parts;
 
   /** Backbone and head of a preset; the head is undefined where the files have none of its kind. */
   const taskWeights = async <HeadParams extends Tree>(
@@ -124,10 +125,13 @@ export const encoderReader = <
     O.toUndefined(preset.sequenceLength) ??
     Math.min(SEQUENCE_LENGTH, family.model(configOf(preset)).maxSequenceLength);
 
-  const maskedLMPreprocessorFrom = async (preset: Preset, length?: number): Promise<MaskedLMPreprocessor<T, K>> =>
+  const maskedLMPreprocessorFrom = async (
+    preset: Preset,
+    { sequenceLength }: PreprocessorPresetOptions = {},
+  ): Promise<MaskedLMPreprocessor<T, K>> =>
     family.maskedLMPreprocessor({
       tokenizer: await family.tokenizer.open(preset),
-      sequenceLength: lengthOf(preset, length),
+      sequenceLength: lengthOf(preset, sequenceLength),
       truncate: savedTruncate(preset),
       maskSelectionRate: savedNumber(preset, 'mask_selection_rate'),
       maskSelectionLength: savedNumber(preset, 'mask_selection_length'),
@@ -137,11 +141,11 @@ export const encoderReader = <
 
   const textClassifierPreprocessorFrom = async (
     preset: Preset,
-    length?: number,
+    { sequenceLength }: PreprocessorPresetOptions = {},
   ): Promise<TextClassifierPreprocessor<T, K>> =>
     family.textClassifierPreprocessor({
       tokenizer: await family.tokenizer.open(preset),
-      sequenceLength: lengthOf(preset, length),
+      sequenceLength: lengthOf(preset, sequenceLength),
       truncate: savedTruncate(preset),
     });
   const maskedLMParts = async (
@@ -153,7 +157,7 @@ export const encoderReader = <
     const preprocessor = await preprocessorOf<AnyMaskedLMPreprocessor<T>>(
       preset,
       options.preprocessor as AnyMaskedLMPreprocessor<T> | null | undefined,
-      async (own) => maskedLMPreprocessorFrom(own),
+      maskedLMPreprocessorFrom,
     );
     const head = family.maskedLMHead(config);
     const { backbone, headParams } = await taskWeights(
@@ -215,7 +219,7 @@ export const encoderReader = <
     const preprocessor = await preprocessorOf<AnyTextClassifierPreprocessor<T>>(
       preset,
       options.preprocessor as AnyTextClassifierPreprocessor<T> | null | undefined,
-      async (own) => textClassifierPreprocessorFrom(own),
+      textClassifierPreprocessorFrom,
     );
     // Told how many classes, KerasHub loads no head; nor do we.
     const { backbone, headParams } =
@@ -246,19 +250,19 @@ export const encoderReader = <
   ): Promise<TextEmbedderParts<Config, Params, T>> => {
     const { pooling_mode: mode, normalize: saved } = preset.taskConfig;
     const { poolingMode = isPoolingMode(mode) ? mode : 'mean', normalize = saved !== false } = options;
-    const length =
+    const sequenceLength =
       options.sequenceLength ??
       O.toUndefined(preset.sequenceLength) ??
       Math.min(EMBEDDER_LENGTH, family.model(configOf(preset)).maxSequenceLength);
     const preprocessor = await preprocessorOf<AnyTextClassifierPreprocessor<T>>(
       preset,
       options.preprocessor as AnyTextClassifierPreprocessor<T> | null | undefined,
-      async (own) => textClassifierPreprocessorFrom(own, length),
+      async (own) => textClassifierPreprocessorFrom(own, { sequenceLength }),
     );
     return { backbone: await backboneFrom(preset, options), preprocessor, poolingMode, normalize };
   };
   return {
-    ...reader,
+    ...parts,
     maskedLMPreprocessorFrom,
     textClassifierPreprocessorFrom,
     maskedLMParts,

@@ -3,6 +3,7 @@ import type { Tree } from '../tensor/tree.ts';
 import type { EncoderInput } from '../tokenizers/encoderInputs.ts';
 import type { MaskTokenizer } from '../tokenizers/maskTokenizer.ts';
 import type { EncoderFamily, SavedEncoderTask } from './encoderFamily.ts';
+import type { TokenizerSource } from './family.ts';
 import type { MaskedLM } from './maskedLM.ts';
 import type { TextClassifier } from './textClassifier.ts';
 
@@ -13,8 +14,9 @@ export const encoderSaver = <
   Params extends Tree,
   T extends MaskTokenizer,
   K extends EncoderInput,
+  Source extends TokenizerSource<T>,
 >(
-  family: EncoderFamily<Config, Options, Params, T, K>,
+  family: EncoderFamily<Config, Options, Params, T, K, Source>,
 ): ((task: object) => SavedEncoderTask) => {
   const { layout } = family;
   const bases = ['MaskedLM', 'TextClassifier', ...(family.hasEmbedder === true ? ['TextEmbedder'] : [])];

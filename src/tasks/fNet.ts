@@ -1,23 +1,17 @@
-import { type FNetConfig, type FNetOptions, makeFNetConfig, parseFNetConfig } from '../models/fNet/config.ts';
+import { type FNetConfig, makeFNetConfig, parseFNetConfig } from '../models/fNet/config.ts';
 import { type FNetParams, fNet, fNetClassifierHead, fNetMaskedLMHead } from '../models/fNet/fNet.ts';
 import { fNetKerasLayout } from '../models/fNet/kerasLayout.ts';
 import { fNetPresets } from '../models/fNet/presets.ts';
 import {
   FNetMaskedLMPreprocessor as createMaskedLMPreprocessor,
   FNetTextClassifierPreprocessor as createTextClassifierPreprocessor,
-  type FNetInput,
-  type FNetMaskedLMPreprocessor as MaskedLMPreprocessor,
-  type FNetTextClassifierPreprocessor as TextClassifierPreprocessor,
 } from '../tokenizers/fNetPreprocessors.ts';
 import { FNetTokenizer as createTokenizer, type FNetTokenizer as Tokenizer } from '../tokenizers/fNetTokenizer.ts';
-import type { MaskedLMPreprocessorOptions } from '../tokenizers/maskedLMPreprocessor.ts';
-import type { SentencePieceTokenizerOptions } from '../tokenizers/sentencePieceTokenizer.ts';
-import type { TextClassifierPreprocessorOptions } from '../tokenizers/textClassifierPreprocessor.ts';
 import type { EncoderBackbone } from './encoderBackbone.ts';
 import { encoderClasses } from './encoderClasses.ts';
-import type { MaskedLM, MaskedLMParts } from './maskedLM.ts';
-import { sentencePieceFiles, sentencePieceReaders } from './sentencePieceFiles.ts';
-import type { TextClassifier, TextClassifierParts } from './textClassifier.ts';
+import type { MaskedLM } from './maskedLM.ts';
+import { sentencePiece } from './sentencePieceFiles.ts';
+import type { TextClassifier } from './textClassifier.ts';
 
 /** An FNet backbone: encoder layers over token, position and segment embeddings that mix places by a Fourier transform. */
 export type FNetBackbone = EncoderBackbone<FNetConfig, FNetParams>;
@@ -28,9 +22,7 @@ export type FNetMaskedLM = MaskedLM<FNetConfig, FNetParams, Tokenizer>;
 /** An FNet that tells which class a text is of. */
 export type FNetTextClassifier = TextClassifier<FNetConfig, FNetParams, Tokenizer>;
 
-const files = sentencePieceFiles('spiece.model');
-
-const classes = encoderClasses<FNetConfig, FNetOptions, FNetParams, Tokenizer, FNetInput>({
+const classes = encoderClasses({
   family: 'fNet',
   layout: fNetKerasLayout,
   presets: fNetPresets,
@@ -40,17 +32,13 @@ const classes = encoderClasses<FNetConfig, FNetOptions, FNetParams, Tokenizer, F
   maskedLMHead: fNetMaskedLMHead,
   classifierHead: fNetClassifierHead,
   classifier: { dropout: 0.1, learningRate: 5e-5 },
-  tokenizer: {
-    files: files.names,
-    open: (preset) => files.open(preset, createTokenizer),
-    save: files.save,
-  },
+  tokenizer: sentencePiece('spiece.model', createTokenizer),
   maskedLMPreprocessor: createMaskedLMPreprocessor,
   textClassifierPreprocessor: createTextClassifierPreprocessor,
 });
 
 /** FNet as one of the families. */
-export const fNetFamily = classes.any;
+export const fNetFamily = classes.family;
 
 /**
  * An FNet backbone of these sizes with random weights from a seed.
@@ -62,60 +50,27 @@ export const fNetFamily = classes.any;
  *   maxSequenceLength: 32 });
  * const { sequence } = backbone.apply({ tokenIds: [[0, 5, 2]] }); // [1, 3, 64], an expression
  */
-export const FNetBackbone = Object.freeze(
-  Object.assign(
-    (options: FNetOptions & { readonly seed?: number }): FNetBackbone => classes.backbone.make(options),
-    classes.backbone.statics,
-  ),
-);
+export const FNetBackbone = classes.Backbone;
 
 /** FNet's tokenizer: SentencePiece; `fromPreset` reads a preset folder's. */
-export const FNetTokenizer = Object.freeze(
-  Object.assign(
-    (options: SentencePieceTokenizerOptions): Tokenizer => createTokenizer(options),
-    sentencePieceReaders(createTokenizer),
-    classes.tokenizer.statics,
-  ),
-);
+export const FNetTokenizer = classes.Tokenizer;
 
 /** The preprocessor of an `FNetMaskedLM`; `fromPreset` reads a preset folder's tokenizer and length. */
-export const FNetMaskedLMPreprocessor = Object.freeze(
-  Object.assign(
-    (options: MaskedLMPreprocessorOptions<Tokenizer>): MaskedLMPreprocessor => createMaskedLMPreprocessor(options),
-    classes.maskedLMPreprocessor.statics,
-  ),
-);
+export const FNetMaskedLMPreprocessor = classes.MaskedLMPreprocessor;
 
 /** The preprocessor of an `FNetTextClassifier`; `fromPreset` reads a preset folder's tokenizer and length. */
-export const FNetTextClassifierPreprocessor = Object.freeze(
-  Object.assign(
-    (options: TextClassifierPreprocessorOptions<Tokenizer>): TextClassifierPreprocessor =>
-      createTextClassifierPreprocessor(options),
-    classes.textClassifierPreprocessor.statics,
-  ),
-);
+export const FNetTextClassifierPreprocessor = classes.TextClassifierPreprocessor;
 
 /**
  * An FNet that tells what stands in masked places, from a backbone and, for texts, a preprocessor.
  *
  * @see keras_hub.models.FNetMaskedLM
  */
-export const FNetMaskedLM = Object.freeze(
-  Object.assign(
-    (parts: MaskedLMParts<FNetConfig, FNetParams, Tokenizer>): FNetMaskedLM => classes.maskedLM.make(parts),
-    classes.maskedLM.statics,
-  ),
-);
+export const FNetMaskedLM = classes.MaskedLM;
 
 /**
  * An FNet that tells which class a text is of, from a backbone, the number of classes and, for texts, a preprocessor.
  *
  * @see keras_hub.models.FNetTextClassifier
  */
-export const FNetTextClassifier = Object.freeze(
-  Object.assign(
-    (parts: TextClassifierParts<FNetConfig, FNetParams, Tokenizer>): FNetTextClassifier =>
-      classes.textClassifier.make(parts),
-    classes.textClassifier.statics,
-  ),
-);
+export const FNetTextClassifier = classes.TextClassifier;

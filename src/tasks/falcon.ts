@@ -1,19 +1,17 @@
-import { type FalconConfig, type FalconOptions, makeFalconConfig, parseFalconConfig } from '../models/falcon/config.ts';
+import { type FalconConfig, makeFalconConfig, parseFalconConfig } from '../models/falcon/config.ts';
 import { falcon } from '../models/falcon/falcon.ts';
 import { falconKerasLayout } from '../models/falcon/kerasLayout.ts';
 import type { FalconParams } from '../models/falcon/params.ts';
 import { falconPresets } from '../models/falcon/presets.ts';
-import type { FalconCausalLMPreprocessor as Preprocessor } from '../tokenizers/falconCausalLMPreprocessor.ts';
 import type { FalconTokenizer as Tokenizer } from '../tokenizers/falconTokenizer.ts';
-import type { CausalLMPreprocessorOptions } from '../tokenizers/index.ts';
 import {
   FalconCausalLMPreprocessor as createPreprocessor,
   FalconTokenizer as createTokenizer,
 } from '../tokenizers/index.ts';
 import type { CausalBackbone } from './backbone.ts';
-import { bytePairFiles, openBytePair, readersOf } from './bytePairFiles.ts';
+import { bytePair } from './bytePairFiles.ts';
 import { causalClasses } from './causalFamily.ts';
-import type { CausalLM, CausalLMParts } from './causalLM.ts';
+import type { CausalLM } from './causalLM.ts';
 
 /** A Falcon backbone: decoder layers over token embeddings. */
 export type FalconBackbone = CausalBackbone<FalconConfig, FalconParams>;
@@ -21,7 +19,7 @@ export type FalconBackbone = CausalBackbone<FalconConfig, FalconParams>;
 /** A Falcon that writes text. */
 export type FalconCausalLM = CausalLM<FalconConfig, FalconParams, Tokenizer>;
 
-const classes = causalClasses<FalconConfig, FalconOptions, FalconParams, Tokenizer>({
+const classes = causalClasses({
   family: 'falcon',
   layout: falconKerasLayout,
   presets: falconPresets,
@@ -29,16 +27,12 @@ const classes = causalClasses<FalconConfig, FalconOptions, FalconParams, Tokeniz
   parseConfig: parseFalconConfig,
   model: falcon,
   sampler: 'greedy',
-  tokenizer: {
-    files: bytePairFiles.names,
-    open: (preset) => openBytePair(preset, createTokenizer),
-    save: bytePairFiles.save,
-  },
+  tokenizer: bytePair(createTokenizer),
   preprocessor: createPreprocessor,
 });
 
 /** Falcon as one of the families. */
-export const falconFamily = classes.any;
+export const falconFamily = classes.family;
 
 /**
  * A Falcon backbone of these sizes with random weights from a seed. Besides KerasHub's options there are those of the newer
@@ -51,29 +45,13 @@ export const falconFamily = classes.any;
  *   intermediateDim: 4 * 64 });
  * const hidden = backbone.apply({ tokenIds: [[1, 2, 3]] }); // [1, 3, 64], an expression
  */
-export const FalconBackbone = Object.freeze(
-  Object.assign(
-    (options: FalconOptions & { readonly seed?: number }): FalconBackbone => classes.backbone.make(options),
-    classes.backbone.statics,
-  ),
-);
+export const FalconBackbone = classes.Backbone;
 
 /** Falcon's tokenizer; see `purelm`'s tokenizers. `fromPreset` reads a preset folder's. */
-export const FalconTokenizer = Object.freeze(
-  Object.assign(
-    (options: Parameters<typeof createTokenizer>[0]): Tokenizer => createTokenizer(options),
-    readersOf(createTokenizer),
-    classes.tokenizer.statics,
-  ),
-);
+export const FalconTokenizer = classes.Tokenizer;
 
 /** Falcon's preprocessor; `fromPreset` reads a preset folder's tokenizer and length. */
-export const FalconCausalLMPreprocessor = Object.freeze(
-  Object.assign(
-    (options: CausalLMPreprocessorOptions<Tokenizer>): Preprocessor => createPreprocessor(options),
-    classes.preprocessor.statics,
-  ),
-);
+export const FalconCausalLMPreprocessor = classes.CausalLMPreprocessor;
 
 /**
  * A Falcon that writes text, from a backbone and, for text in and out, a preprocessor. It takes the likeliest token
@@ -81,9 +59,4 @@ export const FalconCausalLMPreprocessor = Object.freeze(
  *
  * @see keras_hub.models.FalconCausalLM
  */
-export const FalconCausalLM = Object.freeze(
-  Object.assign(
-    (parts: CausalLMParts<FalconConfig, FalconParams, Tokenizer>): FalconCausalLM => classes.causalLM.make(parts),
-    classes.causalLM.statics,
-  ),
-);
+export const FalconCausalLM = classes.CausalLM;

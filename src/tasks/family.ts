@@ -4,11 +4,13 @@ import type { KerasBackboneLayout } from '../models/kerasLayout.ts';
 import type { PresetInfo } from '../models/presetInfo.ts';
 import type { PresetLayout } from '../models/weightEntry.ts';
 import type { Device } from '../runtime/device.ts';
+import { ArgumentError, refuseUnknown } from '../tensor/errors.ts';
 import type { Tree } from '../tensor/tree.ts';
-import type { Tokenizer } from '../tokenizers/tokenizer.ts';
+import type { Tokenizer as AnyTokenizer } from '../tokenizers/tokenizer.ts';
 import type { Family, KerasTokenizer, Preset } from '../weights/index.ts';
 import {
   type BackbonePresetOptions,
+  backbonePresetOptions,
   expectFamily,
   type Loaded,
   loadBackbone,
@@ -17,8 +19,12 @@ import {
   orReject,
 } from './presets.ts';
 
-/** How a family's tokenizer stands in preset folders. */
-export interface FamilyTokenizer<T extends Tokenizer> {
+/** Makes a tokenizer of options; what reads one from the texts of its files stands beside. */
+export type TokenizerSource<T> = (options: never) => T;
+
+/** How a family's tokenizer is made, and how it stands in preset folders. */
+export interface FamilyTokenizer<T extends AnyTokenizer, Source extends TokenizerSource<T> = TokenizerSource<T>> {
+  readonly source: Source;
   /** Files of which a folder with a tokenizer has one, by layout. */
   readonly files: Readonly<Record<PresetLayout, readonly string[]>>;
   /** Reads the tokenizer of a folder. */
@@ -28,7 +34,13 @@ export interface FamilyTokenizer<T extends Tokenizer> {
 }
 
 /** What makes a family, whatever kind of models it is of. */
-export interface FamilyRecord<Config extends object, Options extends object, Model, T extends Tokenizer> {
+export interface FamilyRecord<
+  Config extends object,
+  Options extends object,
+  Model,
+  T extends AnyTokenizer,
+  Source extends TokenizerSource<T>,
+> {
   readonly family: Family;
   /** The names of its classes in KerasHub, and how it writes them down. */
   readonly layout: KerasBackboneLayout<Config>;
@@ -42,8 +54,27 @@ export interface FamilyRecord<Config extends object, Options extends object, Mod
   /** What the weights say of the config besides; not asked where they are not loaded. */
   readonly configWithWeights?: (preset: Preset, config: Config) => Promise<Config>;
   readonly model: (config: Config) => Model;
-  readonly tokenizer: FamilyTokenizer<T>;
+  readonly tokenizer: FamilyTokenizer<T, Source>;
 }
+
+/** What a class of a family has besides the function that makes one. */
+export interface FromPreset<Made, Options, Config> {
+  /** What a preset holds, in KerasHub's layout or transformers': a folder, an id, or an address (see docs). */
+  readonly fromPreset: (preset: string, options?: Options) => Promise<Made>;
+  /** Built-in presets by id. */
+  readonly presets: ReadonlyMap<string, PresetInfo<Config>>;
+}
+
+/** Options of a new backbone: its sizes, and the `seed` of its random weights (default 0). */
+export type Seeded<Options> = Options & { readonly seed?: number };
+
+/** A class of backbones. */
+export interface BackboneClass<Config, Options, B> extends FromPreset<B, BackbonePresetOptions, Config> {
+  (options: Seeded<Options>): B;
+}
+
+/** A class of tokenizers; its `fromPreset` takes no options. */
+export type TokenizerClass<Config, T, Source> = Source & FromPreset<T, Readonly<Record<string, never>>, Config>;
 
 /** What a preprocessor's `fromPreset` may change. */
 export interface PreprocessorPresetOptions {
@@ -51,34 +82,49 @@ export interface PreprocessorPresetOptions {
   readonly sequenceLength?: number;
 }
 
+/** A class: a function that makes one, with `statics` beside it; frozen. */
+export const presetClass = <Options, Made, Statics extends object>(
+  make: (options: Options) => Made,
+  statics: Statics,
+): ((options: Options) => Made) & Statics => Object.freeze(Object.assign((options: Options) => make(options), statics));
+
 /**
- * How the presets of a family are read, whatever kind of models it is of.
+ * What the classes of a family are made of, whatever kind of models it is of.
  *
+ * @param family - The record that makes it.
  * @param backboneOf - A backbone of the family's kind.
  */
-export const familyReader = <
+export const familyParts = <
   Config extends object,
   Options extends object,
   Params extends Tree,
   Model extends Loaded<Params>,
-  T extends Tokenizer,
+  T extends AnyTokenizer,
+  Source extends TokenizerSource<T>,
   B,
 >(
-  {
-    family,
-    layout,
-    parseConfig,
-    configWithWeights,
-    model: modelOf,
-    tokenizer,
-  }: FamilyRecord<Config, Options, Model, T>,
-  backboneOf: (config: Config, model: Model, params: Params, device: Device) => B,
+  family: FamilyRecord<Config, Options, Model, T, Source>,
+  backboneOf: (config: Config, model: Model, params: Params, device?: Device) => B,
 ) => {
-  const open = async (name: string, preset: string, options: OpenPresetOptions): Promise<Preset> => {
-    const opened = await openPresetFolder(preset, options);
-    expectFamily(name, opened, { family, backbone: layout.backbone.className });
-    return opened;
-  };
+  const { layout, presets, tokenizer } = family;
+  const backboneName = layout.backbone.className;
+
+  /** The statics of a class called `name`, for which `read` reads an opened folder. */
+  const statics = <Made, Own extends object>(
+    name: string,
+    known: readonly string[],
+    read: (preset: Preset, options: Own) => Promise<Made>,
+    readsWeights = true,
+  ): FromPreset<Made, Own, Config> => ({
+    fromPreset: async (preset, options = {} as Own) => {
+      refuseUnknown(`${name}.fromPreset`, options, known);
+      const found: OpenPresetOptions = readsWeights ? options : { loadWeights: false };
+      const opened = await openPresetFolder(preset, found);
+      expectFamily(name, opened, { family: family.family, backbone: backboneName });
+      return read(opened, options);
+    },
+    presets,
+  });
 
   const configOf = (preset: Preset): Config =>
     orReject(
@@ -86,13 +132,13 @@ export const familyReader = <
         _tag: 'WrongConfig' as const,
         message: `${preset.path}: ${message}`,
         path: preset.path,
-      }))(parseConfig(preset.layout, preset.config)),
+      }))(family.parseConfig(preset.layout, preset.config)),
     );
 
   const backboneFrom = async (preset: Preset, options: BackbonePresetOptions): Promise<B> => {
     const said = configOf(preset);
-    const config = options.loadWeights === false ? said : ((await configWithWeights?.(preset, said)) ?? said);
-    const model = modelOf(config);
+    const config = options.loadWeights === false ? said : ((await family.configWithWeights?.(preset, said)) ?? said);
+    const model = family.model(config);
     const { params, device } = await loadBackbone(preset, model, options);
     return backboneOf(config, model, params, device);
   };
@@ -109,5 +155,22 @@ export const familyReader = <
     read: (preset: Preset) => Promise<P>,
   ): Promise<P | null> => (wanted !== undefined ? wanted : (await hasTokenizer(preset)) ? read(preset) : null);
 
-  return { open, configOf, backboneFrom, preprocessorOf };
+  const Backbone: BackboneClass<Config, Options, B> = presetClass(
+    ({ seed = 0, ...options }: Seeded<Options>): B => {
+      const config = family.makeConfig(options as unknown as Options);
+      if (E.isLeft(config)) throw new ArgumentError(config.left.message);
+      refuseUnknown(backboneName, options, family.optionNames ?? Object.keys(config.right));
+      const model = family.model(config.right);
+      return backboneOf(config.right, model, model.init(seed));
+    },
+    statics(backboneName, backbonePresetOptions, backboneFrom),
+  );
+
+  const { source } = tokenizer;
+  const Tokenizer = presetClass(source, {
+    ...source, // The readers of its files.
+    ...statics<T, object>(layout.tokenizer.className, [], tokenizer.open, false),
+  }) as unknown as TokenizerClass<Config, T, Source>;
+
+  return { configOf, backboneFrom, preprocessorOf, statics, Backbone, Tokenizer };
 };

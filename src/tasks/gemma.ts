@@ -1,89 +1,22 @@
 import { readFileSync } from 'node:fs';
-import * as E from 'fp-ts/lib/Either.js';
-import {
-  type GemmaConfig,
-  type GemmaOptions,
-  gemmaOptionNames,
-  makeGemmaConfig,
-  parseGemmaConfig,
-} from '../models/gemma/config.ts';
+import { type GemmaConfig, gemmaOptionNames, makeGemmaConfig, parseGemmaConfig } from '../models/gemma/config.ts';
 import { gemma } from '../models/gemma/gemma.ts';
 import { gemmaKerasLayout } from '../models/gemma/kerasLayout.ts';
 import type { GemmaParams } from '../models/gemma/params.ts';
 import { gemmaPresets } from '../models/gemma/presets.ts';
 import { ArgumentError } from '../tensor/errors.ts';
-import {
-  GemmaCausalLMPreprocessor as createPreprocessor,
-  type GemmaCausalLMPreprocessor as Preprocessor,
-} from '../tokenizers/gemmaCausalLMPreprocessor.ts';
+import { GemmaCausalLMPreprocessor as createPreprocessor } from '../tokenizers/gemmaCausalLMPreprocessor.ts';
 import { GemmaTokenizer as createTokenizer, type GemmaTokenizer as Tokenizer } from '../tokenizers/gemmaTokenizer.ts';
-import type { CausalLMPreprocessorOptions } from '../tokenizers/index.ts';
-import type { Preset } from '../weights/index.ts';
 import type { CausalBackbone } from './backbone.ts';
 import { causalClasses } from './causalFamily.ts';
-import type { CausalLM, CausalLMParts } from './causalLM.ts';
-import { orReject } from './presets.ts';
+import type { CausalLM } from './causalLM.ts';
+import { type SentencePieceSource, sentencePiece } from './sentencePieceFiles.ts';
 
 /** A Gemma backbone: decoder layers over token embeddings, with rotary positions. */
 export type GemmaBackbone = CausalBackbone<GemmaConfig, GemmaParams>;
 
 /** A Gemma that writes text. */
 export type GemmaCausalLM = CausalLM<GemmaConfig, GemmaParams, Tokenizer>;
-
-/** The tokenizer of a preset: the SentencePiece model, or what transformers made of one. */
-const openTokenizer = async (preset: Preset): Promise<Tokenizer> => {
-  const refuse = ({ message }: Error) => ({
-    _tag: 'BrokenFile' as const,
-    message: `${preset.path}: ${message}`,
-    path: preset.path,
-  });
-  const model = preset.layout === 'keras' ? 'assets/tokenizer/vocabulary.spm' : 'tokenizer.model';
-  const made =
-    preset.layout === 'keras' || (await preset.has(model)())
-      ? createTokenizer.fromProto(orReject(await preset.readBytes(model)()))
-      : createTokenizer.fromTokenizerJson(orReject(await preset.readText('tokenizer.json')()));
-  return orReject(E.mapLeft(refuse)(made));
-};
-
-const classes = causalClasses<GemmaConfig, GemmaOptions, GemmaParams, Tokenizer>({
-  family: 'gemma',
-  layout: gemmaKerasLayout,
-  presets: gemmaPresets,
-  makeConfig: makeGemmaConfig,
-  optionNames: gemmaOptionNames,
-  parseConfig: parseGemmaConfig,
-  model: gemma,
-  sampler: 'greedy',
-  tokenizer: {
-    files: { keras: ['assets/tokenizer/vocabulary.spm'], transformers: ['tokenizer.model', 'tokenizer.json'] },
-    open: openTokenizer,
-    save: ({ proto }) => ({
-      config: { proto: null, sequence_length: null, add_bos: false, add_eos: false },
-      assets: [{ name: 'vocabulary.spm', content: [proto] }],
-    }),
-  },
-  preprocessor: createPreprocessor,
-});
-
-/** Gemma as one of the families. */
-export const gemmaFamily = classes.any;
-
-/**
- * A Gemma or Gemma 2 backbone of these sizes with random weights from a seed.
- *
- * @throws {ArgumentError} If a size is missing or nonsense; the message lists all that is wrong.
- * @see Gemma Team 2024; keras_hub.models.GemmaBackbone
- * @example
- * const backbone = GemmaBackbone({ vocabularySize: 256, numLayers: 2, numQueryHeads: 4, numKeyValueHeads: 1,
- *   hiddenDim: 64, intermediateDim: 256, headDim: 16 });
- * const hidden = backbone.apply({ tokenIds: [[1, 2, 3]] }); // [1, 3, 64], an expression
- */
-export const GemmaBackbone = Object.freeze(
-  Object.assign(
-    (options: GemmaOptions & { readonly seed?: number }): GemmaBackbone => classes.backbone.make(options),
-    classes.backbone.statics,
-  ),
-);
 
 /** What a Gemma tokenizer is made of. */
 export interface GemmaTokenizerOptions {
@@ -104,6 +37,40 @@ const bytesOf = (proto: Uint8Array | string): Uint8Array => {
   }
 };
 
+/** The tokenizer's constructor, which takes a path too. */
+const tokenizerSource: SentencePieceSource<Tokenizer, GemmaTokenizerOptions> = Object.assign(
+  ({ proto }: GemmaTokenizerOptions): Tokenizer => createTokenizer({ proto: bytesOf(proto) }),
+  { fromProto: createTokenizer.fromProto, fromTokenizerJson: createTokenizer.fromTokenizerJson },
+);
+
+const classes = causalClasses({
+  family: 'gemma',
+  layout: gemmaKerasLayout,
+  presets: gemmaPresets,
+  makeConfig: makeGemmaConfig,
+  optionNames: gemmaOptionNames,
+  parseConfig: parseGemmaConfig,
+  model: gemma,
+  sampler: 'greedy',
+  tokenizer: sentencePiece('tokenizer.model', tokenizerSource),
+  preprocessor: createPreprocessor,
+});
+
+/** Gemma as one of the families. */
+export const gemmaFamily = classes.family;
+
+/**
+ * A Gemma or Gemma 2 backbone of these sizes with random weights from a seed.
+ *
+ * @throws {ArgumentError} If a size is missing or nonsense; the message lists all that is wrong.
+ * @see Gemma Team 2024; keras_hub.models.GemmaBackbone
+ * @example
+ * const backbone = GemmaBackbone({ vocabularySize: 256, numLayers: 2, numQueryHeads: 4, numKeyValueHeads: 1,
+ *   hiddenDim: 64, intermediateDim: 256, headDim: 16 });
+ * const hidden = backbone.apply({ tokenIds: [[1, 2, 3]] }); // [1, 3, 64], an expression
+ */
+export const GemmaBackbone = classes.Backbone;
+
 /**
  * Gemma's tokenizer, from a SentencePiece model's bytes or path; see `purelm`'s tokenizers. `fromPreset` reads a preset
  * folder's.
@@ -112,21 +79,10 @@ const bytesOf = (proto: Uint8Array | string): Uint8Array => {
  * @example
  * const tokenizer = GemmaTokenizer({ proto: 'proto.spm' });
  */
-export const GemmaTokenizer = Object.freeze(
-  Object.assign(
-    ({ proto }: GemmaTokenizerOptions): Tokenizer => createTokenizer({ proto: bytesOf(proto) }),
-    { fromProto: createTokenizer.fromProto, fromTokenizerJson: createTokenizer.fromTokenizerJson },
-    classes.tokenizer.statics,
-  ),
-);
+export const GemmaTokenizer = classes.Tokenizer;
 
 /** Gemma's preprocessor; `fromPreset` reads a preset folder's tokenizer and length. */
-export const GemmaCausalLMPreprocessor = Object.freeze(
-  Object.assign(
-    (options: CausalLMPreprocessorOptions<Tokenizer>): Preprocessor => createPreprocessor(options),
-    classes.preprocessor.statics,
-  ),
-);
+export const GemmaCausalLMPreprocessor = classes.CausalLMPreprocessor;
 
 /**
  * A Gemma that writes text, from a backbone and, for text in and out, a preprocessor. One class serves Gemma, CodeGemma,
@@ -134,9 +90,4 @@ export const GemmaCausalLMPreprocessor = Object.freeze(
  *
  * @see keras_hub.models.GemmaCausalLM
  */
-export const GemmaCausalLM = Object.freeze(
-  Object.assign(
-    (parts: CausalLMParts<GemmaConfig, GemmaParams, Tokenizer>): GemmaCausalLM => classes.causalLM.make(parts),
-    classes.causalLM.statics,
-  ),
-);
+export const GemmaCausalLM = classes.CausalLM;

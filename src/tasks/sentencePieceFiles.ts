@@ -1,37 +1,38 @@
 import * as E from 'fp-ts/lib/Either.js';
 import type { TokenizerFileError } from '../tokenizers/errors.ts';
-import type { KerasTokenizer, Preset } from '../weights/index.ts';
+import type { SentencePieceTokenizerOptions } from '../tokenizers/sentencePieceTokenizer.ts';
+import type { Tokenizer } from '../tokenizers/tokenizer.ts';
+import type { FamilyTokenizer } from './family.ts';
 import { orReject } from './presets.ts';
 
 const kerasName = 'assets/tokenizer/vocabulary.spm';
 
-/** How a SentencePiece tokenizer is made from the bytes of its file. */
-export interface SentencePieceReaders<T> {
+/** Makes a SentencePiece tokenizer of `options`, or of what its file holds. */
+export interface SentencePieceSource<T, Options = SentencePieceTokenizerOptions> {
+  (options: Options): T;
   /** A tokenizer from what vocabulary.spm (transformers: spiece.model and its like) holds. */
   readonly fromProto: (proto: Uint8Array) => E.Either<TokenizerFileError, T>;
   /** A tokenizer from what transformers' tokenizer.json holds. */
   readonly fromTokenizerJson: (text: string) => E.Either<TokenizerFileError, T>;
 }
 
-/** The readers of a tokenizer's constructor alone. */
-export const sentencePieceReaders = <T>({
-  fromProto,
-  fromTokenizerJson,
-}: SentencePieceReaders<T>): SentencePieceReaders<T> => ({ fromProto, fromTokenizerJson });
-
 /**
- * Which files hold a SentencePiece tokenizer, how one is read, and how KerasHub writes one down.
+ * A family's SentencePiece tokenizer.
  *
  * @param transformersName - What transformers calls the model's file in this family.
  */
-export const sentencePieceFiles = (transformersName: string) => ({
-  names: { keras: [kerasName], transformers: [transformersName, 'tokenizer.json'] },
-  open: async <T>(preset: Preset, { fromProto, fromTokenizerJson }: SentencePieceReaders<T>): Promise<T> => {
+export const sentencePiece = <T extends Tokenizer & { readonly proto: Uint8Array }, Options>(
+  transformersName: string,
+  source: SentencePieceSource<T, Options>,
+): FamilyTokenizer<T, SentencePieceSource<T, Options>> => ({
+  source,
+  files: { keras: [kerasName], transformers: [transformersName, 'tokenizer.json'] },
+  open: async (preset) => {
     const name = preset.layout === 'keras' ? kerasName : transformersName;
     const made =
       preset.layout === 'keras' || (await preset.has(name)())
-        ? fromProto(orReject(await preset.readBytes(name)()))
-        : fromTokenizerJson(orReject(await preset.readText('tokenizer.json')()));
+        ? source.fromProto(orReject(await preset.readBytes(name)()))
+        : source.fromTokenizerJson(orReject(await preset.readText('tokenizer.json')()));
     return orReject(
       E.mapLeft(({ message }: TokenizerFileError) => ({
         _tag: 'BrokenFile' as const,
@@ -40,7 +41,7 @@ export const sentencePieceFiles = (transformersName: string) => ({
       }))(made),
     );
   },
-  save: ({ proto }: { readonly proto: Uint8Array }): KerasTokenizer => ({
+  save: ({ proto }) => ({
     config: { proto: null, sequence_length: null, add_bos: false, add_eos: false },
     assets: [{ name: 'vocabulary.spm', content: [proto] }],
   }),

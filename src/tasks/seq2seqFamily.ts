@@ -1,9 +1,19 @@
+import type { KerasBackboneLayout, Seq2SeqKerasLayout } from '../models/kerasLayout.ts';
+import type { Seq2SeqModel } from '../models/seq2seqModel.ts';
 import type { SamplerLike } from '../samplers/getSampler.ts';
-import type { Seq2SeqLMPreprocessor } from '../tokenizers/seq2seqLMPreprocessor.ts';
+import type { Tree } from '../tensor/tree.ts';
+import type {
+  Seq2SeqLengths,
+  Seq2SeqLMPreprocessor,
+  Seq2SeqLMPreprocessorOptions,
+} from '../tokenizers/seq2seqLMPreprocessor.ts';
+import type { Tokenizer } from '../tokenizers/tokenizer.ts';
 import type { Preset } from '../weights/index.ts';
 import type { SavableFamily } from './causalFamily.ts';
+import { type FamilyRecord, type FromPreset, familyParts, presetClass, type TokenizerSource } from './family.ts';
 import { type BackbonePresetOptions, taskPresetOptions } from './presets.ts';
-import type { Seq2SeqLM } from './seq2seqLM.ts';
+import { seq2seqBackbone } from './seq2seqBackbone.ts';
+import { type Seq2SeqLM, type Seq2SeqLMParts, seq2seqLM } from './seq2seqLM.ts';
 
 /** Options of a sequence-to-sequence task's `fromPreset`. */
 export interface Seq2SeqPresetOptions extends BackbonePresetOptions {
@@ -16,8 +26,123 @@ export interface Seq2SeqPresetOptions extends BackbonePresetOptions {
 /** The names of these options. */
 export const seq2seqPresetOptions = taskPresetOptions;
 
+/** All that makes a family of sequence-to-sequence models: its classes, `fromPreset` and saving come out of it. */
+export interface Seq2SeqFamily<
+  Config extends object,
+  Options extends object,
+  Params extends Tree,
+  T extends Tokenizer,
+  Source extends TokenizerSource<T>,
+> extends FamilyRecord<Config, Options, Seq2SeqModel<Params>, T, Source> {
+  readonly layout: Seq2SeqKerasLayout<Config>;
+  readonly preprocessor: (options: Seq2SeqLMPreprocessorOptions<T>) => Seq2SeqLMPreprocessor<T>;
+}
+
 /** A family of sequence-to-sequence models as those see it who do not know which it is. */
 export interface AnySeq2SeqFamily extends SavableFamily {
   /** The task that an opened preset holds. */
   readonly open: (preset: Preset, options: Seq2SeqPresetOptions) => Promise<Seq2SeqLM>;
 }
+
+/** A class of preprocessors of sequence-to-sequence models; lengths that `fromPreset` is not told are as the model reads. */
+export interface Seq2SeqLMPreprocessorClass<Config, T extends Tokenizer>
+  extends FromPreset<Seq2SeqLMPreprocessor<T>, Seq2SeqLengths, Config> {
+  (options: Seq2SeqLMPreprocessorOptions<T>): Seq2SeqLMPreprocessor<T>;
+}
+
+/** A class of sequence-to-sequence language models. */
+export interface Seq2SeqLMClass<Config, Params extends Tree, T extends Tokenizer>
+  extends FromPreset<Seq2SeqLM<Config, Params, T>, Seq2SeqPresetOptions, Config> {
+  (parts: Seq2SeqLMParts<Config, Params, T>): Seq2SeqLM<Config, Params, T>;
+}
+
+/** KerasHub's default length of a row. */
+const SEQUENCE_LENGTH = 1024;
+
+/** The classes of a family of sequence-to-sequence models, and the `family` for those who do not know which it is. */
+export const seq2seqClasses = <
+  Config extends object,
+  Options extends object,
+  Params extends Tree,
+  T extends Tokenizer,
+  Source extends TokenizerSource<T>,
+>(
+  family: Seq2SeqFamily<Config, Options, Params, T, Source>,
+) => {
+  const { layout, presets } = family;
+  const { configOf, backboneFrom, preprocessorOf, statics, Backbone, Tokenizer } = familyParts(
+    family,
+    seq2seqBackbone<Config, Params>,
+  );
+
+  /** Neither layout saves lengths: as long as the model reads, and KerasHub's default at most. */
+  const preprocessorFrom = async (preset: Preset, lengths: Seq2SeqLengths = {}): Promise<Seq2SeqLMPreprocessor<T>> => {
+    const most = Math.min(SEQUENCE_LENGTH, family.model(configOf(preset)).maxSequenceLength ?? SEQUENCE_LENGTH);
+    return family.preprocessor({
+      tokenizer: await family.tokenizer.open(preset),
+      encoderSequenceLength: lengths.encoderSequenceLength ?? most,
+      decoderSequenceLength: lengths.decoderSequenceLength ?? lengths.sequenceLength ?? most,
+    });
+  };
+
+  const taskOf = (parts: Seq2SeqLMParts<Config, Params, T>): Seq2SeqLM<Config, Params, T> =>
+    seq2seqLM(layout.seq2seqLM.className, parts);
+
+  const taskFrom = async (preset: Preset, options: Seq2SeqPresetOptions): Promise<Seq2SeqLM<Config, Params, T>> => {
+    const { preprocessor: wanted, sampler } = options;
+    // Small files first: what is wrong with them is known before the weights are read.
+    const preprocessor = await preprocessorOf(
+      preset,
+      wanted as Seq2SeqLMPreprocessor<T> | null | undefined,
+      preprocessorFrom,
+    );
+    return taskOf({
+      backbone: await backboneFrom(preset, options),
+      preprocessor,
+      ...(sampler === undefined ? {} : { sampler }),
+    });
+  };
+
+  const Seq2SeqLMPreprocessor: Seq2SeqLMPreprocessorClass<Config, T> = presetClass(
+    family.preprocessor,
+    statics(
+      layout.seq2seqLMPreprocessor.className,
+      ['encoderSequenceLength', 'decoderSequenceLength', 'sequenceLength'],
+      preprocessorFrom,
+      false,
+    ),
+  );
+
+  const Seq2SeqLM: Seq2SeqLMClass<Config, Params, T> = presetClass(
+    taskOf,
+    statics(layout.seq2seqLM.className, seq2seqPresetOptions, taskFrom),
+  );
+
+  return Object.freeze({
+    Backbone,
+    Tokenizer,
+    Seq2SeqLMPreprocessor,
+    Seq2SeqLM,
+    family: Object.freeze<AnySeq2SeqFamily>({
+      family: family.family,
+      layout: layout as KerasBackboneLayout<unknown>,
+      presets,
+      open: async (preset, options) => (await taskFrom(preset, options)) as unknown as Seq2SeqLM,
+      openBackbone: backboneFrom,
+      openTokenizer: family.tokenizer.open,
+      kerasTask: (preprocessor) => {
+        const own = preprocessor as Seq2SeqLMPreprocessor<T> | null;
+        return {
+          kerasClass: layout.seq2seqLM,
+          bases: ['Seq2SeqLM'],
+          // KerasHub saves no lengths.
+          preprocessor: own && {
+            kerasClass: layout.seq2seqLMPreprocessor,
+            config: {},
+            tokenizer: family.tokenizer.save(own.tokenizer),
+          },
+        };
+      },
+    }),
+  });
+};

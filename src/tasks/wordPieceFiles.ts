@@ -3,23 +3,19 @@ import { isJsonObject, type JsonObject, preview } from '../models/configReader.t
 import type { WordPieceSettings } from '../tokenizers/bertTokenizer.ts';
 import type { TokenizerFileError } from '../tokenizers/errors.ts';
 import { formatVocabularyText } from '../tokenizers/wordPieceFiles.ts';
-import type { WordPieceTokenizer } from '../tokenizers/wordPieceTokenizer.ts';
-import type { KerasTokenizer, Preset } from '../weights/index.ts';
+import type { WordPieceTokenizer, WordPieceTokenizerOptions } from '../tokenizers/wordPieceTokenizer.ts';
+import type { Preset } from '../weights/index.ts';
+import type { FamilyTokenizer } from './family.ts';
 import { orReject } from './presets.ts';
 
-/** How a WordPiece tokenizer is made from the texts of its files. */
-export interface WordPieceReaders<T> {
+/** Makes a WordPiece tokenizer of options, or of the texts of its files. */
+export interface WordPieceSource<T> {
+  (options: WordPieceTokenizerOptions): T;
   /** A tokenizer from what vocabulary.txt (transformers: vocab.txt) holds. */
   readonly fromVocabularyText: (text: string, settings?: WordPieceSettings) => E.Either<TokenizerFileError, T>;
   /** A tokenizer from what transformers' tokenizer.json holds; settings given go before it. */
   readonly fromTokenizerJson: (text: string, settings?: WordPieceSettings) => E.Either<TokenizerFileError, T>;
 }
-
-/** The readers of a tokenizer's constructor alone. */
-export const wordPieceReaders = <T>({
-  fromVocabularyText,
-  fromTokenizerJson,
-}: WordPieceReaders<T>): WordPieceReaders<T> => ({ fromVocabularyText, fromTokenizerJson });
 
 /** A setting of a JSON file, if it is there, of the type that it must have. */
 const flag = (object: JsonObject, name: string): boolean | undefined =>
@@ -78,21 +74,25 @@ const transformersSettings = async (preset: Preset): Promise<WordPieceSettings> 
 };
 
 /** The WordPiece tokenizer of a preset: KerasHub's vocabulary.txt, or transformers' tokenizer.json or vocab.txt. */
-export const openWordPiece = async <T>(preset: Preset, readers: WordPieceReaders<T>): Promise<T> => {
+const openWordPiece = async <T>(preset: Preset, source: WordPieceSource<T>): Promise<T> => {
   const read = async (name: string): Promise<string> => orReject(await preset.readText(name)());
   const made = (result: E.Either<TokenizerFileError, T>): T =>
     orReject(E.mapLeft(({ message }: Error) => broken(preset, message))(result));
   if (preset.layout === 'keras')
-    return made(readers.fromVocabularyText(await read('assets/tokenizer/vocabulary.txt'), await kerasSettings(preset)));
+    return made(source.fromVocabularyText(await read('assets/tokenizer/vocabulary.txt'), await kerasSettings(preset)));
   return (await preset.has('tokenizer.json')())
-    ? made(readers.fromTokenizerJson(await read('tokenizer.json')))
-    : made(readers.fromVocabularyText(await read('vocab.txt'), await transformersSettings(preset)));
+    ? made(source.fromTokenizerJson(await read('tokenizer.json')))
+    : made(source.fromVocabularyText(await read('vocab.txt'), await transformersSettings(preset)));
 };
 
-/** Which files hold a WordPiece tokenizer, and how KerasHub writes one down. */
-export const wordPieceFiles = {
-  names: { keras: ['assets/tokenizer/vocabulary.txt'], transformers: ['tokenizer.json', 'vocab.txt'] },
-  save: (tokenizer: WordPieceTokenizer): KerasTokenizer => ({
+/** A family's WordPiece tokenizer. */
+export const wordPiece = <T extends WordPieceTokenizer>(
+  source: WordPieceSource<T>,
+): FamilyTokenizer<T, WordPieceSource<T>> => ({
+  source,
+  files: { keras: ['assets/tokenizer/vocabulary.txt'], transformers: ['tokenizer.json', 'vocab.txt'] },
+  open: (preset) => openWordPiece(preset, source),
+  save: (tokenizer) => ({
     config: {
       vocabulary: null,
       sequence_length: null,
@@ -111,4 +111,4 @@ export const wordPieceFiles = {
       },
     ],
   }),
-} as const;
+});

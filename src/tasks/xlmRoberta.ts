@@ -1,9 +1,4 @@
-import {
-  makeXLMRobertaConfig,
-  parseXLMRobertaConfig,
-  type XLMRobertaConfig,
-  type XLMRobertaOptions,
-} from '../models/xlmRoberta/config.ts';
+import { makeXLMRobertaConfig, parseXLMRobertaConfig, type XLMRobertaConfig } from '../models/xlmRoberta/config.ts';
 import { xlmRobertaKerasLayout } from '../models/xlmRoberta/kerasLayout.ts';
 import { xlmRobertaPresets } from '../models/xlmRoberta/presets.ts';
 import {
@@ -12,15 +7,9 @@ import {
   xlmRobertaClassifierHead,
   xlmRobertaMaskedLMHead,
 } from '../models/xlmRoberta/xlmRoberta.ts';
-import type { MaskedLMPreprocessorOptions } from '../tokenizers/maskedLMPreprocessor.ts';
-import type { SentencePieceTokenizerOptions } from '../tokenizers/sentencePieceTokenizer.ts';
-import type { TextClassifierPreprocessorOptions } from '../tokenizers/textClassifierPreprocessor.ts';
 import {
   XLMRobertaMaskedLMPreprocessor as createMaskedLMPreprocessor,
   XLMRobertaTextClassifierPreprocessor as createTextClassifierPreprocessor,
-  type XLMRobertaMaskedLMPreprocessor as MaskedLMPreprocessor,
-  type XLMRobertaTextClassifierPreprocessor as TextClassifierPreprocessor,
-  type XLMRobertaInput,
 } from '../tokenizers/xlmRobertaPreprocessors.ts';
 import {
   XLMRobertaTokenizer as createTokenizer,
@@ -28,9 +17,9 @@ import {
 } from '../tokenizers/xlmRobertaTokenizer.ts';
 import type { EncoderBackbone } from './encoderBackbone.ts';
 import { encoderClasses } from './encoderClasses.ts';
-import type { MaskedLM, MaskedLMParts } from './maskedLM.ts';
-import { sentencePieceFiles, sentencePieceReaders } from './sentencePieceFiles.ts';
-import type { TextClassifier, TextClassifierParts } from './textClassifier.ts';
+import type { MaskedLM } from './maskedLM.ts';
+import { sentencePiece } from './sentencePieceFiles.ts';
+import type { TextClassifier } from './textClassifier.ts';
 
 /** An XLM-RoBERTa backbone: encoder layers over token and position embeddings. */
 export type XLMRobertaBackbone = EncoderBackbone<XLMRobertaConfig, XLMRobertaParams>;
@@ -41,9 +30,7 @@ export type XLMRobertaMaskedLM = MaskedLM<XLMRobertaConfig, XLMRobertaParams, To
 /** An XLM-RoBERTa that tells which class a text is of. */
 export type XLMRobertaTextClassifier = TextClassifier<XLMRobertaConfig, XLMRobertaParams, Tokenizer>;
 
-const files = sentencePieceFiles('sentencepiece.bpe.model');
-
-const classes = encoderClasses<XLMRobertaConfig, XLMRobertaOptions, XLMRobertaParams, Tokenizer, XLMRobertaInput>({
+const classes = encoderClasses({
   family: 'xlmRoberta',
   layout: xlmRobertaKerasLayout,
   presets: xlmRobertaPresets,
@@ -54,17 +41,13 @@ const classes = encoderClasses<XLMRobertaConfig, XLMRobertaOptions, XLMRobertaPa
   classifierHead: xlmRobertaClassifierHead,
   classifier: { dropout: 0, learningRate: 5e-5 },
   hasEmbedder: true,
-  tokenizer: {
-    files: files.names,
-    open: (preset) => files.open(preset, createTokenizer),
-    save: files.save,
-  },
+  tokenizer: sentencePiece('sentencepiece.bpe.model', createTokenizer),
   maskedLMPreprocessor: createMaskedLMPreprocessor,
   textClassifierPreprocessor: createTextClassifierPreprocessor,
 });
 
 /** XLM-RoBERTa as one of the families. */
-export const xlmRobertaFamily = classes.any;
+export const xlmRobertaFamily = classes.family;
 
 /**
  * An XLM-RoBERTa backbone of these sizes with random weights from a seed.
@@ -76,61 +59,27 @@ export const xlmRobertaFamily = classes.any;
  *   intermediateDim: 128, maxSequenceLength: 32 });
  * const { sequence } = backbone.apply({ tokenIds: [[0, 5, 2]] }); // [1, 3, 64], an expression
  */
-export const XLMRobertaBackbone = Object.freeze(
-  Object.assign(
-    (options: XLMRobertaOptions & { readonly seed?: number }): XLMRobertaBackbone => classes.backbone.make(options),
-    classes.backbone.statics,
-  ),
-);
+export const XLMRobertaBackbone = classes.Backbone;
 
 /** XLM-RoBERTa's tokenizer: SentencePiece, its ids shifted by one; `fromPreset` reads a preset folder's. */
-export const XLMRobertaTokenizer = Object.freeze(
-  Object.assign(
-    (options: SentencePieceTokenizerOptions): Tokenizer => createTokenizer(options),
-    sentencePieceReaders(createTokenizer),
-    classes.tokenizer.statics,
-  ),
-);
+export const XLMRobertaTokenizer = classes.Tokenizer;
 
 /** The preprocessor of an `XLMRobertaMaskedLM`; `fromPreset` reads a preset folder's tokenizer and length. */
-export const XLMRobertaMaskedLMPreprocessor = Object.freeze(
-  Object.assign(
-    (options: MaskedLMPreprocessorOptions<Tokenizer>): MaskedLMPreprocessor => createMaskedLMPreprocessor(options),
-    classes.maskedLMPreprocessor.statics,
-  ),
-);
+export const XLMRobertaMaskedLMPreprocessor = classes.MaskedLMPreprocessor;
 
 /** The preprocessor of an `XLMRobertaTextClassifier`; `fromPreset` reads a preset folder's tokenizer and length. */
-export const XLMRobertaTextClassifierPreprocessor = Object.freeze(
-  Object.assign(
-    (options: TextClassifierPreprocessorOptions<Tokenizer>): TextClassifierPreprocessor =>
-      createTextClassifierPreprocessor(options),
-    classes.textClassifierPreprocessor.statics,
-  ),
-);
+export const XLMRobertaTextClassifierPreprocessor = classes.TextClassifierPreprocessor;
 
 /**
  * An XLM-RoBERTa that tells what stands in masked places, from a backbone and, for texts, a preprocessor.
  *
  * @see keras_hub.models.XLMRobertaMaskedLM
  */
-export const XLMRobertaMaskedLM = Object.freeze(
-  Object.assign(
-    (parts: MaskedLMParts<XLMRobertaConfig, XLMRobertaParams, Tokenizer>): XLMRobertaMaskedLM =>
-      classes.maskedLM.make(parts),
-    classes.maskedLM.statics,
-  ),
-);
+export const XLMRobertaMaskedLM = classes.MaskedLM;
 
 /**
  * An XLM-RoBERTa that tells which class a text is of, from a backbone, the number of classes and, for texts, a preprocessor.
  *
  * @see keras_hub.models.XLMRobertaTextClassifier
  */
-export const XLMRobertaTextClassifier = Object.freeze(
-  Object.assign(
-    (parts: TextClassifierParts<XLMRobertaConfig, XLMRobertaParams, Tokenizer>): XLMRobertaTextClassifier =>
-      classes.textClassifier.make(parts),
-    classes.textClassifier.statics,
-  ),
-);
+export const XLMRobertaTextClassifier = classes.TextClassifier;
