@@ -27,7 +27,6 @@ import { type Batch, isSamples, select } from './batches.ts';
 import type { EncoderBackbone } from './encoderBackbone.ts';
 import { type EncoderBackboneInputs, encoderArrays, encoderTensors, isTokens } from './encoderInputs.ts';
 import { deviceOf, heldParams } from './heldParams.ts';
-import type { QuantizationMode, QuantizeOptions } from './quantize.ts';
 import type { AnyTextClassifierPreprocessor } from './textClassifier.ts';
 import { predictBatches } from './trainer.ts';
 import { tellTruncation } from './truncation.ts';
@@ -94,8 +93,6 @@ export interface TextEmbedder<Config = unknown, Params extends Tree = Tree, T ex
   readonly withBackbone: (backbone: EncoderBackbone<Config, Params>) => TextEmbedder<Config, Params, T>;
   /** The same embedder with LoRA; see the backbone's `enableLora`. */
   readonly enableLora: (options: LoraOptions) => TextEmbedder<Config, Params, T>;
-  /** The same embedder with kernels in whole numbers of 8 or 4 bits; see the backbone's `quantize`. */
-  readonly quantize: (mode: QuantizationMode, options?: QuantizeOptions) => Promise<TextEmbedder<Config, Params, T>>;
 }
 
 /** What makes an embedder. */
@@ -266,6 +263,5 @@ export const textEmbedder = <Config, Params extends Tree, T extends Tokenizer>(
     },
     withBackbone,
     enableLora: (options) => withBackbone(backbone.enableLora(options)),
-    quantize: async (mode, options) => withBackbone(await backbone.quantize(mode, options)),
   });
 };
