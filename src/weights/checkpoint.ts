@@ -57,6 +57,8 @@ export interface StoredTensor {
 
 /** The tensors of one or more open files, by name. */
 export interface Checkpoint {
+  /** The file, or the index of the files. */
+  readonly path: string;
   readonly tensors: ReadonlyMap<string, StoredTensor>;
   /** Closes the files; reading after that is an error. Closing twice is not. */
   readonly close: () => Promise<void>;

@@ -161,6 +161,7 @@ export const openH5 = (path: string): TE.TaskEither<WeightsError, Checkpoint> =>
   openWith(path, async (file) => {
     const datasets = await readDatasets(structureReader(file));
     return E.right({
+      path,
       tensors: new Map([...datasets].map(([name, dataset]) => [name, storedTensor(file, name, dataset)])),
       close: file.close,
     });

@@ -10,7 +10,7 @@ import {
 } from '../models/weightEntry.ts';
 import { formatShape, sameShape } from '../tensor/shape.ts';
 import type { Checkpoint, StoredDType, StoredTensor } from './checkpoint.ts';
-import { firstFew, type WeightsError } from './errors.ts';
+import { fail, firstFew, type WeightsError } from './errors.ts';
 
 /** A stored tensor that is the `source` of a parameter, and the `part` of it that is meant. */
 export interface MatchedSource {
@@ -92,5 +92,5 @@ export const matchWeights = (
   const said = problems.flatMap(([what, names]) => (names.length === 0 ? [] : [`${what}: ${firstFew(names)}`]));
   return said.length === 0
     ? E.right(matched)
-    : E.left({ _tag: 'WrongTensors', message: `the weights do not fit the config; ${said.join('; ')}` });
+    : fail('WrongTensors', checkpoint.path, `the weights do not fit the config; ${said.join('; ')}`);
 };

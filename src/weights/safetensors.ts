@@ -163,7 +163,7 @@ export const openSafetensors = (path: string): TE.TaskEither<WeightsError, Check
         },
       }),
     );
-    return E.right({ tensors: new Map(tensors.map((tensor) => [tensor.name, tensor])), close: file.close });
+    return E.right({ path, tensors: new Map(tensors.map((tensor) => [tensor.name, tensor])), close: file.close });
   });
 
 /** A tensor to be written: its bytes, row-major and little-endian, at once or in pieces. */

@@ -87,7 +87,7 @@ const openShards =
       for (const file of holders)
         if (!found.get(key)?.has(file))
           return refuse(fail('BrokenFile', indexPath, `says that ${file} holds ${preview(key)}, but it does not`));
-    return E.right({ tensors, close });
+    return E.right({ path: indexPath, tensors, close });
   };
 
 /** Opens the files of a `folder` that its index names, such as model.safetensors.index.json (`indexName`): tensor to file. */

@@ -126,6 +126,7 @@ describe('configs of transformers', () => {
 
 /** A checkpoint that has tensors of these names and shapes, and no numbers. */
 const checkpointOf = (shapes: ReadonlyMap<string, readonly number[]>): Checkpoint => ({
+  path: 'model.safetensors',
   tensors: new Map(
     [...shapes].map(([name, shape]) => {
       const byteLength = 4 * shape.reduce((a, b) => a * b, 1);

@@ -20,6 +20,7 @@ const config = right(
 const table = gpt2Weights(config);
 
 const checkpointOf = (tensors: Iterable<readonly [name: string, shape: Shape, dtype?: StoredDType]>): Checkpoint => ({
+  path: 'model.safetensors',
   tensors: new Map(
     [...tensors].map(([name, shape, dtype = 'float32']): readonly [string, StoredTensor] => [
       name,
