@@ -8,13 +8,22 @@ import { type LayerNormParams, layerNorm } from './layerNorm.ts';
 import { causalSelfAttention, type SelfAttentionOptions, type SelfAttentionParams } from './selfAttention.ts';
 import type { Site } from './sites.ts';
 
-/** Parameters of a post-norm encoder layer, by KerasHub's names. */
-export type EncoderLayerParams = {
-  readonly selfAttention: SelfAttentionParams;
-  readonly selfAttentionLayerNorm: LayerNormParams;
+/** Parameters of a post-norm MLP, by KerasHub's names. */
+export type PostNormMlpParams = {
+  /** `W1`, to `intermediateDim`. */
   readonly feedforwardIntermediateDense: DenseParams;
+  /** `W2`, back to `hiddenDim`. */
   readonly feedforwardOutputDense: DenseParams;
+  /** After the sum of both. */
   readonly feedforwardLayerNorm: LayerNormParams;
+};
+
+/** Parameters of a post-norm encoder layer, by KerasHub's names. */
+export type EncoderLayerParams = PostNormMlpParams & {
+  /** Attention of the stack to itself. */
+  readonly selfAttention: SelfAttentionParams;
+  /** After what it gives was added. */
+  readonly selfAttentionLayerNorm: LayerNormParams;
 };
 
 /** What an encoder layer depends on besides its parameters. */
@@ -31,8 +40,8 @@ export interface EncoderLayerOptions {
   readonly drop?: Dropouts | undefined;
 }
 
-/** The sites of an encoder's layer, in order. */
-export const encoderLayerSites: readonly Site[] = Object.freeze([
+/** The sites of a post-norm layer up to its MLP, in order. */
+export const postNormAttentionSites: readonly Site[] = Object.freeze([
   'residualPre',
   'query',
   'key',
@@ -46,6 +55,10 @@ export const encoderLayerSites: readonly Site[] = Object.freeze([
   'attentionNormScale',
   'attentionNormalized',
   'attentionNormOut',
+]);
+
+/** The sites of a post-norm MLP, in order. */
+export const postNormMlpSites: readonly Site[] = Object.freeze([
   'mlpPre',
   'mlpPost',
   'mlpOut',
@@ -54,28 +67,45 @@ export const encoderLayerSites: readonly Site[] = Object.freeze([
   'residualPost',
 ]);
 
+/** The sites of an encoder's layer, in order. */
+export const encoderLayerSites: readonly Site[] = Object.freeze([...postNormAttentionSites, ...postNormMlpSites]);
+
 const kept = (x: Tensor): Tensor => x;
 
+const sumSites = {
+  attention: ['residualMid', 'attentionNormOut'],
+  crossAttention: ['residualCross', 'crossAttentionNormOut'],
+} as const satisfies Readonly<Record<string, readonly [Site, Site]>>;
+
 /**
- * What follows the mixing of places in a post-norm layer: `h = norm(x + mixed)`, then `y = norm(h + W2 act(W1 h))`.
+ * What follows an attention in a post-norm layer: `norm(x + added)`.
  *
- * @param x - The residual stream before the layer, `[batch, length, hiddenDim]`.
- * @param mixed - What mixing adds to it, of the same shape.
+ * @param x - The residual stream before, `[batch, length, hiddenDim]`.
+ * @param added - What attention adds to it, of the same shape.
  */
-export const afterMixing =
+export const normedSum =
   (
-    params: Omit<EncoderLayerParams, 'selfAttention'>,
+    params: LayerNormParams,
+    { epsilon, tap, as }: Pick<EncoderLayerOptions, 'epsilon' | 'tap'> & { readonly as: keyof typeof sumSites },
+  ) =>
+  (x: Tensor, added: Tensor): Tensor => {
+    const seen = tap ?? noTap;
+    const [sum, normed] = sumSites[as];
+    return pipe(add(x, added), seen(sum), layerNorm(params, { epsilon, watched: tap && { tap, as } }), seen(normed));
+  };
+
+/**
+ * The MLP that ends a post-norm layer: `y = norm(h + W2 act(W1 h))`.
+ *
+ * @returns The residual stream after the layer, of `h`'s shape.
+ */
+export const postNormMlp =
+  (
+    params: PostNormMlpParams,
     { activation, epsilon, tap, drop }: Pick<EncoderLayerOptions, 'activation' | 'epsilon' | 'tap' | 'drop'>,
   ) =>
-  (x: Tensor, mixed: Tensor): Tensor => {
+  (h: Tensor): Tensor => {
     const seen = tap ?? noTap;
-    const watched = (as: 'attention' | 'mlp') => tap && { tap, as };
-    const h = pipe(
-      add(x, (drop?.(1) ?? kept)(mixed)),
-      seen('residualMid'),
-      layerNorm(params.selfAttentionLayerNorm, { epsilon, watched: watched('attention') }),
-      seen('attentionNormOut'),
-    );
     return pipe(
       h,
       dense(params.feedforwardIntermediateDense),
@@ -86,9 +116,28 @@ export const afterMixing =
       seen('mlpOut'),
       drop?.(2) ?? kept,
       (added) => add(h, added),
-      layerNorm(params.feedforwardLayerNorm, { epsilon, watched: watched('mlp') }),
+      layerNorm(params.feedforwardLayerNorm, { epsilon, watched: tap && { tap, as: 'mlp' } }),
       seen('residualPost'),
     );
+  };
+
+/**
+ * What follows the mixing of places in a post-norm layer: `h = norm(x + mixed)`, then `y = norm(h + W2 act(W1 h))`.
+ *
+ * @param x - The residual stream before the layer, `[batch, length, hiddenDim]`.
+ * @param mixed - What mixing adds to it, of the same shape.
+ */
+export const afterMixing =
+  (
+    params: Omit<EncoderLayerParams, 'selfAttention'>,
+    options: Pick<EncoderLayerOptions, 'activation' | 'epsilon' | 'tap' | 'drop'>,
+  ) =>
+  (x: Tensor, mixed: Tensor): Tensor => {
+    const added = (options.drop?.(1) ?? kept)(mixed);
+    return postNormMlp(
+      params,
+      options,
+    )(normedSum(params.selfAttentionLayerNorm, { ...options, as: 'attention' })(x, added));
   };
 
 /**

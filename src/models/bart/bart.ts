@@ -2,6 +2,12 @@ import { pipe } from 'fp-ts/lib/function.js';
 import type { KeyValue } from '../../layers/cache.ts';
 import { type Dropouts, dropouts } from '../../layers/dropout.ts';
 import { type EmbeddingParams, embed, positions, unembed } from '../../layers/embedding.ts';
+import {
+  encoderLayer,
+  encoderLayerSites,
+  postNormAttentionSites,
+  postNormMlpSites,
+} from '../../layers/encoderLayer.ts';
 import { checkIntercept, noTap, type Tap, tapOf } from '../../layers/intercept.ts';
 import { type LayerNormParams, layerNorm } from '../../layers/layerNorm.ts';
 import { crossKeyValue } from '../../layers/selfAttention.ts';
@@ -14,12 +20,13 @@ import { ArgumentError, ShapeError } from '../../tensor/errors.ts';
 import { formatShape } from '../../tensor/shape.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import type { Tree } from '../../tensor/tree.ts';
+import { activations } from '../activations.ts';
 import type { CausalContext, CausalInputs, CausalModel, CausalOutputs } from '../causalModel.ts';
 import { initWeights } from '../init.ts';
 import type { EncoderContext, Seq2SeqModel } from '../seq2seqModel.ts';
 import type { ParamPath } from '../weightEntry.ts';
 import type { BartConfig } from './config.ts';
-import { bartDecoderLayer, bartEncoderLayer, layerNormEpsilon } from './layers.ts';
+import { bartDecoderLayer } from './layers.ts';
 import type { BartParams } from './params.ts';
 import { bartWeights } from './weightNames.ts';
 
@@ -31,21 +38,6 @@ export type BartMemory = {
   readonly paddingMask?: Tensor;
 };
 
-const attentionSites: readonly Site[] = [
-  'residualPre',
-  'query',
-  'key',
-  'value',
-  'scores',
-  'pattern',
-  'z',
-  'perHead',
-  'attentionOut',
-  'residualMid',
-  'attentionNormScale',
-  'attentionNormalized',
-  'attentionNormOut',
-];
 const crossSites: readonly Site[] = [
   'crossQuery',
   'crossScores',
@@ -58,22 +50,24 @@ const crossSites: readonly Site[] = [
   'crossAttentionNormalized',
   'crossAttentionNormOut',
 ];
-const mlpSites: readonly Site[] = ['mlpPre', 'mlpPost', 'mlpOut', 'mlpNormScale', 'mlpNormalized', 'residualPost'];
 const embeddingSites: readonly Site[] = ['tokenEmbedding', 'positionEmbedding', 'embeddings'];
 
 /** The sites of a BART, in order: the encoder's, the decoder's keys and values of it, the decoder's. */
 const sitesOf = ({ numLayers, decoderNumLayers }: BartConfig): readonly SiteInfo[] =>
   Object.freeze([
-    ...decoderSites(numLayers, [...embeddingSites, ...attentionSites, ...mlpSites], 'encoder'),
+    ...decoderSites(numLayers, [...embeddingSites, ...encoderLayerSites], 'encoder'),
     ...Array.from({ length: decoderNumLayers }, (_, layer) =>
       (['crossKey', 'crossValue'] as const).map((site) => siteInfo(site, layer, 'decoder')),
     ).flat(),
     ...decoderSites(
       decoderNumLayers,
-      [...embeddingSites, ...attentionSites, ...crossSites, ...mlpSites, 'logits'],
+      [...embeddingSites, ...postNormAttentionSites, ...crossSites, ...postNormMlpSites, 'logits'],
       'decoder',
     ),
   ]);
+
+/** Added to the variance in every layer norm: both libraries know no other. */
+const epsilon = 1e-5;
 
 /** KerasHub's attention gives fully masked rows nothing where it was built with dropout, else a plain mean. */
 const emptyRowsOf = ({ dropout }: BartConfig): 'zero' | 'uniform' => (dropout > 0 ? 'zero' : 'uniform');
@@ -116,7 +110,7 @@ const embedded = (
   return pipe(
     add(scale === 1 ? rows : multiply(rows, scale), placed),
     tap('embeddings'),
-    layerNorm(norm, { epsilon: layerNormEpsilon }),
+    layerNorm(norm, { epsilon }),
     drop?.(0) ?? ((x) => x),
   );
 };
@@ -150,8 +144,9 @@ export const encodeBart = (
   });
   return params.encoderTransformerLayers.reduce(
     (stream, layer, i) =>
-      bartEncoderLayer(layer, {
-        activation: config.activation,
+      encoderLayer(layer, {
+        activation: activations[config.activation],
+        epsilon,
         emptyRows: emptyRowsOf(config),
         paddingMask: inputs.paddingMask,
         tap: tapIn(i),
@@ -221,7 +216,8 @@ export const decodeBart = (
   const presents: KeyValue[] = [];
   for (const [i, layer] of params.decoderTransformerLayers.entries()) {
     const { y, present } = bartDecoderLayer(layer, {
-      activation: config.activation,
+      activation: activations[config.activation],
+      epsilon,
       emptyRows: emptyRowsOf(config),
       paddingMask: inputs.paddingMask,
       past: cache === undefined ? undefined : { keyValue: cache.layers[i]!, position: cache.position },
