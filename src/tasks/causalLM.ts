@@ -16,7 +16,7 @@ import {
   type PromptBatches,
 } from './generate.ts';
 import type { TokenBatch } from './generation.ts';
-import { asWeights, describe, type TokenInputs, tokenBatch, tokenExamples } from './inputs.ts';
+import { asWeights, describe, forTexts, type TokenInputs, tokenBatch, tokenExamples } from './inputs.ts';
 import { type LanguageModel, type LanguageModelParts, languageModel } from './languageModel.ts';
 import { type ScoreRequest, score } from './score.ts';
 
@@ -90,13 +90,7 @@ export const causalLM = <Config, Params extends Tree, T extends Tokenizer>(
   const { backbone, preprocessor = null } = parts;
   const { model, params } = backbone;
 
-  const texts = (): CausalLMPreprocessor<T> => {
-    if (preprocessor === null)
-      throw new ArgumentError(
-        'generate: expected { tokenIds, paddingMask }, since this model has no preprocessor, got text; attach a preprocessor or tokenize it first',
-      );
-    return preprocessor;
-  };
+  const texts = (): CausalLMPreprocessor<T> => forTexts('generate', preprocessor, '{ tokenIds, paddingMask }');
 
   const encode = (prompts: readonly string[], maxLength: number | undefined): TokenBatch => {
     const own = texts();

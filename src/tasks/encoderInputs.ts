@@ -3,6 +3,7 @@ import { type TensorValues, tensor } from '../ops/constant.ts';
 import { ArgumentError, ShapeError } from '../tensor/errors.ts';
 import type { NDArray } from '../tensor/ndarray.ts';
 import { formatShape, sameShape } from '../tensor/shape.ts';
+import type { Tensor } from '../tensor/tensor.ts';
 import type { Batch } from './batches.ts';
 import { describe, hostArray } from './inputs.ts';
 
@@ -23,7 +24,11 @@ export interface MaskedLMTokens extends EncoderBackboneInputs {
 }
 
 /** Inputs as tensors. */
-export const encoderTensors = ({ tokenIds, segmentIds, paddingMask }: EncoderBackboneInputs): ModelInputs => ({
+export const encoderTensors = ({
+  tokenIds,
+  segmentIds,
+  paddingMask,
+}: EncoderBackboneInputs): ModelInputs & Readonly<Record<string, Tensor>> => ({
   tokenIds: tensor(tokenIds, { dtype: 'int32' }),
   ...(segmentIds === undefined ? {} : { segmentIds: tensor(segmentIds, { dtype: 'int32' }) }),
   ...(paddingMask === undefined ? {} : { paddingMask: tensor(paddingMask, { dtype: 'bool' }) }),

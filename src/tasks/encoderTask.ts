@@ -94,15 +94,20 @@ export interface EncoderTaskChanges<Config, Params extends Tree, HeadParams exte
   readonly optimizerState?: OptimizerState | undefined;
 }
 
+/** A forward pass: from inputs by name to what comes out. */
+export type EncoderForward<Params extends Tree, HeadParams extends Tree> = (
+  params: EncoderTaskParams<Params, HeadParams>,
+  inputs: Readonly<Record<string, Tensor | undefined>>,
+  context?: EncoderContext,
+) => Tensor;
+
 /** What a task's own functions are made of. */
 export interface EncoderTaskCore<Config, Params extends Tree, HeadParams extends Tree, CompileOptions, Self> {
   readonly members: EncoderTask<Config, Params, HeadParams, CompileOptions, Self>;
   /** The task's forward pass on tensors. */
-  readonly forward: (
-    params: EncoderTaskParams<Params, HeadParams>,
-    inputs: Readonly<Record<string, Tensor | undefined>>,
-    context?: EncoderContext,
-  ) => Tensor;
+  readonly forward: EncoderForward<Params, HeadParams>;
+  /** The same without what is done to the logits last. */
+  readonly logits: EncoderForward<Params, HeadParams>;
   /** The device, with the values of the parameters on it. */
   readonly open: () => Promise<{
     readonly device: Device;
@@ -143,18 +148,16 @@ export const encoderTask = <Config, Params extends Tree, HeadParams extends Tree
   const params: EncoderTaskParams<Params, HeadParams> = { backbone: backbone.params, head: headParams };
   const sites = Object.freeze([...model.sites, ...head.sites]);
 
-  const forward: EncoderTaskCore<Config, Params, HeadParams, CompileOptions, Self>['forward'] = (
-    own,
-    inputs,
-    context = {},
-  ) => {
+  const logits: EncoderForward<Params, HeadParams> = (own, inputs, context = {}) => {
     if (context.intercept !== undefined) checkIntercept(name, context.intercept, sites);
     const outputs = model.apply(own.backbone, encoderTensors({ ...inputs, tokenIds: inputs.tokenIds! }), {
       ...context,
       ...(context.intercept === undefined ? {} : { intercept: unchecked(context.intercept) }),
     });
-    return finish(head.apply(own.head, read(outputs, inputs, model.tokenTable(own.backbone)), context));
+    return head.apply(own.head, read(outputs, inputs, model.tokenTable(own.backbone)), context);
   };
+
+  const forward: EncoderForward<Params, HeadParams> = (own, inputs, context) => finish(logits(own, inputs, context));
 
   const open = async () => {
     const device = await deviceOf({ device: backbone.device, params });
@@ -201,5 +204,5 @@ export const encoderTask = <Config, Params extends Tree, HeadParams extends Tree
     evaluate: (x, options) => evaluateTask(trainable, x, options),
     predict: (x, options) => predictTask(trainable, x, options),
   };
-  return { members, forward, open };
+  return { members, forward, logits, open };
 };

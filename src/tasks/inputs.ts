@@ -1,6 +1,6 @@
 import { leafStorage, type TensorValues, tensor } from '../ops/constant.ts';
 import { evaluateReference } from '../runtime/reference/evaluate.ts';
-import { ShapeError } from '../tensor/errors.ts';
+import { ArgumentError, ShapeError } from '../tensor/errors.ts';
 import type { NDArray } from '../tensor/ndarray.ts';
 import { formatShape } from '../tensor/shape.ts';
 import type { Batch } from './batches.ts';
@@ -123,4 +123,19 @@ export const tokenExamples = (
     ...(targets === undefined ? {} : { y: { data: targets.tokenIds, shape, dtype: 'int32' } }),
     ...(weights === undefined ? {} : { sampleWeight: weights }),
   };
+};
+
+/**
+ * The preprocessor of a task, where texts are to be read.
+ *
+ * @param what - What reads them, for the message.
+ * @param instead - What it reads without one.
+ * @throws {ArgumentError} If there is none.
+ */
+export const forTexts = <P>(what: string, preprocessor: P | null, instead = 'tokens'): P => {
+  if (preprocessor === null)
+    throw new ArgumentError(
+      `${what}: expected ${instead}, since this model has no preprocessor, got text; attach a preprocessor or tokenize it first`,
+    );
+  return preprocessor;
 };

@@ -1,16 +1,7 @@
-import {
-  checkIntercept,
-  compose,
-  type Intercept,
-  identityIntercept,
-  type LayerIntercept,
-  layerIntercept,
-} from '../layers/intercept.ts';
 import type { Head, MaskedLMHeadInputs, MaskedLMHeadParams } from '../models/encoder/heads.ts';
 import type { EncoderContext } from '../models/seq2seqModel.ts';
 import { type TensorValues, tensor } from '../ops/constant.ts';
 import { softmax } from '../ops/softmax.ts';
-import { sparseCategoricalCrossentropy } from '../ops/sparseCategoricalCrossentropy.ts';
 import { topK } from '../ops/topK.ts';
 import { ArgumentError, refuseUnknown } from '../tensor/errors.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -21,9 +12,10 @@ import type { TextSamples } from '../tokenizers/textSegments.ts';
 import type { OptimizerState } from '../training/index.ts';
 import type { Prepare } from './batches.ts';
 import type { EncoderBackbone } from './encoderBackbone.ts';
-import { encoderArrays, isTokens, type MaskedLMTokens, targetsOf, weightsOf } from './encoderInputs.ts';
+import { encoderArrays, encoderTensors, isTokens, type MaskedLMTokens, targetsOf, weightsOf } from './encoderInputs.ts';
+import { type EncoderScore, scoreEncoder } from './encoderScore.ts';
 import { type EncoderTask, type EncoderTaskChanges, encoderTask } from './encoderTask.ts';
-import { describe } from './inputs.ts';
+import { describe, forTexts } from './inputs.ts';
 import { type CompiledTraining, type CompileTrainingOptions, compileTraining } from './training.ts';
 import { tellTruncation } from './truncation.ts';
 
@@ -49,15 +41,11 @@ export interface FillMaskOptions {
 }
 
 /** A request for the logits of masked places, or for losses, which need targets. */
-export interface MaskedLMScoreRequest extends MaskedLMTokens {
+export interface MaskedLMScoreRequest extends MaskedLMTokens, EncoderScore {
   /** `'logits'` (the default): `[batch, positions, vocabularySize]`. `'loss'`: `[batch, positions]`. */
   readonly scoringMode?: 'logits' | 'loss' | undefined;
   /** The tokens that should stand there, `[batch, positions]` int32; for `'loss'`. */
   readonly targetIds?: TensorValues | undefined;
-  /** Called with the embeddings (-1), then each layer's output (0, 1, …); what it returns is used from there on. */
-  readonly layerInterceptFn?: LayerIntercept | undefined;
-  /** Called with the activation at every site, after `layerInterceptFn` where both are; see docs/sites.md. */
-  readonly intercept?: Intercept | undefined;
 }
 
 /** An encoder that tells what stands in masked places: immutable; what would change it gives a new one. */
@@ -122,21 +110,13 @@ export const maskedLM = <Config, Params extends Tree, T extends MaskTokenizer>(
   const { headParams = head.init(headSeed), training = compileTraining({}, LEARNING_RATE) } = parts;
   const { model } = backbone;
 
-  const texts = (what: string): AnyMaskedLMPreprocessor<T> => {
-    if (preprocessor === null)
-      throw new ArgumentError(
-        `${what}: expected tokens, since this model has no preprocessor, got text; attach a preprocessor or tokenize it first`,
-      );
-    return preprocessor;
-  };
-
   const prepare: Prepare = (x, y, sampleWeight, seeds) => {
     if (!isTokens(x)) {
       if (y !== undefined || sampleWeight !== undefined)
         throw new ArgumentError(
           `fit: expected no ${y === undefined ? 'sampleWeight' : 'y'} with texts, whose targets are what was masked, got one; pass { tokenIds, maskPositions, … } to choose them`,
         );
-      const own = texts('fit');
+      const own = forTexts('fit', preprocessor);
       const made = own(x as TextSamples, undefined, undefined, seeds === undefined ? {} : { seed: seeds });
       tellTruncation(name, own, x, made.x.tokenIds);
       return { x: encoderArrays('fit', made.x, model), y: made.y, sampleWeight: made.sampleWeight };
@@ -198,35 +178,14 @@ export const maskedLM = <Config, Params extends Tree, T extends MaskTokenizer>(
   const apply = ({ maskPositions, ...inputs }: MaskedLMTokens, context?: EncoderContext): Tensor =>
     forward(
       members.params,
-      {
-        tokenIds: tensor(inputs.tokenIds, { dtype: 'int32' }),
-        maskPositions: tensor(maskPositions, { dtype: 'int32' }),
-        ...(inputs.segmentIds === undefined ? {} : { segmentIds: tensor(inputs.segmentIds, { dtype: 'int32' }) }),
-        ...(inputs.paddingMask === undefined ? {} : { paddingMask: tensor(inputs.paddingMask, { dtype: 'bool' }) }),
-      },
+      { ...encoderTensors(inputs), maskPositions: tensor(maskPositions, { dtype: 'int32' }) },
       context,
     );
 
-  const score = (request: MaskedLMScoreRequest): Tensor => {
-    const { scoringMode = 'logits', targetIds, layerInterceptFn, intercept, ...inputs } = request;
-    if (scoringMode !== 'logits' && scoringMode !== 'loss')
-      throw new ArgumentError(
-        `score: unsupported scoringMode ${JSON.stringify(scoringMode)}; it must be one of 'logits' or 'loss'`,
-      );
-    if (scoringMode === 'loss' && targetIds === undefined)
-      throw new ArgumentError(
-        'score: cannot compute the loss without targets; provide target token ids as targetIds, [batch, positions]',
-      );
-    const own = compose(
-      layerInterceptFn === undefined ? identityIntercept : layerIntercept(layerInterceptFn),
-      intercept ?? identityIntercept,
+  const score = (request: MaskedLMScoreRequest): Tensor =>
+    scoreEncoder(members, request, 'target token ids as targetIds, [batch, positions]', (context) =>
+      apply(request, context),
     );
-    checkIntercept(name, own, members.sites);
-    const logits = apply(inputs, { intercept: own });
-    return scoringMode === 'logits' || targetIds === undefined
-      ? logits
-      : sparseCategoricalCrossentropy(tensor(targetIds, { dtype: 'int32' }), logits);
-  };
 
   const fillMask = async (x: TextSamples, options: FillMaskOptions = {}): Promise<unknown> => {
     refuseUnknown('fillMask', options, ['topK']);
@@ -235,7 +194,7 @@ export const maskedLM = <Config, Params extends Tree, T extends MaskTokenizer>(
       throw new ArgumentError(`fillMask: expected topK from 1 to ${model.vocabularySize} (vocabularySize), got ${k}`);
     if (x === null || (typeof x !== 'string' && typeof x !== 'object'))
       throw new ArgumentError(`fillMask: expected a text or a list of texts, got ${describe(x)}`);
-    const own = texts('fillMask');
+    const own = forTexts('fillMask', preprocessor);
     const isOne = typeof x === 'string' || (!Array.isArray(x) && 'first' in x && typeof x.first === 'string');
     const { x: packed, sampleWeight } = own.fillMaskPreprocess(isOne ? ([x] as TextSamples) : x);
     const arrays = encoderArrays('fillMask', packed, model);

@@ -14,8 +14,16 @@ import { formatShape, sameShape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { Tree } from '../tensor/tree.ts';
 
+/** Who looks on while something is scored. */
+export interface ScoreIntercepts {
+  /** Called with the embeddings (-1), then each layer's output (0, 1, …); what it returns is used from there on. */
+  readonly layerInterceptFn?: LayerIntercept | undefined;
+  /** Called with the activation at every site, after `layerInterceptFn` where both are; see docs/sites.md. */
+  readonly intercept?: Intercept | undefined;
+}
+
 /** What is scored, and who looks on. */
-export interface ScoreInputs {
+export interface ScoreInputs extends ScoreIntercepts {
   /** Usually prompt and answer, `[batch, length]` int32. */
   readonly tokenIds: TensorValues;
   /**
@@ -23,10 +31,6 @@ export interface ScoreInputs {
    * places; scores at padded ones do depend on it.
    */
   readonly paddingMask?: TensorValues | undefined;
-  /** Called with the embeddings (-1), then each layer's output (0, 1, …); what it returns is used from there on. */
-  readonly layerInterceptFn?: LayerIntercept | undefined;
-  /** Called with the activation at every site, after `layerInterceptFn` where both are; see docs/sites.md. */
-  readonly intercept?: Intercept | undefined;
 }
 
 /** A request for logits, or for losses, which need targets. */
@@ -85,18 +89,25 @@ export const boolean = (what: string, x: Tensor): Tensor => {
 /**
  * Checks what is asked for.
  *
+ * @param wanted - What targets are, for the message.
  * @throws {ArgumentError} If the mode is no mode, or targets are missing.
  */
-export const checkMode = (scoringMode: unknown, targetIds: unknown): void => {
+export const checkMode = (
+  scoringMode: unknown,
+  targetIds: unknown,
+  wanted = 'target token ids as targetIds, [batch, length]',
+): void => {
   if (scoringMode !== 'logits' && scoringMode !== 'loss')
     throw new ArgumentError(
       `score: unsupported scoringMode ${JSON.stringify(scoringMode)}; it must be one of 'logits' or 'loss'`,
     );
   if (scoringMode === 'loss' && targetIds === undefined)
-    throw new ArgumentError(
-      'score: cannot compute the loss without targets; provide target token ids as targetIds, [batch, length]',
-    );
+    throw new ArgumentError(`score: cannot compute the loss without targets; provide ${wanted}`);
 };
+
+/** The two kinds of intercepts as one, KerasHub's first. */
+export const interceptOf = ({ layerInterceptFn, intercept = identityIntercept }: ScoreIntercepts): Intercept =>
+  compose(layerInterceptFn === undefined ? identityIntercept : layerIntercept(layerInterceptFn), intercept);
 
 /**
  * Scores of given tokens, teacher-forced, without a cache: the logits of every place, or the cross entropy of the target
@@ -113,7 +124,7 @@ export const score = <Params extends Tree>(
   params: Params,
   request: ScoreRequest,
 ): Tensor => {
-  const { tokenIds, paddingMask, scoringMode = 'logits', targetIds, layerInterceptFn, intercept } = request;
+  const { tokenIds, paddingMask, scoringMode = 'logits', targetIds } = request;
   checkMode(scoringMode, targetIds);
   const ids = idTensor('tokenIds', tokenIds, model.vocabularySize);
   const targets =
@@ -124,12 +135,7 @@ export const score = <Params extends Tree>(
     paddingMask === undefined
       ? undefined
       : boolean('paddingMask', sameAs(ids, 'paddingMask', tensor(paddingMask, { dtype: 'bool' })));
-  const context = {
-    intercept: compose(
-      layerInterceptFn === undefined ? identityIntercept : layerIntercept(layerInterceptFn),
-      intercept ?? identityIntercept,
-    ),
-  };
+  const context = { intercept: interceptOf(request) };
   checkIntercept(model.name, context.intercept, model.sites);
   const { hidden } = model.apply(params, { tokenIds: ids, paddingMask: mask }, context);
   const logits = model.logits(params, hidden, context);

@@ -20,7 +20,7 @@ import {
   type Prompt,
 } from './generate.ts';
 import type { TokenBatch } from './generation.ts';
-import { asWeights, describe, tokenBatch, tokenExamples } from './inputs.ts';
+import { asWeights, describe, forTexts, tokenBatch, tokenExamples } from './inputs.ts';
 import { type LanguageModel, type LanguageModelParts, languageModel } from './languageModel.ts';
 import { expectBothSides, type Seq2SeqBackbone, type Seq2SeqBackboneInputs, seq2seqInputs } from './seq2seqBackbone.ts';
 import { type Seq2SeqScoreRequest, scoreSeq2Seq } from './seq2seqScore.ts';
@@ -178,13 +178,8 @@ export const seq2seqLM = <Config, Params extends Tree, T extends Tokenizer>(
   const { model, params } = backbone;
   const { decoder, vocabularySize } = model;
 
-  const texts = (): Seq2SeqLMPreprocessor<T> => {
-    if (preprocessor === null)
-      throw new ArgumentError(
-        'generate: expected { encoderTokenIds, encoderPaddingMask, decoderTokenIds, decoderPaddingMask }, since this model has no preprocessor, got text; attach a preprocessor or tokenize it first',
-      );
-    return preprocessor;
-  };
+  const texts = (): Seq2SeqLMPreprocessor<T> =>
+    forTexts('generate', preprocessor, '{ encoderTokenIds, encoderPaddingMask, decoderTokenIds, decoderPaddingMask }');
 
   /** Tokens of both sides, checked. */
   const bothSides = (

@@ -1,19 +1,10 @@
-import {
-  checkIntercept,
-  compose,
-  type Intercept,
-  identityIntercept,
-  type LayerIntercept,
-  layerIntercept,
-} from '../layers/intercept.ts';
 import type { ClassifierHeadParams, Head } from '../models/encoder/heads.ts';
 import type { EncoderOutputs } from '../models/encoderModel.ts';
 import type { EncoderContext } from '../models/seq2seqModel.ts';
-import { type TensorValues, tensor } from '../ops/constant.ts';
+import type { TensorValues } from '../ops/constant.ts';
 import { relu } from '../ops/relu.ts';
 import { sigmoid } from '../ops/sigmoid.ts';
 import { softmax } from '../ops/softmax.ts';
-import { sparseCategoricalCrossentropy } from '../ops/sparseCategoricalCrossentropy.ts';
 import { tanh } from '../ops/tanh.ts';
 import { ArgumentError, refuseUnknown } from '../tensor/errors.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -25,8 +16,17 @@ import type { OptimizerState } from '../training/index.ts';
 import { SparseCategoricalCrossentropy } from '../training/index.ts';
 import type { Prepare } from './batches.ts';
 import type { EncoderBackbone } from './encoderBackbone.ts';
-import { type EncoderBackboneInputs, encoderArrays, isTokens, targetsOf, weightsOf } from './encoderInputs.ts';
+import {
+  type EncoderBackboneInputs,
+  encoderArrays,
+  encoderTensors,
+  isTokens,
+  targetsOf,
+  weightsOf,
+} from './encoderInputs.ts';
+import { type EncoderScore, scoreEncoder } from './encoderScore.ts';
 import { type EncoderTask, type EncoderTaskChanges, encoderTask } from './encoderTask.ts';
+import { forTexts } from './inputs.ts';
 import { type CompiledTraining, type CompileTrainingOptions, compileTraining } from './training.ts';
 import { tellTruncation } from './truncation.ts';
 
@@ -57,15 +57,11 @@ export interface ClassifierOptions {
 export type AnyTextClassifierPreprocessor<T extends Tokenizer = Tokenizer> = TextClassifierPreprocessor<T, never>;
 
 /** A request for the logits of the classes, or for losses, which need labels. */
-export interface ClassifierScoreRequest extends EncoderBackboneInputs {
+export interface ClassifierScoreRequest extends EncoderBackboneInputs, EncoderScore {
   /** `'logits'` (the default): `[batch, numClasses]`. `'loss'`: `[batch]`. */
   readonly scoringMode?: 'logits' | 'loss' | undefined;
   /** The right classes, `[batch]` int32; for `'loss'`. */
   readonly targetIds?: TensorValues | undefined;
-  /** Called with the embeddings (-1), then each layer's output (0, 1, …); what it returns is used from there on. */
-  readonly layerInterceptFn?: LayerIntercept | undefined;
-  /** Called with the activation at every site, after `layerInterceptFn` where both are; see docs/sites.md. */
-  readonly intercept?: Intercept | undefined;
 }
 
 /** An encoder that tells which class a text is of: immutable; what would change it gives a new one. */
@@ -159,7 +155,7 @@ export const textClassifier = <Config, Params extends Tree, T extends Tokenizer>
   const { model } = backbone;
 
   const prepare: Prepare = (x, y, sampleWeight) => {
-    const own = isTokens(x) ? undefined : texts('fit');
+    const own = isTokens(x) ? undefined : forTexts('fit', preprocessor);
     const inputs = own === undefined ? (x as EncoderBackboneInputs) : own(x as TextSamples).x;
     const arrays = encoderArrays('fit', inputs, model);
     if (own !== undefined) tellTruncation(name, own, x, arrays.tokenIds!);
@@ -173,59 +169,33 @@ export const textClassifier = <Config, Params extends Tree, T extends Tokenizer>
     };
   };
 
-  const texts = (what: string): AnyTextClassifierPreprocessor<T> => {
-    if (preprocessor === null)
-      throw new ArgumentError(
-        `${what}: expected tokens, since this model has no preprocessor, got text; attach a preprocessor or tokenize it first`,
-      );
-    return preprocessor;
-  };
-
   const remake = (
     changes: EncoderTaskChanges<Config, Params, ClassifierHeadParams>,
   ): TextClassifier<Config, Params, T> =>
     textClassifier(name, headOf, learningRate, { ...parts, headParams, training, ...changes });
 
-  const core = (finish: (logits: Tensor) => Tensor) =>
-    encoderTask<
-      Config,
-      Params,
-      ClassifierHeadParams,
-      EncoderOutputs,
-      CompileTrainingOptions,
-      TextClassifier<Config, Params, T>
-    >(
-      { name, backbone, head, headParams, read: (outputs) => outputs, finish, prepare, training, optimizerState },
-      remake,
-      compiled,
-    );
-  const { members, forward } = core(activations[activation]);
-  const { forward: logitsOf } = core(activations.linear);
-
-  const tensors = ({ tokenIds, segmentIds, paddingMask }: EncoderBackboneInputs) => ({
-    tokenIds: tensor(tokenIds, { dtype: 'int32' }),
-    ...(segmentIds === undefined ? {} : { segmentIds: tensor(segmentIds, { dtype: 'int32' }) }),
-    ...(paddingMask === undefined ? {} : { paddingMask: tensor(paddingMask, { dtype: 'bool' }) }),
-  });
-
-  const score = (request: ClassifierScoreRequest): Tensor => {
-    const { scoringMode = 'logits', targetIds, layerInterceptFn, intercept, ...inputs } = request;
-    if (scoringMode !== 'logits' && scoringMode !== 'loss')
-      throw new ArgumentError(
-        `score: unsupported scoringMode ${JSON.stringify(scoringMode)}; it must be one of 'logits' or 'loss'`,
-      );
-    if (scoringMode === 'loss' && targetIds === undefined)
-      throw new ArgumentError('score: cannot compute the loss without targets; provide classes as targetIds, [batch]');
-    const own = compose(
-      layerInterceptFn === undefined ? identityIntercept : layerIntercept(layerInterceptFn),
-      intercept ?? identityIntercept,
-    );
-    checkIntercept(name, own, members.sites);
-    const logits = logitsOf(members.params, tensors(inputs), { intercept: own });
-    return scoringMode === 'logits' || targetIds === undefined
-      ? logits
-      : sparseCategoricalCrossentropy(tensor(targetIds, { dtype: 'int32' }), logits);
-  };
+  const { members, forward, logits } = encoderTask<
+    Config,
+    Params,
+    ClassifierHeadParams,
+    EncoderOutputs,
+    CompileTrainingOptions,
+    TextClassifier<Config, Params, T>
+  >(
+    {
+      name,
+      backbone,
+      head,
+      headParams,
+      read: (outputs) => outputs,
+      finish: activations[activation],
+      prepare,
+      training,
+      optimizerState,
+    },
+    remake,
+    compiled,
+  );
 
   return Object.freeze<TextClassifier<Config, Params, T>>({
     ...members,
@@ -234,7 +204,10 @@ export const textClassifier = <Config, Params extends Tree, T extends Tokenizer>
     numClasses,
     activation,
     dropout: parts.dropout,
-    apply: (inputs, context) => forward(members.params, tensors(inputs), context),
-    score,
+    apply: (inputs, context) => forward(members.params, encoderTensors(inputs), context),
+    score: (request) =>
+      scoreEncoder(members, request, 'classes as targetIds, [batch]', (context) =>
+        logits(members.params, encoderTensors(request), context),
+      ),
   });
 };

@@ -27,6 +27,7 @@ import { type Batch, isSamples, select } from './batches.ts';
 import type { EncoderBackbone } from './encoderBackbone.ts';
 import { type EncoderBackboneInputs, encoderArrays, encoderTensors, isTokens } from './encoderInputs.ts';
 import { deviceOf, heldParams } from './heldParams.ts';
+import { forTexts } from './inputs.ts';
 import type { AnyTextClassifierPreprocessor } from './textClassifier.ts';
 import { predictBatches } from './trainer.ts';
 import { tellTruncation } from './truncation.ts';
@@ -171,12 +172,9 @@ export const textEmbedder = <Config, Params extends Tree, T extends Tokenizer>(
   /** Texts as arrays. */
   const packed = (x: unknown): Batch => {
     if (isTokens(x)) return { x: encoderArrays('encodeText', x, model) };
-    if (preprocessor === null)
-      throw new ArgumentError(
-        'encodeText: expected tokens, since this model has no preprocessor, got text; attach a preprocessor or tokenize it first',
-      );
-    const arrays = encoderArrays('encodeText', preprocessor(x as TextSamples).x, model);
-    tellTruncation(name, preprocessor, x, arrays.tokenIds!);
+    const own = forTexts('encodeText', preprocessor);
+    const arrays = encoderArrays('encodeText', own(x as TextSamples).x, model);
+    tellTruncation(name, own, x, arrays.tokenIds!);
     return { x: arrays };
   };
 
