@@ -313,7 +313,7 @@ const finishing = ({ context: { inputs, epilogue, traits } }: Whole, product: Pr
       continues: Number(!isFirst),
       hasBias: Number(isLast && bias !== undefined),
       biasFormat: bias === undefined ? 0 : storageFormat(bias.dtype),
-      firstColumn,
+      biasOffset: firstColumn + (bias?.offset ?? 0),
       activation: isLast ? activations[activation] : 0,
       hasResidual: Number(isLast && residual !== undefined),
     },

@@ -80,6 +80,7 @@ const epilogueOf = ({ epilogue }: LaunchContext<QuantizedFormat>) => {
   return {
     uniforms: {
       hasBias: Number(bias !== undefined),
+      biasOffset: bias?.offset ?? 0,
       biasFormat: bias === undefined ? 0 : storageFormat(bias.dtype),
       activation: activations[activation],
       hasResidual: Number(residual !== undefined),

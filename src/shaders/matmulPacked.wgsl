@@ -10,7 +10,7 @@ override ROWS: u32 = 32;    // 16 or 32, at most 4 * SUBGROUP.
 
 struct Uniforms {
   workgroups: u32, columnTiles: u32, m: u32, k: u32, n: u32, yOffset: u32, yRow: u32, tileRows: u32, each: u32,
-  continues: u32, hasBias: u32, biasFormat: u32, firstColumn: u32, activation: u32, hasResidual: u32,
+  continues: u32, hasBias: u32, biasFormat: u32, biasOffset: u32, activation: u32, hasResidual: u32,
 }
 
 @group(0) @binding(0) var<uniform> uniforms: Uniforms;
@@ -27,7 +27,7 @@ fn widen(word: u32, high: bool, format: u32) -> f32 {
 }
 
 fn biasAt(j: u32) -> f32 {
-  let at = uniforms.firstColumn + j;
+  let at = uniforms.biasOffset + j;
   return widen(bias[select(at / 2u, at, uniforms.biasFormat == 0u)], at % 2u == 1u, uniforms.biasFormat);
 }
 

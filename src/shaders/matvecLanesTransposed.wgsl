@@ -15,7 +15,7 @@ struct Uniforms {
   bOffset: u32, bOuter: u32, bInner: u32, bRow: u32, bColumn: u32,
   yOffset: u32, yOuter: u32, yInner: u32, yRow: u32,
   lanes: u32, each: u32,
-  continues: u32, hasBias: u32, biasFormat: u32, firstColumn: u32, activation: u32, hasResidual: u32,
+  continues: u32, hasBias: u32, biasFormat: u32, biasOffset: u32, activation: u32, hasResidual: u32,
 }
 
 @group(0) @binding(0) var<uniform> uniforms: Uniforms;
@@ -32,7 +32,7 @@ fn widen(word: u32, high: bool, format: u32) -> f32 {
 }
 
 fn biasAt(j: u32) -> f32 {
-  let at = uniforms.firstColumn + j;
+  let at = uniforms.biasOffset + j;
   return widen(bias[select(at / 2u, at, uniforms.biasFormat == 0u)], at % 2u == 1u, uniforms.biasFormat);
 }
 

@@ -17,7 +17,7 @@ struct Uniforms {
   m: u32, k: u32, n: u32, block: u32, blocks: u32,
   firstColumn: u32, // Of the strips that are bound.
   tileRows: u32, each: u32, // Bounds of loops that a compiler is not to know.
-  hasBias: u32, biasFormat: u32, activation: u32, hasResidual: u32,
+  hasBias: u32, biasOffset: u32, biasFormat: u32, activation: u32, hasResidual: u32,
 }
 
 @group(0) @binding(0) var<uniform> uniforms: Uniforms;
@@ -36,7 +36,8 @@ fn widen(word: u32, high: bool, format: u32) -> f32 {
 }
 
 fn biasAt(j: u32) -> f32 {
-  return widen(bias[select(j / 2u, j, uniforms.biasFormat == 0u)], j % 2u == 1u, uniforms.biasFormat);
+  let at = uniforms.biasOffset + j;
+  return widen(bias[select(at / 2u, at, uniforms.biasFormat == 0u)], at % 2u == 1u, uniforms.biasFormat);
 }
 
 // 1 relu, 2 gelu, 3 geluApproximate, 4 silu, 5 tanh; all but relu from one exponential.

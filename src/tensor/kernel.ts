@@ -67,7 +67,7 @@ export interface Launch {
 
 /** What follows a kernel and is done as its result is written: `activation(y + bias) + residual`. */
 export interface Epilogue {
-  /** Added along the last axis: `[columns]`, contiguous, float32, float16 or bfloat16. */
+  /** Added along the last axis: `[columns]`, side by side from an offset on, float32, float16 or bfloat16. */
   readonly bias?: Operand;
   readonly activation?: Activation;
   /** Of the output's shape, contiguous, float32. */

@@ -220,6 +220,22 @@ describe('matmul', () => {
       await expectAllAgree(gelu(add(matmul(row, w), drawn([40], { seed: 3 }))), near(24));
     });
 
+    it('with a bias that is a part of something longer, by each kernel', async () => {
+      for (const dtype of ['float32', 'float16'] as const) {
+        const bias = slice(drawn([3, 64], { seed: 3, dtype }), [1, 11], [1, 40]);
+        for (const m of [1, 5])
+          for (const [x, w] of [
+            [drawn([m, 16]), drawn([16, 40], { seed: 4 })],
+            [drawn([m, 16]), drawnAcross([16, 40], 4)],
+          ] as const) {
+            const y = add(matmul(x, w), bias);
+            await expectAllAgree(y, near(16));
+            const { steps } = plan([y], { traits: (await testDevice()).traits });
+            expect(steps).toHaveLength(1);
+          }
+      }
+    });
+
     it('where no operand fits one binding', async () => {
       const bias = drawn([200], { seed: 5 });
       for (const dtype of ['float32', 'bfloat16'] as const)

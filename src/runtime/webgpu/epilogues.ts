@@ -22,6 +22,9 @@ export interface Epilogues {
   readonly absorbed: ReadonlySet<Tensor>;
 }
 
+/** Numbers of a value that a bias may be a part of, at most. */
+const MOST_BIAS = 2 ** 22;
+
 /** What follows a kernel and is its value's only use is done as it writes: bias, activation, residual. */
 export const fuseEpilogues = ({ order, inputsOf, onlyConsumer, seenOf }: Graph): Epilogues => {
   const fused = new Map<Tensor, Fused>();
@@ -44,7 +47,8 @@ export const fuseEpilogues = ({ order, inputsOf, onlyConsumer, seenOf }: Graph):
         const isVector =
           scalarOf(root) === undefined &&
           root.op.kernel.kind !== 'index' &&
-          layout.offset === 0 &&
+          // It is bound whole, wherever in it the vector lies.
+          count(root.shape) <= MOST_BIAS &&
           spread.strides.slice(0, -1).every((stride, axis) => stride === 0 || kernel.shape[axis] === 1) &&
           (spread.strides.at(-1) === 1 || columns === 1) &&
           count(layout.shape) === columns;

@@ -235,7 +235,7 @@ export const plan = (outputs: readonly Tensor[], { traits, inputs = [], donated 
     const { kernel } = source.op;
     if (kernel.kind !== 'shader') return;
     const own = inputsOf(source).map((input, i) => operandOf(input, kernel.strided?.[i] === true));
-    const biasOperand = bias === undefined ? undefined : operandOf(bias, false);
+    const biasOperand = bias === undefined ? undefined : operandOf(bias, true);
     const residualOperand = residual === undefined ? undefined : operandOf(residual, false);
     const bytes = wholeBytes(tensor.shape, tensor.dtype);
     let target: number;
