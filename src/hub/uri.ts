@@ -1,5 +1,5 @@
 import * as E from 'fp-ts/lib/Either.js';
-import { closest } from './editDistance.ts';
+import { nearestNames } from '../tensor/nearestNames.ts';
 import { type HubProblem, refuse } from './errors.ts';
 import { kaggleHandles } from './kaggleHandles.ts';
 
@@ -153,7 +153,7 @@ export const parsePresetUri = (uri: unknown, revision?: string): E.Either<HubPro
 export const unknownPreset = (uri: string): HubProblem => ({
   _tag: 'UnknownPreset',
   message:
-    `${shown(uri)}: no such preset and no such folder; closest ids: ${closest(uri, kaggleHandles.keys()).join(', ')}. ` +
+    `${shown(uri)}: no such preset and no such folder; closest ids: ${nearestNames(uri, kaggleHandles.keys()).join(', ')}. ` +
     `A preset is ${presetForms}. purelm presets lists all ids, the presets of a class its own`,
   uri,
 });

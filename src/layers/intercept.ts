@@ -1,5 +1,6 @@
 import type { Monoid } from 'fp-ts/lib/Monoid.js';
 import { ArgumentError, DTypeError, ShapeError } from '../tensor/errors.ts';
+import { nearestNames } from '../tensor/nearestNames.ts';
 import { formatShape, sameShape } from '../tensor/shape.ts';
 import { isTensor, type Tensor } from '../tensor/tensor.ts';
 import type { LayerSite, Site, SiteInfo, Stack } from './sites.ts';
@@ -158,28 +159,6 @@ export const layerIntercept = (layerInterceptFn: LayerIntercept, stack?: Stack):
   );
 };
 
-/** How many letters one must insert, leave out or change to make one name of another. */
-const distance = (a: string, b: string): number => {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++)
-      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
-    row = next;
-  }
-  return row[b.length]!;
-};
-
-/** The three names that are most like one: those that hold it or are held by it first. */
-const nearest = (name: string, names: readonly string[]): readonly string[] => {
-  const asked = name.toLowerCase();
-  const far = (other: string): number => {
-    const known = other.toLowerCase();
-    return distance(asked, known) - (known.includes(asked) || asked.includes(known) ? known.length : 0);
-  };
-  return [...names].sort((a, b) => far(a) - far(b)).slice(0, 3);
-};
-
 const formatSelector = (site: string, layer: number | undefined, stack: string | undefined): string =>
   `{ site: '${site}'${layer === undefined ? '' : `, layer: ${layer}`}${stack === undefined ? '' : `, stack: '${stack}'`} }`;
 
@@ -211,7 +190,7 @@ export const checkIntercept = (owner: string, intercept: Intercept, sites: reado
       if (found.length === 0) {
         const names = [...new Set(own.map((info) => info.site))];
         throw new ArgumentError(
-          `intercept: expected a site of ${owner}, got ${formatSelector(site, layers?.[0], stack)}; the nearest are ${nearest(String(site), names).join(', ')}${siteNames.includes(site) ? '' : ' (docs/sites.md lists all)'}`,
+          `intercept: expected a site of ${owner}, got ${formatSelector(site, layers?.[0], stack)}; the nearest are ${nearestNames(String(site), names).join(', ')}${siteNames.includes(site) ? '' : ' (docs/sites.md lists all)'}`,
         );
       }
       for (const layer of layers ?? []) {

@@ -22,17 +22,21 @@ export const editDistance = (a: string, b: string): number => {
 };
 
 /**
- * The words that come closest to one that is none of them, the closest first.
+ * The names that are most like one that is none of them, for messages: those that hold it or are held by it first.
  *
- * @param word - Longer words are cut: nobody mistypes an id by a page.
- * @param known - Words to choose from.
+ * @param name - A long one is cut: nobody mistypes a name by a page.
+ * @param known - Names to choose from.
  * @param few - How many at most.
  */
-export const closest = (word: string, known: Iterable<string>, few = 3): readonly string[] => {
-  const cut = word.slice(0, 100).toLowerCase();
+export const nearestNames = (name: string, known: Iterable<string>, few = 3): readonly string[] => {
+  const asked = name.slice(0, 100).toLowerCase();
   return [...known]
-    .map((candidate) => ({ candidate, distance: editDistance(cut, candidate.toLowerCase()) }))
-    .sort((a, b) => a.distance - b.distance)
+    .map((candidate) => {
+      const other = candidate.toLowerCase();
+      const isPart = other.includes(asked) || asked.includes(other);
+      return { candidate, isPart, distance: editDistance(asked, other) };
+    })
+    .sort((a, b) => Number(b.isPart) - Number(a.isPart) || a.distance - b.distance)
     .slice(0, few)
     .map(({ candidate }) => candidate);
 };
