@@ -2,6 +2,7 @@ import * as E from 'fp-ts/lib/Either.js';
 import { preview } from '../models/configReader.ts';
 import type { BytePairTokenizer, BytePairTokenizerOptions } from '../tokenizers/bytePairTokenizer.ts';
 import type { TokenizerFileError } from '../tokenizers/errors.ts';
+import { vocabularyJson } from '../tokenizers/vocabularyJson.ts';
 import { field, type KerasTokenizer, type Preset, toPresetError } from '../weights/index.ts';
 import type { FamilyTokenizer } from './family.ts';
 import { orReject } from './presets.ts';
@@ -64,22 +65,10 @@ const openBytePair = async <T>(preset: Preset, source: BytePairReaders<T>): Prom
   };
   if (preset.layout === 'keras')
     return fromFiles('assets/tokenizer/vocabulary.json', 'assets/tokenizer/merges.txt', await settingsOf(preset));
-  if ((await preset.has('vocab.json')()) && (await preset.has('merges.txt')()))
+  // As transformers does: tokenizer.json says what the other two leave out.
+  if (!(await preset.has('tokenizer.json')()) && (await preset.has('vocab.json')()))
     return fromFiles('vocab.json', 'merges.txt');
   return orReject(E.mapLeft(refuse)(source.fromTokenizerJson(await text('tokenizer.json'))));
-};
-
-/** A vocabulary as Python's json.dumps writes it: in ASCII, and in the order of the ids. */
-const vocabularyJson = (vocabulary: ReadonlyMap<string, number>): string => {
-  const quoted = (token: string): string =>
-    JSON.stringify(token).replace(
-      /[\u007f-\uffff]/g,
-      (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
-    );
-  return `{${[...vocabulary]
-    .sort(([, a], [, b]) => a - b)
-    .map(([token, id]) => `${quoted(token)}: ${id}`)
-    .join(', ')}}`;
 };
 
 /** The tokenizer as KerasHub writes it down. */

@@ -147,7 +147,7 @@ export const encoderClasses = <
       layout: layout as unknown as EncoderKerasLayout<unknown>,
       presets,
       openTokenizer: family.tokenizer.open,
-      kerasTask: encoderSaver(family),
+      ...encoderSaver(family),
       openBackbone: async (preset, options) =>
         (await reader.backboneFrom(preset, options)) as unknown as EncoderBackbone,
       openMaskedLM: async (preset, options) => (await maskedLMFrom(preset, options)) as unknown as MaskedLMTask,

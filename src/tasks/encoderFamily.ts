@@ -11,7 +11,7 @@ import type {
   TextClassifierPreprocessor,
   TextClassifierPreprocessorOptions,
 } from '../tokenizers/textClassifierPreprocessor.ts';
-import type { Family, KerasTask, Preset } from '../weights/index.ts';
+import type { Family, KerasPreprocessor, KerasTask, Preset } from '../weights/index.ts';
 import type { EncoderBackbone } from './encoderBackbone.ts';
 import type { FamilyRecord, TokenizerSource } from './family.ts';
 import type { AnyMaskedLMPreprocessor, MaskedLM } from './maskedLM.ts';
@@ -105,6 +105,10 @@ export interface AnyEncoderFamily {
   readonly presets: ReadonlyMap<string, PresetInfo<unknown>>;
   /** The tokenizer that an opened preset holds. */
   readonly openTokenizer: (preset: Preset) => Promise<MaskTokenizer>;
+  /** Base classes of the tasks that KerasHub has of the family. */
+  readonly bases: readonly string[];
+  /** A preprocessor of the family's masked LM or classifier as KerasHub writes it down. */
+  readonly kerasPreprocessor: (preprocessor: object) => KerasPreprocessor;
   /** A task of the family, or an embedder, as KerasHub writes it down. */
   readonly kerasTask: (task: object) => SavedEncoderTask;
   readonly openBackbone: (preset: Preset, options: BackbonePresetOptions) => Promise<EncoderBackbone>;

@@ -1,11 +1,24 @@
+import type { KerasClass } from '../models/kerasLayout.ts';
 import { ArgumentError } from '../tensor/errors.ts';
 import type { Tree } from '../tensor/tree.ts';
 import type { EncoderInput } from '../tokenizers/encoderInputs.ts';
+import type { MaskedLMPreprocessor } from '../tokenizers/maskedLMPreprocessor.ts';
 import type { MaskTokenizer } from '../tokenizers/maskTokenizer.ts';
-import type { EncoderFamily, SavedEncoderTask } from './encoderFamily.ts';
+import type { TextClassifierPreprocessor } from '../tokenizers/textClassifierPreprocessor.ts';
+import type { AnyEncoderFamily, EncoderFamily, SavedEncoderTask } from './encoderFamily.ts';
 import type { TokenizerSource } from './family.ts';
 import type { MaskedLM } from './maskedLM.ts';
 import type { TextClassifier } from './textClassifier.ts';
+import type { TextEmbedder } from './textEmbedder.ts';
+
+/** How KerasHub writes a family of encoders down. */
+export type EncoderSaver = Pick<AnyEncoderFamily, 'bases' | 'kerasPreprocessor' | 'kerasTask'>;
+
+/** KerasHub's class for embeddings beside its class for classes. */
+const embedderClass = ({ className, name }: KerasClass): KerasClass => ({
+  className: className.replace('TextClassifier', 'TextEmbedder'),
+  name: name.replace('text_classifier', 'text_embedder'),
+});
 
 /** Tasks of a family of encoders as KerasHub writes them down. */
 export const encoderSaver = <
@@ -17,11 +30,46 @@ export const encoderSaver = <
   Source extends TokenizerSource<T>,
 >(
   family: EncoderFamily<Config, Options, Params, T, K, Source>,
-): ((task: object) => SavedEncoderTask) => {
+): EncoderSaver => {
   const { layout } = family;
   const bases = ['MaskedLM', 'TextClassifier', ...(family.hasEmbedder === true ? ['TextEmbedder'] : [])];
 
-  return (task) => {
+  const kerasPreprocessor: EncoderSaver['kerasPreprocessor'] = (preprocessor) => {
+    if ('maskSelectionRate' in preprocessor) {
+      const own = preprocessor as MaskedLMPreprocessor<T, K>;
+      return {
+        kerasClass: layout.maskedLMPreprocessor,
+        config: {
+          sequence_length: own.sequenceLength,
+          truncate: own.truncate,
+          mask_selection_rate: own.maskSelectionRate,
+          mask_selection_length: own.maskSelectionLength,
+          mask_token_rate: own.maskTokenRate,
+          random_token_rate: own.randomTokenRate,
+        },
+        tokenizer: family.tokenizer.save(own.tokenizer),
+      };
+    }
+    const own = preprocessor as TextClassifierPreprocessor<T, K>;
+    return {
+      kerasClass: layout.textClassifierPreprocessor,
+      config: { sequence_length: own.sequenceLength, truncate: own.truncate },
+      tokenizer: family.tokenizer.save(own.tokenizer),
+    };
+  };
+
+  /** An embedder, in the families of which KerasHub has one. */
+  const embedder = ({ preprocessor, poolingMode, normalize }: TextEmbedder<Config, Params, T>): SavedEncoderTask => ({
+    kerasClass: embedderClass(layout.textClassifier),
+    bases,
+    config: { pooling_mode: poolingMode, normalize },
+    preprocessor: preprocessor && {
+      ...kerasPreprocessor(preprocessor),
+      kerasClass: embedderClass(layout.textClassifierPreprocessor),
+    },
+  });
+
+  const kerasTask: EncoderSaver['kerasTask'] = (task) => {
     const { name, backbone } = task as Pick<MaskedLM<Config, Params, T>, 'name' | 'backbone'>;
     const { numSegments, hasPaddingMask } = backbone.model;
     if (name === layout.maskedLM.className) {
@@ -31,18 +79,7 @@ export const encoderSaver = <
       return {
         kerasClass: layout.maskedLM,
         bases,
-        preprocessor: preprocessor && {
-          kerasClass: layout.maskedLMPreprocessor,
-          config: {
-            sequence_length: preprocessor.sequenceLength,
-            truncate: preprocessor.truncate,
-            mask_selection_rate: preprocessor.maskSelectionRate,
-            mask_selection_length: preprocessor.maskSelectionLength,
-            mask_token_rate: preprocessor.maskTokenRate,
-            random_token_rate: preprocessor.randomTokenRate,
-          },
-          tokenizer: family.tokenizer.save(preprocessor.tokenizer),
-        },
+        preprocessor: preprocessor && kerasPreprocessor(preprocessor),
         head: {
           table: family.maskedLMHead(backbone.config).weights,
           params: params.head,
@@ -56,10 +93,12 @@ export const encoderSaver = <
         },
       };
     }
-    if (name !== layout.textClassifier.className)
+    if ('poolingMode' in task) {
+      if (family.hasEmbedder === true) return embedder(task as TextEmbedder<Config, Params, T>);
       throw new ArgumentError(
-        `saveKerasPreset: expected a ${layout.maskedLM.className} or a ${layout.textClassifier.className}, got a ${name}; save the task over its backbone`,
+        `saveToPreset: expected a ${layout.maskedLM.className} or a ${layout.textClassifier.className}, since KerasHub has no embedder over ${layout.backbone.className}, got a ${name}; save it in transformers' layout`,
       );
+    }
     const classifier = task as TextClassifier<Config, Params, T>;
     const { preprocessor, numClasses, activation, dropout = family.classifier.dropout, params } = classifier;
     const { pooledDense } = params.head;
@@ -72,11 +111,7 @@ export const encoderSaver = <
         ...(pooledDense === undefined ? {} : { hidden_dim: pooledDense.kernel.shape[1] }),
         dropout,
       },
-      preprocessor: preprocessor && {
-        kerasClass: layout.textClassifierPreprocessor,
-        config: { sequence_length: preprocessor.sequenceLength, truncate: preprocessor.truncate },
-        tokenizer: family.tokenizer.save(preprocessor.tokenizer),
-      },
+      preprocessor: preprocessor && kerasPreprocessor(preprocessor),
       head: {
         table: family.classifierHead(backbone.config, {
           numClasses,
@@ -96,4 +131,5 @@ export const encoderSaver = <
       },
     };
   };
+  return { bases, kerasPreprocessor, kerasTask };
 };

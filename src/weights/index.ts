@@ -9,16 +9,24 @@ export { field } from './json.ts';
 export { holdsFactorsOnly, type LoraCheckpoint, type LoraTensor, openLora, writeLora } from './loraFile.ts';
 export { type MatchedSource, type MatchedWeight, matchWeights } from './matchWeights.ts';
 export { openPreset, type Preset } from './preset.ts';
+export { isPresetFile } from './presetNames.ts';
 export { openSafetensors, safetensorsContent, type TensorToWrite, writeSafetensors } from './safetensors.ts';
 export { readSentenceModules, type SentenceModules } from './sentenceTransformers.ts';
 export { openShardedH5, openShardedSafetensors } from './sharded.ts';
 export {
-  isPresetFile,
   type KerasHead,
   type KerasPreprocessor,
   type KerasPreset,
   type KerasTask,
   type KerasTokenizer,
+  kerasPreprocessorFiles,
   kerasPresetFiles,
-  writeKerasPreset,
+  kerasShardBytes,
+  kerasTokenizerFiles,
 } from './writeKerasPreset.ts';
+export {
+  type TransformersPreset,
+  transformersJson,
+  transformersPresetFiles,
+  transformersShardBytes,
+} from './writeTransformersPreset.ts';

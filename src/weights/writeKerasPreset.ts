@@ -1,12 +1,12 @@
 import * as E from 'fp-ts/lib/Either.js';
-import type * as TE from 'fp-ts/lib/TaskEither.js';
 import type { JsonObject } from '../models/configReader.ts';
 import type { KerasBackboneLayout, KerasClass } from '../models/kerasLayout.ts';
 import { count } from '../tensor/shape.ts';
-import type { StoredDType } from './checkpoint.ts';
+import { type StoredDType, storedBytes } from './checkpoint.ts';
 import { type WeightsError, weightsError } from './errors.ts';
-import { type FileToWrite, writeFolderAtomically } from './files.ts';
+import type { FileToWrite } from './files.ts';
 import { type H5Dataset, h5Tree, writeHdf5 } from './hdf5Writer.ts';
+import { shardsOf } from './shardsOf.ts';
 
 /** A tokenizer as KerasHub writes it down: its options (`config`), and the files that stand in `assets/tokenizer`. */
 export interface KerasTokenizer {
@@ -41,7 +41,7 @@ export interface KerasTask {
   /** Null: the task reads and writes token ids. */
   readonly preprocessor: KerasPreprocessor | null;
   /** Default: none. */
-  readonly head?: KerasHead;
+  readonly head?: KerasHead | undefined;
 }
 
 /** What goes into a preset folder in KerasHub's layout. */
@@ -53,11 +53,18 @@ export interface KerasPreset<Config> {
   readonly dtype: StoredDType;
   /** Weights by their paths in the file, such as `layers/layer_normalization/vars/0`. */
   readonly weights: readonly (readonly [path: string, dataset: H5Dataset])[];
-  /** The task whose backbone this is. */
-  readonly task: KerasTask;
+  /** The task whose backbone this is; undefined for a backbone alone. */
+  readonly task: KerasTask | undefined;
+  /** Base classes of the tasks that a backbone alone can have. Default: the task's. */
+  readonly bases?: readonly string[] | undefined;
   /** What metadata.json says. */
   readonly savedAt: Date;
+  /** The size that a file of weights may have. */
+  readonly maxShardBytes?: number | undefined;
 }
+
+/** As large as KerasHub lets a file get: 10 GiB. */
+export const kerasShardBytes = 10 * 2 ** 30;
 
 /** The versions whose layout this is. */
 const versions = { keras_version: '3.15.1', keras_hub_version: '0.32.0' };
@@ -89,58 +96,124 @@ const layerConfig = ({ name }: KerasClass, dtype: StoredDType): JsonObject => ({
   dtype: { module: 'keras', class_name: 'DTypePolicy', config: { name: dtype }, registered_name: null },
 });
 
+/** A tokenizer's layer. */
+const serializedTokenizer = (
+  { folder, tokenizer }: Pick<KerasBackboneLayout<never>, 'folder' | 'tokenizer'>,
+  { config }: KerasTokenizer,
+): JsonObject =>
+  serialized(folder, tokenizer, { ...layerConfig(tokenizer, 'int32'), config_file: 'tokenizer.json', ...config });
+
+/** The files of a tokenizer in KerasHub's layout: tokenizer.json and its assets. @see keras_hub.models.Tokenizer.save_to_preset */
+export const kerasTokenizerFiles = (
+  layout: Pick<KerasBackboneLayout<never>, 'folder' | 'tokenizer'>,
+  tokenizer: KerasTokenizer,
+): readonly FileToWrite[] => [
+  jsonFile('tokenizer.json', serializedTokenizer(layout, tokenizer)),
+  ...tokenizer.assets.map(({ name, content }) => ({ name: `assets/tokenizer/${name}`, content })),
+];
+
+/** A preprocessor's layer. */
+const serializedPreprocessor = (
+  layout: Pick<KerasBackboneLayout<never>, 'folder' | 'tokenizer'>,
+  { kerasClass, tokenizer, config }: KerasPreprocessor,
+): JsonObject =>
+  serialized(layout.folder, kerasClass, {
+    ...layerConfig(kerasClass, 'float32'),
+    tokenizer: serializedTokenizer(layout, tokenizer),
+    config_file: 'preprocessor.json',
+    ...config,
+  });
+
+/** The files of a preprocessor in KerasHub's layout: preprocessor.json and its tokenizer's. @see keras_hub.models.Preprocessor.save_to_preset */
+export const kerasPreprocessorFiles = (
+  layout: Pick<KerasBackboneLayout<never>, 'folder' | 'tokenizer'>,
+  preprocessor: KerasPreprocessor,
+): readonly FileToWrite[] => [
+  jsonFile('preprocessor.json', serializedPreprocessor(layout, preprocessor)),
+  ...kerasTokenizerFiles(layout, preprocessor.tokenizer),
+];
+
+const sizeOf = ([, { dtype, shape }]: readonly [string, H5Dataset]): number => count(shape) * storedBytes[dtype];
+
+/** The weights as model.weights.h5, or, above the limit, as files of which model.weights.json tells. */
+const weightFiles = (
+  weights: KerasPreset<unknown>['weights'],
+  groups: readonly (readonly [group: string, attributes: { readonly name: string }])[],
+  maxShardBytes: number,
+): readonly FileToWrite[] => {
+  const shards = shardsOf(weights, sizeOf, maxShardBytes);
+  if (shards.length === 1) return [{ name: 'model.weights.h5', content: writeHdf5(h5Tree(weights, groups)) }];
+  const groupOf = (path: string): string => path.slice(0, path.lastIndexOf('/'));
+  const holders = new Map<string, string[]>();
+  const counts = new Map<string, number>();
+  const files = shards.map((shard, index): FileToWrite => {
+    const name = `model_${String(index).padStart(5, '0')}.weights.h5`;
+    for (const [path] of shard) {
+      const group = groupOf(path);
+      counts.set(group, (counts.get(group) ?? 0) + 1);
+      const own = holders.get(group) ?? [];
+      if (!own.includes(name)) holders.set(group, [...own, name]);
+    }
+    const here = new Set(shard.map(([path]) => groupOf(path)));
+    // Groups without weights stand in the first file.
+    const own = groups.filter(
+      ([group]) => here.has(group) || (index === 0 && !weights.some(([path]) => groupOf(path) === group)),
+    );
+    return { name, content: writeHdf5(h5Tree(shard, own)) };
+  });
+  const map = [...holders].map(([group, names]) => [`/${group}`, counts.get(group) === 1 ? names[0] : names]);
+  const total = weights.reduce((bytes, weight) => bytes + sizeOf(weight), 0);
+  return [
+    ...files,
+    jsonFile('model.weights.json', { metadata: { total_size: total }, weight_map: Object.fromEntries(map) }),
+  ];
+};
+
 /**
- * The files of a preset in KerasHub's layout: config.json, task.json, with a preprocessor preprocessor.json, tokenizer.json
- * and its assets, metadata.json and model.weights.h5. The same preset gives the same bytes.
+ * The files of a preset in KerasHub's layout: config.json, metadata.json and weights; with a task task.json, with a preprocessor
+ * preprocessor.json, tokenizer.json and its assets. The same preset gives the same bytes.
  *
  * @param path - What errors name.
  * @returns A left if KerasHub's layout cannot say the config.
- * @see keras_hub.models.Task.save_to_preset
+ * @see keras_hub.models.Task.save_to_preset, keras_hub.models.Backbone.save_to_preset
  */
 export const kerasPresetFiles = <Config>(
   path: string,
-  { layout, config, dtype, weights, task: saved, savedAt }: KerasPreset<Config>,
+  {
+    layout,
+    config,
+    dtype,
+    weights,
+    task: saved,
+    bases = saved?.bases ?? [],
+    savedAt,
+    maxShardBytes = kerasShardBytes,
+  }: KerasPreset<Config>,
 ): E.Either<WeightsError, readonly FileToWrite[]> => {
   const options = layout.config(config);
   if (E.isLeft(options)) return E.left(weightsError('WrongConfig', path, options.left.message));
   const { folder } = layout;
-  const { kerasClass, bases, preprocessor, head } = saved;
   const backbone = serialized(folder, layout.backbone, { ...layerConfig(layout.backbone, dtype), ...options.right });
-  const tokenizer =
-    preprocessor === null
-      ? null
-      : serialized(folder, layout.tokenizer, {
-          ...layerConfig(layout.tokenizer, 'int32'),
-          config_file: 'tokenizer.json',
-          ...preprocessor.tokenizer.config,
-        });
-  const preprocessing =
-    preprocessor === null
-      ? null
-      : serialized(folder, preprocessor.kerasClass, {
-          ...layerConfig(preprocessor.kerasClass, 'float32'),
-          tokenizer,
-          config_file: 'preprocessor.json',
-          ...preprocessor.config,
-        });
-  const task = serialized(folder, kerasClass, {
-    backbone,
-    preprocessor: preprocessing,
-    name: kerasClass.name,
-    ...saved.config,
-  });
   const [date, time] = savedAt.toISOString().split(/[T.]/);
   const named = (groups: readonly (readonly [group: string, name: string])[]) =>
     groups.map(([group, name]) => [group === '' ? 'vars' : `${group}/vars`, { name }] as const);
+  const preprocessor = saved?.preprocessor ?? null;
   return E.right([
     jsonFile('config.json', backbone),
-    jsonFile('task.json', task),
-    ...(preprocessing === null ? [] : [jsonFile('preprocessor.json', preprocessing)]),
-    ...(tokenizer === null ? [] : [jsonFile('tokenizer.json', tokenizer)]),
-    ...(preprocessor?.tokenizer.assets ?? []).map(({ name, content }) => ({
-      name: `assets/tokenizer/${name}`,
-      content,
-    })),
+    ...(saved === undefined
+      ? []
+      : [
+          jsonFile(
+            'task.json',
+            serialized(folder, saved.kerasClass, {
+              backbone,
+              preprocessor: preprocessor === null ? null : serializedPreprocessor(layout, preprocessor),
+              name: saved.kerasClass.name,
+              ...saved.config,
+            }),
+          ),
+        ]),
+    ...(preprocessor === null ? [] : kerasPreprocessorFiles(layout, preprocessor)),
     jsonFile('metadata.json', {
       ...versions,
       // The backbone's: KerasHub leaves the head's out.
@@ -148,28 +221,9 @@ export const kerasPresetFiles = <Config>(
       date_saved: `${date}@${time}`,
       tasks: bases,
     }),
-    { name: 'model.weights.h5', content: writeHdf5(h5Tree(weights, named(layout.layers(config)))) },
-    ...(head === undefined
+    ...weightFiles(weights, named(layout.layers(config)), maxShardBytes),
+    ...(saved?.head === undefined
       ? []
-      : [{ name: 'task.weights.h5', content: writeHdf5(h5Tree(head.weights, named(head.groups))) }]),
+      : [{ name: 'task.weights.h5', content: writeHdf5(h5Tree(saved.head.weights, named(saved.head.groups))) }]),
   ]);
-};
-
-/** Whether a preset folder in KerasHub's layout may hold a file or folder of this name, so that it can be replaced. */
-export const isPresetFile = (name: string): boolean =>
-  /^(model[\w.-]*\.(h5|json)|task\.weights\.h5|(config|task|preprocessor|tokenizer|metadata)\.json|assets)$/.test(name);
-
-/**
- * Writes a preset folder in KerasHub's layout, whole or not at all.
- *
- * @param path - The folder. A preset that is there is replaced; a folder that holds anything else is left alone.
- * @param extra - Further files for the folder, such as a README.
- */
-export const writeKerasPreset = <Config>(
-  path: string,
-  preset: KerasPreset<Config>,
-  extra: readonly FileToWrite[] = [],
-): TE.TaskEither<WeightsError, void> => {
-  const files = kerasPresetFiles(path, preset);
-  return E.isLeft(files) ? async () => files : writeFolderAtomically(path, [...files.right, ...extra], isPresetFile);
 };

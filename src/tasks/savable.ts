@@ -1,0 +1,37 @@
+import type { Lora } from '../models/lora.ts';
+import type { Device } from '../runtime/device.ts';
+import { ArgumentError } from '../tensor/errors.ts';
+import type { Tree } from '../tensor/tree.ts';
+import { type Family, families } from '../weights/index.ts';
+import type { BackboneModel } from './backbone.ts';
+
+/** A backbone that can be saved: any is. */
+export interface SavableBackbone {
+  readonly config: unknown;
+  readonly model: BackboneModel;
+  readonly params: Tree;
+  readonly device: Device | undefined;
+  readonly lora: Lora | undefined;
+}
+
+/** What is saved as a task: any task has these. */
+export interface SavableTask {
+  readonly backbone: SavableBackbone;
+  readonly preprocessor: object | null;
+}
+
+/** The family whose backbone has a name of KerasHub's. @throws {ArgumentError} If none has. */
+export const familyOfBackbone = (name: string): Family => {
+  const known = families.find(({ kerasBackbone }) => kerasBackbone === name);
+  if (known === undefined)
+    throw new ArgumentError(`saveToPreset: expected a backbone of a family that is known, got ${name}`);
+  return known.family;
+};
+
+/** Refuses what no layout says. @throws {ArgumentError} If there is LoRA. */
+export const refuseLora = ({ lora }: SavableBackbone): void => {
+  if (lora !== undefined)
+    throw new ArgumentError(
+      'saveToPreset: expected a model without LoRA, got one with; call mergeLora first, or saveLoraWeights for the factors alone',
+    );
+};

@@ -1,0 +1,221 @@
+import * as E from 'fp-ts/lib/Either.js';
+import type { JsonObject } from '../models/configReader.ts';
+import { type SavedKind, transformersConfig } from '../models/transformersLayout.ts';
+import type { WeightTable } from '../models/weightEntry.ts';
+import { cast } from '../ops/cast.ts';
+import { zeros } from '../ops/zeros.ts';
+import type { Device } from '../runtime/device.ts';
+import { count } from '../tensor/shape.ts';
+import { paths, type Tree } from '../tensor/tree.ts';
+import type { Tokenizer } from '../tokenizers/tokenizer.ts';
+import {
+  type Family,
+  type FileToWrite,
+  type StoredDType,
+  type TensorToWrite,
+  toPresetError,
+  transformersJson,
+  transformersPresetFiles,
+} from '../weights/index.ts';
+import { commonDType, deviceBytes } from './deviceBytes.ts';
+import type { SavedEncoderTask } from './encoderFamily.ts';
+import { deviceOf, heldParams } from './heldParams.ts';
+import { modelCard } from './modelCard.ts';
+import { orReject } from './presets.ts';
+import { familyOfBackbone, type SavableBackbone } from './savable.ts';
+import { sentenceFiles } from './sentenceFiles.ts';
+import { type StoredValue, storedTensors } from './storedTensors.ts';
+import { transformersFamilies } from './transformersFamilies.ts';
+import { warnOnce } from './warnOnce.ts';
+
+/** A model as transformers' layout is to hold it. */
+export interface TransformersModel {
+  /** KerasHub's name of the task or backbone, for messages and the model card. */
+  readonly name: string;
+  readonly kind: SavedKind;
+  readonly backbone: SavableBackbone;
+  /** What the task adds; undefined for none. */
+  readonly head?: SavedEncoderTask['head'];
+  /** KerasHub's options of the task: a classifier's number of classes, activation, dropout and width. */
+  readonly options?: JsonObject | undefined;
+  readonly tokenizer: Tokenizer | null;
+  /** The longest text that the preprocessor makes. */
+  readonly sequenceLength?: number | undefined;
+  /** How an embedder makes one of many states; undefined for what is none. */
+  readonly pooling?: { readonly mode: 'mean' | 'cls' | 'max'; readonly normalize: boolean } | undefined;
+}
+
+/** What saving in transformers' layout depends on. */
+export interface SaveTransformersOptions {
+  readonly maxShardBytes?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+const refuse = (folder: string, message: string): never => {
+  throw toPresetError({ _tag: 'WrongConfig', message: `${folder}: ${message}`, path: folder });
+};
+
+/** Fields of config.json that a classifier adds. */
+const classifierFields = (
+  folder: string,
+  family: Family,
+  { name, backbone, options = {} }: TransformersModel,
+): JsonObject => {
+  const { num_classes: classes, activation, hidden_dim: width, dropout } = options;
+  const { hiddenDim } = backbone.config as { readonly hiddenDim: number };
+  const wayOut = "save it with { format: 'keras' }";
+  if (activation !== undefined && activation !== null && activation !== 'linear')
+    refuse(
+      folder,
+      `${name}: expected activation "linear", since transformers' classifiers give logits, got "${String(activation)}"; ${wayOut}, or a classifier without activation`,
+    );
+  if (width !== undefined && width !== hiddenDim)
+    refuse(
+      folder,
+      `${name}: expected hiddenDim ${hiddenDim}, the backbone's, the only one that transformers' layout can say, got ${String(width)}; ${wayOut}`,
+    );
+  const labels = Array.from({ length: classes as number }, (_, index) => `LABEL_${index}`);
+  return {
+    id2label: Object.fromEntries(labels.map((label, index) => [index, label])),
+    label2id: Object.fromEntries(labels.map((label, index) => [label, index])),
+    ...(typeof dropout === 'number' ? transformersFamilies[family].classifierDropout?.(dropout) : {}),
+  };
+};
+
+/** The ids of special tokens, as config.json and generation_config.json have them. */
+const specialIds = (kind: SavedKind, tokenizer: Tokenizer | null, padOfConfig: unknown): JsonObject => {
+  const { startTokenId = null, endTokenId = null, padTokenId = -1 } = tokenizer ?? {};
+  // The padding of GPT-2 and Falcon is a number, and no token.
+  const pads = tokenizer?.specialTokenIds.includes(padTokenId) === true ? padTokenId : null;
+  return {
+    bos_token_id: startTokenId,
+    eos_token_id: endTokenId,
+    pad_token_id: padOfConfig ?? pads,
+    ...(kind === 'seq2seqLM' ? { decoder_start_token_id: endTokenId, forced_eos_token_id: null } : {}),
+  };
+};
+
+const toWrite = (device: Device, { name, value }: StoredValue, signal: AbortSignal | undefined): TensorToWrite => ({
+  name,
+  dtype: value.dtype as StoredDType,
+  shape: value.shape,
+  data: deviceBytes(device, value, signal),
+});
+
+/** The files of a tokenizer in transformers' layout. */
+export const transformersTokenizerFiles = (
+  folder: string,
+  family: Family,
+  name: string,
+  tokenizer: Tokenizer,
+  sequenceLength?: number,
+): readonly FileToWrite[] => {
+  const made = transformersFamilies[family].tokenizer(tokenizer);
+  if (E.isLeft(made)) return refuse(folder, `${name}: its tokenizer: ${made.left}; save it with { format: 'keras' }`);
+  if ('follows' in tokenizer && tokenizer.follows === 'kerasHub')
+    warnOnce(
+      `${name}: transformers' layout has no way to say how KerasHub cuts texts into words, so that they are cut as transformers does: with special tokens found in texts, and other white space and control characters; { format: 'keras' } keeps KerasHub's way`,
+    );
+  const { files, config } = made.right;
+  return [
+    ...files.map(({ name: file, content }) => ({
+      name: file,
+      content: [typeof content === 'string' ? new TextEncoder().encode(content) : content],
+    })),
+    transformersJson('tokenizer_config.json', {
+      ...config,
+      ...(sequenceLength === undefined ? {} : { model_max_length: sequenceLength }),
+    }),
+  ];
+};
+
+/** The bias of the logits, all zeros, that a BART of transformers has beside its parameters. */
+const zeroBias = (vocabularySize: number, { value }: StoredValue): StoredValue => ({
+  name: 'final_logits_bias',
+  value: cast(zeros([1, vocabularySize]), value.dtype),
+});
+
+/** Parameters of a model as transformers stores them, under its names. */
+const storedValues = async (
+  device: Device,
+  { backbone, head, kind }: TransformersModel,
+  table: WeightTable,
+  rename: (name: string) => string,
+): Promise<readonly StoredValue[]> => {
+  const stored = async (own: WeightTable, params: Tree, named?: (name: string) => string) =>
+    storedTensors(own, new Map(paths(await heldParams(device, params))), named);
+  const values = [
+    ...(await stored(table, backbone.params, rename)),
+    ...(head === undefined ? [] : await stored(head.table, head.params)),
+  ];
+  const hasBias = values.some(({ name }) => name === 'final_logits_bias');
+  const { vocabularySize } = backbone.config as { readonly vocabularySize: number };
+  return kind === 'seq2seqLM' && !hasBias ? [...values, zeroBias(vocabularySize, values[0]!)] : values;
+};
+
+/**
+ * All files of a model in transformers' layout, its tokenizer's and its model card among them.
+ *
+ * @param folder - Where they are to stand.
+ * @throws {PresetError} By rejection, if transformers cannot say what the model computes.
+ */
+export const transformersFiles = async (
+  folder: string,
+  model: TransformersModel,
+  { maxShardBytes, signal }: SaveTransformersOptions = {},
+): Promise<readonly FileToWrite[]> => {
+  const { name, kind, backbone, tokenizer, sequenceLength, pooling } = model;
+  const family = familyOfBackbone(backbone.model.name);
+  const { layout } = transformersFamilies[family];
+  const given = backbone.config as object;
+  const config =
+    tokenizer === null || layout.withPadding === undefined ? given : layout.withPadding(given, tokenizer.padTokenId);
+  const said = transformersConfig(name, layout, config, kind);
+  if (E.isLeft(said)) return refuse(folder, said.left.message);
+  const classes = layout.classes(config);
+  const architecture = classes[kind]!;
+  // A family whose backbone has a table beside the base model is saved with the head that holds it.
+  const isBase = kind === 'backbone' && !/For|LMHead/.test(architecture);
+  const device = await deviceOf(backbone);
+  const table = layout.weights?.(config) ?? backbone.model.weights;
+  const { outside = [] } = layout;
+  const values = await storedValues(device, model, table, (stored) =>
+    isBase || outside.includes(stored) ? stored : `${table.transformersPrefix}${stored}`,
+  );
+  const dtype = commonDType(values.map(({ value }) => value));
+  const ids = specialIds(kind, tokenizer, said.right.pad_token_id);
+  const files = orReject(
+    transformersPresetFiles(folder, {
+      config: {
+        ...said.right,
+        ...(kind === 'textClassifier' ? classifierFields(folder, family, model) : {}),
+        ...ids,
+        architectures: [architecture],
+        dtype,
+      },
+      generation: kind === 'causalLM' || kind === 'seq2seqLM' ? ids : undefined,
+      tensors: values.map((value) => toWrite(device, value, signal)),
+      maxShardBytes,
+    }),
+  );
+  const facts = {
+    name,
+    kind: pooling === undefined ? kind : ('embedder' as const),
+    architecture,
+    parameters: values.reduce((total, { value }) => total + count(value.shape), 0),
+    dtype,
+    config,
+  };
+  return [
+    ...files,
+    ...(tokenizer === null ? [] : transformersTokenizerFiles(folder, family, name, tokenizer, sequenceLength)),
+    ...(pooling === undefined
+      ? []
+      : sentenceFiles({
+          ...pooling,
+          width: (config as { readonly hiddenDim: number }).hiddenDim,
+          sequenceLength,
+        })),
+    ...(await modelCard(folder, facts)),
+  ];
+};
