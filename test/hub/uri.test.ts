@@ -4,7 +4,6 @@ import { describe, expect, it } from 'vitest';
 import { formatPresetUri, kaggleHandles, parsePresetUri, unknownPreset } from '../../src/hub/index.ts';
 import { builtInPresets } from '../../src/models/presets.ts';
 import { nearestNames } from '../../src/tensor/nearestNames.ts';
-import { nearestNames, nearestNames, nearestNames, nearestNames, nearestNames, nearestNames } from '../../src/tensor/nearestNames.ts';
 
 const parsed = (uri: string, revision?: string): unknown => {
   const result = parsePresetUri(uri, revision);
@@ -12,16 +11,12 @@ const parsed = (uri: string, revision?: string): unknown => {
   return result.right;
 };
 
-import { nearestNames, nearestNames } from '../../src/tensor/nearestNames.ts';
-
 const refused = (uri: unknown, revision?: string): string => {
   const result = parsePresetUri(uri, revision);
   if (E.isRight(result)) throw new Error(`expected a problem, got ${JSON.stringify(result.right)}`);
   expect(result.left._tag).toBe('BadUri');
   return result.left.message;
 };
-
-import { nearestNames, nearestNames } from '../../src/tensor/nearestNames.ts';
 
 describe('parsePresetUri', () => {
   it('reads every form', () => {
@@ -39,23 +34,11 @@ describe('parsePresetUri', () => {
       repo: 'openai-community/gpt2',
       revision: 'main',
     });
-
-
     expect(parsed('hf://gpt2@refs/pr/7')).toEqual({ kind: 'hub', repo: 'gpt2', revision: 'refs/pr/7' });
-
-
     expect(parsed('hf://a/b', 'v1.0')).toMatchObject({ revision: 'v1.0' });
-
-
     expect(parsed('./gpt2_base_en')).toEqual({ kind: 'folder', path: './gpt2_base_en' });
-
-
     expect(parsed('C:\\models\\mine')).toEqual({ kind: 'folder', path: 'C:\\models\\mine' });
-
-
   });
-
-import { nearestNames, nearestNames } from '../../src/tensor/nearestNames.ts';
 
   it('S11: knows all 55 ids of the pages, and says of those that are in what the registry says', () => {
     expect(kaggleHandles.size).toBeGreaterThanOrEqual(55);
@@ -64,18 +47,12 @@ import { nearestNames, nearestNames } from '../../src/tensor/nearestNames.ts';
       expect(parsed(id)).toMatchObject({
         kind: 'builtIn',
         id,
-import { nearestNames } from '../../src/tensor/nearestNames.ts';repo: `keras/${id}` ,
-import { nearestNames } from '../../src/tensor/nearestNames.ts';variation: id ,
+        hub: { repo: `keras/${id}` },
+        kaggle: { variation: id },
       });
     }
-
-
     for (const [id, { kaggleHandle }] of builtInPresets) expect(kaggleHandles.get(id)).toBe(kaggleHandle);
-
-
   });
-
-import { nearestNames, nearestNames } from '../../src/tensor/nearestNames.ts';
 
   it('S12, S13: refuses handles of another form, and says which forms there are', () => {
     expect(refused('kaggle://keras/bert/keras')).toContain("'kaggle://owner/model/framework/variation/version'");
@@ -90,8 +67,6 @@ import { nearestNames, nearestNames } from '../../src/tensor/nearestNames.ts';
     expect(refused('./folder', 'main')).toContain('expected no revision');
   });
 
-import { nearestNames, nearestNames } from '../../src/tensor/nearestNames.ts';
-
   it('S15: names the hubs it knows where another is asked for, and reads the address of a page', () => {
     expect(refused('modelscope://a/b')).toContain('expected hf:// or kaggle://, got modelscope://');
     expect(refused('gs://bucket/x')).toContain('got gs://');
@@ -102,23 +77,11 @@ import { nearestNames, nearestNames } from '../../src/tensor/nearestNames.ts';
     for (const nothing of ['', undefined, null, 3]) expect(refused(nothing)).toContain('expected the id of a preset');
   });
 
-import { nearestNames, nearestNames } from '../../src/tensor/nearestNames.ts';
-
   it('never lets a name lead out of a cache, whatever it is', () =>
-
-
     fc.assert(
-
-
       fc.property(
-
-
         fc.constantFrom('hf://', 'kaggle://a/b/c/', 'kaggle://', 'hf://a/b@'),
-
-
         fc.string({ unit: fc.constantFrom('..', '/', '.', '\\', 'a', '@', ':', '\0', '-', '~', '%2e') }),
-
-
         (scheme, rest) => {
           const result = parsePresetUri(scheme + rest);
           if (E.isLeft(result)) return;
@@ -127,17 +90,9 @@ import { nearestNames, nearestNames } from '../../src/tensor/nearestNames.ts';
             false,
           );
         },
-
-
       ),
-
-
       { numRuns: 2000 },
-
-
     ));
-
-import { nearestNames, nearestNames } from '../../src/tensor/nearestNames.ts';
 
   it('reads what formatPresetUri writes', () => {
     for (const uri of ['hf://a/b', 'hf://a/b@v1', 'kaggle://a/b/c/d', 'kaggle://a/b/c/d/2', 'gpt2_base_en', './x']) {
@@ -145,11 +100,7 @@ import { nearestNames, nearestNames } from '../../src/tensor/nearestNames.ts';
       expect(E.isRight(result) ? formatPresetUri(result.right) : result.left).toBe(uri);
     }
   });
-
-
 });
-
-import { nearestNames, nearestNames } from '../../src/tensor/nearestNames.ts';
 
 describe('an unknown id', () => {
   it('S16: gets the id that was meant', () => {
@@ -161,4 +112,3 @@ describe('an unknown id', () => {
     expect(unknownPreset('bart_base').message).toContain('closest ids: bart_base_en');
   });
 });
-
