@@ -18,6 +18,7 @@ import { count, formatShape, sameShape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { leaves, paths, type Tree } from '../tensor/tree.ts';
 import { loadLora, saveLora } from './lora.ts';
+import type { SavesToPreset } from './savable.ts';
 
 /** What a backbone reads, in any form that becomes tensors. */
 export interface BackboneInputs {
@@ -28,7 +29,7 @@ export interface BackboneInputs {
 }
 
 /** What every backbone is: a model with its parameters, immutable. `Self` is its own kind. */
-export interface Backbone<Config, Params extends Tree, Model, Self> {
+export interface Backbone<Config, Params extends Tree, Model, Self> extends SavesToPreset {
   /** KerasHub's name of its class. */
   readonly name: string;
   /** Its sizes. */
@@ -181,6 +182,11 @@ export const backboneCore = <
     mergeLora: () => {
       const plan = lora ?? withoutLora();
       return make({ config, device, model: parts.model }, mergedLora(params, plan));
+    },
+    // Loaded when it is first used: what saves knows all families, whose classes are made of this.
+    saveToPreset: async (folder, options) => {
+      const { saveBackbone } = await import('./saveToPreset.ts');
+      await saveBackbone(folder, { name: model.name, config, model: parts.model, params, device, lora }, options);
     },
     saveLoraWeights: (path) => saveLora(path, { params, lora, device }),
     loadLoraWeights: async (path) => {

@@ -16,6 +16,7 @@ import type { EncoderBackbone } from './encoderBackbone.ts';
 import { encoderTensors } from './encoderInputs.ts';
 import type { History } from './fit.ts';
 import { deviceOf, heldParams } from './heldParams.ts';
+import type { SavableTask, SavesToPreset } from './savable.ts';
 import {
   type CompiledTraining,
   type EvaluateOptions,
@@ -34,7 +35,8 @@ export type EncoderTaskParams<Params extends Tree, HeadParams extends Tree> = {
 };
 
 /** What every task over an encoder is: immutable; what would change it gives a new one. `Self` is its own kind. */
-export interface EncoderTask<Config, Params extends Tree, HeadParams extends Tree, CompileOptions, Self> {
+export interface EncoderTask<Config, Params extends Tree, HeadParams extends Tree, CompileOptions, Self>
+  extends SavesToPreset {
   /** KerasHub's name of its class. */
   readonly name: string;
   /** The encoder with its parameters. */
@@ -203,6 +205,11 @@ export const encoderTask = <Config, Params extends Tree, HeadParams extends Tree
     },
     evaluate: (x, options) => evaluateTask(trainable, x, options),
     predict: (x, options) => predictTask(trainable, x, options),
+    saveToPreset: async (folder, options) => {
+      const { saveTask } = await import('./saveToPreset.ts');
+      // The task itself, with what its own kind adds.
+      await saveTask(folder, remake({}) as SavableTask, options);
+    },
   };
   return { members, forward, logits, open };
 };

@@ -10,6 +10,7 @@ import type { OptimizerState } from '../training/index.ts';
 import type { Backbone, BackboneModel } from './backbone.ts';
 import type { History } from './fit.ts';
 import { deviceOf, heldParams } from './heldParams.ts';
+import type { SavesToPreset } from './savable.ts';
 import {
   type CompiledTraining,
   type CompileTrainingOptions,
@@ -30,7 +31,7 @@ export interface CompileTaskOptions extends CompileTrainingOptions {
 }
 
 /** What tasks that write text have in common: immutable; what would change one gives a new one. `Self` is its own kind. */
-export interface LanguageModel<B, P, T extends Tokenizer, Params extends Tree, Self> {
+export interface LanguageModel<B, P, T extends Tokenizer, Params extends Tree, Self> extends SavesToPreset {
   /** KerasHub's name of its class. */
   readonly name: string;
   /** The model with its parameters. */
@@ -174,6 +175,10 @@ export const languageModel = <
     enableLora: (options) => withBackbone(backbone.enableLora(options)),
     mergeLora: () => withBackbone(backbone.mergeLora()),
     sites: backbone.model.sites,
+    saveToPreset: async (folder, options) => {
+      const { saveTask } = await import('./saveToPreset.ts');
+      await saveTask(folder, { name, backbone, preprocessor }, options);
+    },
     fit: async (x, options) => {
       const { params: trained, optimizerState: state, history } = await fitTask(trainable, x, options);
       const task = make({

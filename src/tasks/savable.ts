@@ -4,6 +4,7 @@ import { ArgumentError } from '../tensor/errors.ts';
 import type { Tree } from '../tensor/tree.ts';
 import { type Family, families } from '../weights/index.ts';
 import type { BackboneModel } from './backbone.ts';
+import type { SaveToPresetOptions } from './saveToPreset.ts';
 
 /** A backbone that can be saved: any is. */
 export interface SavableBackbone {
@@ -14,8 +15,24 @@ export interface SavableBackbone {
   readonly lora: Lora | undefined;
 }
 
+/** What can be written as a preset folder by itself. */
+export interface SavesToPreset {
+  /**
+   * Writes a preset folder, whole or not at all, in transformers' layout unless told otherwise: weights, config, tokenizer and a
+   * model card. `fromPreset` reads it back to the same numbers.
+   *
+   * @param folder - Where to. A preset that is there is replaced; a folder that holds anything else is left alone.
+   * @throws {ArgumentError} By rejection, if an option is nonsense, or there is LoRA that is not merged.
+   * @throws {PresetError} By rejection, if the layout cannot say what the model computes, or the folder cannot be written.
+   * @see keras_hub.models.Task.save_to_preset
+   */
+  readonly saveToPreset: (folder: string, options?: SaveToPresetOptions) => Promise<void>;
+}
+
 /** What is saved as a task: any task has these. */
 export interface SavableTask {
+  /** KerasHub's name of its class. */
+  readonly name: string;
   readonly backbone: SavableBackbone;
   readonly preprocessor: object | null;
 }

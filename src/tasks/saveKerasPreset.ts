@@ -44,7 +44,7 @@ const dataset = (device: Device, tensor: Tensor, signal: AbortSignal | undefined
 /** How KerasHub writes a family down, and a task of it, or, for a backbone alone, the bases of its tasks. */
 const described = (
   backbone: SavableBackbone,
-  task: SavableTask | undefined,
+  task: Omit<SavableTask, 'name'> | undefined,
 ): {
   readonly layout: KerasBackboneLayout<unknown>;
   readonly task: SavedEncoderTask | undefined;
@@ -69,7 +69,7 @@ const described = (
  */
 export const kerasFiles = async (
   folder: string,
-  { backbone, task }: { readonly backbone: SavableBackbone; readonly task?: SavableTask | undefined },
+  { backbone, task }: { readonly backbone: SavableBackbone; readonly task?: Omit<SavableTask, 'name'> | undefined },
   { savedAt = new Date(), maxShardBytes, signal }: KerasFilesOptions = {},
 ): Promise<readonly FileToWrite[]> => {
   refuseLora(backbone);
@@ -113,7 +113,7 @@ export const kerasFiles = async (
  */
 export const saveKerasPreset = async (
   folder: string,
-  task: SavableTask,
+  task: Omit<SavableTask, 'name'>,
   { extra = [], ...options }: SaveKerasPresetOptions = {},
 ): Promise<void> => {
   const files = await kerasFiles(folder, { backbone: task.backbone, task }, options);

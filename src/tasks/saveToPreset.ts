@@ -66,7 +66,7 @@ const write = async (
 };
 
 /** A task as transformers' layout is to hold it. */
-const transformersModel = (task: SavableTask & { readonly name: string }): TransformersModel => {
+const transformersModel = (task: SavableTask): TransformersModel => {
   const { name, backbone, preprocessor } = task;
   const own = preprocessor as { readonly tokenizer: Tokenizer; readonly sequenceLength?: number } | null;
   const shared = { name, backbone, tokenizer: own?.tokenizer ?? null, sequenceLength: own?.sequenceLength };
@@ -94,11 +94,7 @@ const transformersModel = (task: SavableTask & { readonly name: string }): Trans
  * @throws {ArgumentError} By rejection, if an option is nonsense or there is LoRA.
  * @throws {PresetError} By rejection, if the layout cannot say what the model computes, or the folder cannot be written.
  */
-export const saveTask = async (
-  folder: string,
-  task: SavableTask & { readonly name: string },
-  options: SaveToPresetOptions = {},
-): Promise<void> => {
+export const saveTask = async (folder: string, task: SavableTask, options: SaveToPresetOptions = {}): Promise<void> => {
   const { format, ...rest } = checked(folder, options);
   const { backbone } = task;
   refuseLora(backbone);

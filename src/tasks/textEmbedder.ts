@@ -27,6 +27,7 @@ import { type Batch, isSamples, select } from './batches.ts';
 import type { EncoderBackbone } from './encoderBackbone.ts';
 import { type EncoderBackboneInputs, encoderArrays, encoderTensors, isTokens } from './encoderInputs.ts';
 import { deviceOf, heldParams } from './heldParams.ts';
+import type { SavesToPreset } from './savable.ts';
 import { forTexts } from './inputs.ts';
 import type { AnyTextClassifierPreprocessor } from './textClassifier.ts';
 import { predictBatches } from './trainer.ts';
@@ -54,7 +55,8 @@ export interface EncodeTextOptions {
 }
 
 /** An encoder that gives each text a point in space: immutable; what would change it gives a new one. */
-export interface TextEmbedder<Config = unknown, Params extends Tree = Tree, T extends Tokenizer = Tokenizer> {
+export interface TextEmbedder<Config = unknown, Params extends Tree = Tree, T extends Tokenizer = Tokenizer>
+  extends SavesToPreset {
   /** KerasHub's name of its class. */
   readonly name: string;
   /** The encoder with its parameters. */
@@ -261,5 +263,9 @@ export const textEmbedder = <Config, Params extends Tree, T extends Tokenizer>(
     },
     withBackbone,
     enableLora: (options) => withBackbone(backbone.enableLora(options)),
+    saveToPreset: async (folder, options) => {
+      const { saveTask } = await import('./saveToPreset.ts');
+      await saveTask(folder, withBackbone(backbone), options);
+    },
   });
 };
