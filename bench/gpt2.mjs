@@ -1,6 +1,6 @@
 // One process, all workloads asked for, one JSON line each. Started by run.mjs; reads its choices from the environment:
-// BENCH_PRESET (a folder), BENCH_ONLY, BENCH_REPS, BENCH_DECODE (tokens a run), BENCH_NAME, BENCH_DTYPE, BENCH_REF (ids'
-// arg-maxes to check against, as JSON).
+// BENCH_PRESET (a folder), BENCH_ONLY, BENCH_REPS, BENCH_DECODE (tokens a run), BENCH_NAME, BENCH_DTYPE (float16, bfloat16, or
+// int8 and int4, which are made after loading), BENCH_REF (ids' arg-maxes to check against, as JSON).
 import { readFileSync } from 'node:fs';
 import { GPT2CausalLM, getDevice } from '../dist/index.js';
 import { cast } from '../dist/ops/cast.js';
@@ -30,15 +30,17 @@ const check = (count, id) => (reference[count] === undefined ? null : reference[
 
 const device = await getDevice('webgpu');
 const began = performance.now();
-const lm = (
+const isQuantized = dtype === 'int8' || dtype === 'int4';
+const plain = (
   await GPT2CausalLM.fromPreset(process.env.BENCH_PRESET, {
     preprocessor: null,
     device,
-    ...(dtype === undefined ? {} : { dtype }),
+    ...(dtype === undefined || isQuantized ? {} : { dtype }),
   })
 ).compile({
   sampler: 'greedy',
 });
+const lm = isQuantized ? await plain.quantize(dtype) : plain;
 const loaded = performance.now();
 const { model } = lm.backbone;
 
@@ -129,7 +131,7 @@ if (only.has('gemm'))
     const isVector = m === 1;
     const held = await device.realize([
       normal(key(1), [m, k]),
-      cast(normal(key(2), isVector ? [n, k] : [k, n]), dtype ?? 'float32'),
+      cast(normal(key(2), isVector ? [n, k] : [k, n]), isQuantized ? 'float32' : (dtype ?? 'float32')),
     ]);
     const product = device.compile((a, b) => matmul(a, isVector ? transpose(b) : b));
     const go = async (count) => {

@@ -1,4 +1,5 @@
 import { add } from '../ops/add.ts';
+import { isQuantized } from '../ops/dequantize.ts';
 import { matmul } from '../ops/matmul.ts';
 import { reshape } from '../ops/reshape.ts';
 import { transpose } from '../ops/transpose.ts';
@@ -74,7 +75,14 @@ const byHead =
 export const toHeads = (
   params: HeadsParams,
   { headsFirst = false }: { readonly headsFirst?: boolean | undefined } = {},
-): ((x: Tensor) => Tensor) => (headsFirst ? byHead(params) : byPlace(params));
+): ((x: Tensor) => Tensor) => {
+  if (!headsFirst) return byPlace(params);
+  // What lies in few bits lies as one matrix for all heads.
+  const { kernel, ...rest } = params;
+  return isQuantized(kernel) && params.loraKernelA === undefined
+    ? byPlace({ kernel: transpose(kernel, [1, 0, 2]), ...rest })
+    : byHead(params);
+};
 
 /** Parameters of a projection from heads: kernel `[heads, headDim, hiddenDim]`, bias `[hiddenDim]`. */
 export type FromHeadsParams = LoraParams & {

@@ -17,8 +17,10 @@ import { ArgumentError } from '../tensor/errors.ts';
 import { count, formatShape, sameShape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { leaves, paths, type Tree } from '../tensor/tree.ts';
+import { deviceOf } from './heldParams.ts';
 import { loadLora, saveLora } from './lora.ts';
 import type { SavesToPreset } from './savable.ts';
+import { type QuantizationMode, type QuantizeOptions, quantizedPaths, quantizeParams } from './quantize.ts';
 
 /** What a backbone reads, in any form that becomes tensors. */
 export interface BackboneInputs {
@@ -66,6 +68,15 @@ export interface Backbone<Config, Params extends Tree, Model, Self> extends Save
    * @throws {ArgumentError} If there is no LoRA.
    */
   readonly mergeLora: () => Self;
+  /**
+   * The same backbone with the kernels of its dense layers and its token table held in whole numbers of 8 or 4 bits, an
+   * eighth to a quarter of the memory of float32; what is computed changes a little. They do not train any more (LoRA beside
+   * them does), and everything else works as before.
+   *
+   * @throws {ArgumentError} By rejection, if the mode is no mode, an option is wrong, or nothing is left to quantize.
+   * @see keras.Model.quantize, whose weights are the same; inputs of layers stay float32 here
+   */
+  readonly quantize: (mode: QuantizationMode, options?: QuantizeOptions) => Promise<Self>;
   /**
    * Writes the factors: `.lora.h5` as KerasHub does, which holds them alone, or `.safetensors`, which holds the biases
    * that train with them too. Whole or not at all.
@@ -134,7 +145,15 @@ export const backboneCore = <
 ): Backbone<Config, Params, Model, Self> => {
   const { config, device, lora } = parts;
   const model = lora === undefined ? parts.model : withLora(parts.model, lora);
-  const trainable = parts.trainable ?? new Set(paths(params).map(([path]) => path));
+  const frozen = quantizedPaths(params);
+  const canTrain = (path: string): boolean => !frozen.has(path);
+  const trainable =
+    parts.trainable ??
+    new Set(
+      paths(params)
+        .map(([path]) => path)
+        .filter(canTrain),
+    );
 
   const enable = (plan: Lora, seed?: number): Self => {
     const withFactors = addLora(params, plan, seed);
@@ -169,7 +188,7 @@ export const backboneCore = <
     withTrainable: (accepts) => {
       const accepted = paths(params)
         .map(([path]) => path)
-        .filter(accepts);
+        .filter((path) => canTrain(path) && accepts(path));
       return make({ ...parts, trainable: new Set(accepted) }, params);
     },
     enableLora: (options) => {
@@ -182,6 +201,12 @@ export const backboneCore = <
     mergeLora: () => {
       const plan = lora ?? withoutLora();
       return make({ config, device, model: parts.model }, mergedLora(params, plan));
+    },
+    quantize: async (mode, options) => {
+      const own = await deviceOf({ device, params });
+      const held = await quantizeParams(own, params, mode, options);
+      const few = quantizedPaths(held);
+      return make({ ...parts, device: own, trainable: new Set([...trainable].filter((path) => !few.has(path))) }, held);
     },
     // Loaded when it is first used: what saves knows all families, whose classes are made of this.
     saveToPreset: async (folder, options) => {

@@ -17,6 +17,7 @@ import { encoderTensors } from './encoderInputs.ts';
 import type { History } from './fit.ts';
 import { deviceOf, heldParams } from './heldParams.ts';
 import type { SavableTask, SavesToPreset } from './savable.ts';
+import type { QuantizationMode, QuantizeOptions } from './quantize.ts';
 import {
   type CompiledTraining,
   type EvaluateOptions,
@@ -53,6 +54,8 @@ export interface EncoderTask<Config, Params extends Tree, HeadParams extends Tre
   readonly withBackbone: (backbone: EncoderBackbone<Config, Params>) => Self;
   /** The same task with LoRA; see the backbone's `enableLora`. The head trains as before. */
   readonly enableLora: (options: LoraOptions) => Self;
+  /** The same task with kernels in whole numbers of 8 or 4 bits; see the backbone's `quantize`. The head stays as it is. */
+  readonly quantize: (mode: QuantizationMode, options?: QuantizeOptions) => Promise<Self>;
   /** The same task with plain kernels that have taken up LoRA's factors; see the backbone's `mergeLora`. */
   readonly mergeLora: () => Self;
   /**
@@ -193,6 +196,8 @@ export const encoderTask = <Config, Params extends Tree, HeadParams extends Tree
     },
     withBackbone: (other) => remake({ backbone: other, optimizerState: undefined }),
     enableLora: (options) => remake({ backbone: backbone.enableLora(options), optimizerState: undefined }),
+    quantize: async (mode, options) =>
+      remake({ backbone: await backbone.quantize(mode, options), optimizerState: undefined }),
     mergeLora: () => remake({ backbone: backbone.mergeLora(), optimizerState: undefined }),
     fit: async (x, options) => {
       const { params: trained, optimizerState, history } = await fitTask(trainable, x, options);

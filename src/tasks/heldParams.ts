@@ -1,3 +1,4 @@
+import { isQuantized } from '../ops/dequantize.ts';
 import { type Device, getDevice, holderOf } from '../runtime/device.ts';
 import { type Tensor, topological } from '../tensor/tensor.ts';
 import { leaves, type Tree } from '../tensor/tree.ts';
@@ -5,8 +6,9 @@ import { realizeParams } from './loadWeights.ts';
 
 const realizedParams = new WeakMap<object, WeakMap<Device, Promise<Tree>>>();
 
-/** Whether evaluating a tensor computes something: it is neither a leaf nor a view of one. */
+/** Whether evaluating a tensor computes something: it is neither a leaf nor a matrix in few bits, nor a view of one. */
 const isComputed = (tensor: Tensor): boolean =>
+  !isQuantized(tensor) &&
   topological([tensor]).some(({ op }) => op.kernel.kind !== 'leaf' && op.kernel.kind !== 'view');
 
 /** Parameters as they are, or, where they are still expressions (random ones), their values, computed once a device. */

@@ -11,6 +11,7 @@ import type { Backbone, BackboneModel } from './backbone.ts';
 import type { History } from './fit.ts';
 import { deviceOf, heldParams } from './heldParams.ts';
 import type { SavesToPreset } from './savable.ts';
+import type { QuantizationMode, QuantizeOptions } from './quantize.ts';
 import {
   type CompiledTraining,
   type CompileTrainingOptions,
@@ -55,6 +56,8 @@ export interface LanguageModel<B, P, T extends Tokenizer, Params extends Tree, S
   readonly withBackbone: (backbone: B) => Self;
   /** The same task with LoRA; see the backbone's `enableLora`. */
   readonly enableLora: (options: LoraOptions) => Self;
+  /** The same task with kernels in whole numbers of 8 or 4 bits; see the backbone's `quantize`. */
+  readonly quantize: (mode: QuantizationMode, options?: QuantizeOptions) => Promise<Self>;
   /** The same task with plain kernels that have taken up LoRA's factors; see the backbone's `mergeLora`. */
   readonly mergeLora: () => Self;
   /** Where an intercept is called, in order: site, layer, and the names of the axes. */
@@ -173,6 +176,7 @@ export const languageModel = <
     withParams: (other) => withBackbone(backbone.withParams(other)),
     withBackbone,
     enableLora: (options) => withBackbone(backbone.enableLora(options)),
+    quantize: async (mode, options) => withBackbone(await backbone.quantize(mode, options)),
     mergeLora: () => withBackbone(backbone.mergeLora()),
     sites: backbone.model.sites,
     saveToPreset: async (folder, options) => {

@@ -29,6 +29,7 @@ import { type EncoderBackboneInputs, encoderArrays, encoderTensors, isTokens } f
 import { deviceOf, heldParams } from './heldParams.ts';
 import type { SavesToPreset } from './savable.ts';
 import { forTexts } from './inputs.ts';
+import type { QuantizationMode, QuantizeOptions } from './quantize.ts';
 import type { AnyTextClassifierPreprocessor } from './textClassifier.ts';
 import { predictBatches } from './trainer.ts';
 import { tellTruncation } from './truncation.ts';
@@ -96,6 +97,8 @@ export interface TextEmbedder<Config = unknown, Params extends Tree = Tree, T ex
   readonly withBackbone: (backbone: EncoderBackbone<Config, Params>) => TextEmbedder<Config, Params, T>;
   /** The same embedder with LoRA; see the backbone's `enableLora`. */
   readonly enableLora: (options: LoraOptions) => TextEmbedder<Config, Params, T>;
+  /** The same embedder with kernels in whole numbers of 8 or 4 bits; see the backbone's `quantize`. */
+  readonly quantize: (mode: QuantizationMode, options?: QuantizeOptions) => Promise<TextEmbedder<Config, Params, T>>;
 }
 
 /** What makes an embedder. */
@@ -267,5 +270,6 @@ export const textEmbedder = <Config, Params extends Tree, T extends Tokenizer>(
       const { saveTask } = await import('./saveToPreset.ts');
       await saveTask(folder, withBackbone(backbone), options);
     },
+    quantize: async (mode, options) => withBackbone(await backbone.quantize(mode, options)),
   });
 };

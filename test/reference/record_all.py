@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 SCRIPTS = (
-    "presets", "logits", "generate", "beam", "preprocess", "samplers", "tokenizer", "falcon", "sentencepiece", "wordpiece", "encoder_tokenizers", "shipped", "training", "callbacks", "fit", "lora", "gemma", "bart", "embedder", "encoders", "encoder_training",
+    "presets", "logits", "generate", "beam", "preprocess", "samplers", "tokenizer", "falcon", "sentencepiece", "wordpiece", "encoder_tokenizers", "shipped", "training", "callbacks", "fit", "lora", "gemma", "bart", "embedder", "encoders", "encoder_training", "configs", "quantize",
 )
 
 for name in SCRIPTS:
