@@ -39,6 +39,7 @@ export {
 } from './runtime/device.ts';
 export type { Compiled, CompileOptions } from './runtime/webgpu/compile.ts';
 export { DeviceError, type DeviceProblem } from './runtime/webgpu/errors.ts';
+export { type LaunchTime, type Profilable, type Profiled, profile } from './runtime/webgpu/profile.ts';
 export * as samplers from './samplers/index.ts';
 export {
   BeamSampler,

@@ -40,6 +40,7 @@ describe('flags', () => {
       copyDestination: GPUBufferUsage.COPY_DST,
       uniform: GPUBufferUsage.UNIFORM,
       storage: GPUBufferUsage.STORAGE,
+      queryResolve: GPUBufferUsage.QUERY_RESOLVE,
     });
     expect(MAP_READ).toBe(GPUMapMode.READ);
     expect(COMPUTE_STAGE).toBe(GPUShaderStage.COMPUTE);

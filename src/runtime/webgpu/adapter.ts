@@ -74,8 +74,16 @@ const SOFTWARE = /swiftshader|llvmpipe|lavapipe|\bsoftware\b|\bwarp\b|basic rend
 
 const browserGpu = (): GPU | undefined => (globalThis as { navigator?: { gpu?: GPU } }).navigator?.gpu;
 
-const dawnFlags = (): readonly string[] =>
-  typeof process === 'undefined' ? [] : (process.env.PURELM_DAWN_FLAGS ?? '').split(' ').filter((flag) => flag !== '');
+const DISABLED = 'disable-dawn-features=';
+
+/** What the environment asks for, and timestamps as the device takes them: Dawn rounds them, as browsers have to. */
+const dawnFlags = (): readonly string[] => {
+  const asked = typeof process === 'undefined' ? '' : (process.env.PURELM_DAWN_FLAGS ?? '');
+  const given = asked.split(' ').filter((flag) => flag !== '');
+  // Of several such lists Dawn takes the last.
+  const disabled = given.filter((flag) => flag.startsWith(DISABLED)).map((flag) => flag.slice(DISABLED.length));
+  return [...given, `${DISABLED}${[...disabled, 'timestamp_quantization'].join()}`];
+};
 
 /**
  * Starts Dawn. Its instance has to outlive every device: Dawn crashes when the garbage collector takes the instance

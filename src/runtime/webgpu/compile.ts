@@ -156,9 +156,7 @@ export const compile = <Arguments extends readonly Tree[], Result extends Tree>(
       }
       const { prepared } = traced.ready;
       buffers = prepared.outputs;
-      submit(gpu, (pass) => {
-        for (let time = 0; time < times; time++) prepared.encode(pass);
-      });
+      submit(gpu, prepared, times);
     });
     // Donated buffers go over to the results; the others of our own making are not needed any more.
     for (const [i, tensor] of tensors.entries())

@@ -6,12 +6,13 @@ import { DeviceError } from './errors.ts';
 import { usage } from './flags.ts';
 import { assignMemory } from './memory.ts';
 import { type Plan, type PlanBuffer, plan } from './plan.ts';
+import { type Dispatch, recorderOf } from './profile.ts';
 import { packUniforms } from './shader.ts';
 
-/** A plan with memory: its launches can be encoded again and again. */
+/** A plan with memory: it can be submitted again and again. */
 export interface Prepared {
-  /** Encodes all launches once, into a pass. */
-  encode(pass: GPUComputePassEncoder): void;
+  /** What is dispatched, in order. */
+  readonly dispatches: readonly Dispatch[];
   /** Buffers of the outputs, in order. */
   readonly outputs: readonly GPUBuffer[];
   /** Gives back all memory but that of the outputs. */
@@ -61,7 +62,7 @@ export const prepare = (gpu: WebGPU, made: Plan, inputs: readonly GPUBuffer[] = 
           });
     const image = new DataView(new ArrayBuffer(withUniforms * UNIFORM_STEP));
     let at = 0;
-    const launches = made.steps.map((step, i) => {
+    const dispatches = made.steps.map((step, i): Dispatch => {
       const { pipeline, layout, shader } = kernels[i]!;
       const entries: GPUBindGroupEntry[] = shader.storage.map(({ binding, name }) => {
         const bound = step.bindings.find((candidate) => candidate.name === name);
@@ -82,23 +83,11 @@ export const prepare = (gpu: WebGPU, made: Plan, inputs: readonly GPUBuffer[] = 
         });
         at += UNIFORM_STEP;
       }
-      return {
-        pipeline,
-        bindGroup: device.createBindGroup({ layout, entries, label: step.label }),
-        workgroups: step.workgroups,
-      };
+      return { step, pipeline, bindGroup: device.createBindGroup({ layout, entries, label: step.label }) };
     });
     if (uniforms !== undefined) device.queue.writeBuffer(uniforms, 0, image.buffer);
     return {
-      encode: (pass) => {
-        let last: GPUComputePipeline | undefined;
-        for (const { pipeline, bindGroup, workgroups } of launches) {
-          if (pipeline !== last) pass.setPipeline(pipeline);
-          last = pipeline;
-          pass.setBindGroup(0, bindGroup);
-          pass.dispatchWorkgroups(...workgroups);
-        }
-      },
+      dispatches,
       outputs: made.outputs.map(({ buffer }) => buffers[buffer]!),
       release: () => {
         uniforms?.destroy();
@@ -111,13 +100,29 @@ export const prepare = (gpu: WebGPU, made: Plan, inputs: readonly GPUBuffer[] = 
   }
 };
 
-/** Encodes work into one pass of one command buffer and submits it. */
-export const submit = ({ device }: WebGPU, encode: (pass: GPUComputePassEncoder) => void): void => {
-  const encoder = device.createCommandEncoder({ label: 'evaluate' });
+/** Encodes dispatches into one pass. */
+const encodeTogether = (encoder: GPUCommandEncoder, dispatches: readonly Dispatch[], times: number): void => {
   const pass = encoder.beginComputePass({ label: 'evaluate' });
-  encode(pass);
+  let last: GPUComputePipeline | undefined;
+  for (let time = 0; time < times; time++)
+    for (const { step, pipeline, bindGroup } of dispatches) {
+      if (pipeline !== last) pass.setPipeline(pipeline);
+      last = pipeline;
+      pass.setBindGroup(0, bindGroup);
+      const [x, y, z] = step.workgroups;
+      pass.dispatchWorkgroups(x, y, z);
+    }
   pass.end();
+};
+
+/** Submits a plan, `times` times one after the other, in one command buffer; in one pass, unless launches are timed. */
+export const submit = ({ device }: WebGPU, { dispatches }: Prepared, times = 1): void => {
+  const encoder = device.createCommandEncoder({ label: 'evaluate' });
+  const recorder = recorderOf(device);
+  if (recorder === undefined) encodeTogether(encoder, dispatches, times);
+  else recorder.encode(encoder, Array.from({ length: times }, () => dispatches).flat());
   device.queue.submit([encoder.finish()]);
+  recorder?.submitted();
 };
 
 /** Computes expressions and leaves their values on the device. */
@@ -130,7 +135,7 @@ export const realize = async (gpu: WebGPU, outputs: readonly Tensor[]): Promise<
       const prepared = prepare(gpu, made);
       buffers = prepared.outputs;
       try {
-        submit(gpu, prepared.encode);
+        submit(gpu, prepared);
       } finally {
         prepared.release();
       }
