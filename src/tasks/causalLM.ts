@@ -7,6 +7,7 @@ import type { CausalLMPreprocessor } from '../tokenizers/index.ts';
 import type { Tokenizer } from '../tokenizers/tokenizer.ts';
 import { type BackboneInputs, type CausalBackbone, causalInputs } from './backbone.ts';
 import { type Prepare, trimmed } from './batches.ts';
+import type { TokenBatch } from './decodingLoop.ts';
 import {
   checkGiven,
   checkLength,
@@ -15,7 +16,6 @@ import {
   generatorOf,
   type PromptBatches,
 } from './generate.ts';
-import type { TokenBatch } from './generation.ts';
 import { asWeights, describe, forTexts, type TokenInputs, tokenBatch, tokenExamples } from './inputs.ts';
 import { type LanguageModel, type LanguageModelParts, languageModel } from './languageModel.ts';
 import { type ScoreRequest, score } from './score.ts';

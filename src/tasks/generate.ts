@@ -7,6 +7,7 @@ import { ArgumentError, refuseUnknown } from '../tensor/errors.ts';
 import type { NDArray } from '../tensor/ndarray.ts';
 import { leaves, type Tree } from '../tensor/tree.ts';
 import type { Tokenizer } from '../tokenizers/tokenizer.ts';
+import type { TokenBatch } from './decodingLoop.ts';
 import {
   type Beams,
   firstStop,
@@ -14,7 +15,6 @@ import {
   generateTokens,
   repeatRows,
   shortestPrompt,
-  type TokenBatch,
 } from './generation.ts';
 import { deviceOf, heldParams } from './heldParams.ts';
 import { describe } from './inputs.ts';

@@ -4,7 +4,7 @@ import { ArgumentError, ShapeError } from '../tensor/errors.ts';
 import type { NDArray } from '../tensor/ndarray.ts';
 import { formatShape } from '../tensor/shape.ts';
 import type { Batch } from './batches.ts';
-import type { TokenBatch } from './generation.ts';
+import type { TokenBatch } from './decodingLoop.ts';
 
 /** Tokens as a user gives them: nested lists, typed arrays with a shape, or tensors on the host; `[batch, length]` or `[length]`. */
 export interface TokenInputs {

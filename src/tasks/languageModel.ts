@@ -16,6 +16,7 @@ import {
   type CompiledTraining,
   type CompileTrainingOptions,
   compileTraining,
+  compileTrainingOptions,
   type EvaluateOptions,
   evaluateTask,
   type FitOptions,
@@ -94,15 +95,7 @@ export interface LanguageModelParts<B, P> {
   readonly optimizerState?: OptimizerState | undefined;
 }
 
-const compileOptions = [
-  'sampler',
-  'optimizer',
-  'loss',
-  'lossWeights',
-  'weightedMetrics',
-  'metrics',
-  'stepsPerExecution',
-];
+const compileOptions = ['sampler', ...compileTrainingOptions];
 
 /** KerasHub's learning rate where `compile` is told none. */
 const LEARNING_RATE = 2e-5;

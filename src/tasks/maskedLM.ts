@@ -16,7 +16,12 @@ import { encoderArrays, encoderTensors, isTokens, type MaskedLMTokens, targetsOf
 import { type EncoderScore, scoreEncoder } from './encoderScore.ts';
 import { type EncoderTask, type EncoderTaskChanges, encoderTask } from './encoderTask.ts';
 import { describe, forTexts } from './inputs.ts';
-import { type CompiledTraining, type CompileTrainingOptions, compileTraining } from './training.ts';
+import {
+  type CompiledTraining,
+  type CompileTrainingOptions,
+  compileTraining,
+  compileTrainingOptions,
+} from './training.ts';
 import { tellTruncation } from './truncation.ts';
 
 /** A preprocessor of a masked LM, whatever its family reads besides tokens. */
@@ -90,8 +95,6 @@ export interface MaskedLMParts<Config, Params extends Tree, T extends MaskTokeni
   /** Where the optimizer stands. Default: at its beginning. */
   readonly optimizerState?: OptimizerState | undefined;
 }
-
-const compileOptions = ['optimizer', 'loss', 'lossWeights', 'weightedMetrics', 'metrics', 'stepsPerExecution'];
 
 /** KerasHub's learning rate where `compile` is told none. */
 const LEARNING_RATE = 5e-5;
@@ -170,7 +173,7 @@ export const maskedLM = <Config, Params extends Tree, T extends MaskTokenizer>(
     },
     remake,
     (options = {}) => {
-      refuseUnknown('compile', options, compileOptions);
+      refuseUnknown('compile', options, compileTrainingOptions);
       return compileTraining(options, LEARNING_RATE);
     },
   );

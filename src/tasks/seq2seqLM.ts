@@ -10,6 +10,7 @@ import type { Tree } from '../tensor/tree.ts';
 import type { Seq2SeqLMPreprocessor, Seq2SeqTexts, Seq2SeqTokens } from '../tokenizers/seq2seqLMPreprocessor.ts';
 import type { Tokenizer } from '../tokenizers/tokenizer.ts';
 import { type Batch, type Prepare, trimmed } from './batches.ts';
+import type { TokenBatch } from './decodingLoop.ts';
 import {
   checkGiven,
   checkLength,
@@ -19,7 +20,6 @@ import {
   type MemoryRun,
   type Prompt,
 } from './generate.ts';
-import type { TokenBatch } from './generation.ts';
 import { asWeights, describe, forTexts, tokenBatch, tokenExamples } from './inputs.ts';
 import { type LanguageModel, type LanguageModelParts, languageModel } from './languageModel.ts';
 import { expectBothSides, type Seq2SeqBackbone, type Seq2SeqBackboneInputs, seq2seqInputs } from './seq2seqBackbone.ts';

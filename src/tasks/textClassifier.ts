@@ -27,7 +27,12 @@ import {
 import { type EncoderScore, scoreEncoder } from './encoderScore.ts';
 import { type EncoderTask, type EncoderTaskChanges, encoderTask } from './encoderTask.ts';
 import { forTexts } from './inputs.ts';
-import { type CompiledTraining, type CompileTrainingOptions, compileTraining } from './training.ts';
+import {
+  type CompiledTraining,
+  type CompileTrainingOptions,
+  compileTraining,
+  compileTrainingOptions,
+} from './training.ts';
 import { tellTruncation } from './truncation.ts';
 
 /** What is done to the classes' logits last. */
@@ -102,8 +107,6 @@ export interface TextClassifierParts<Config, Params extends Tree, T extends Toke
   readonly optimizerState?: OptimizerState | undefined;
 }
 
-const compileOptions = ['optimizer', 'loss', 'lossWeights', 'weightedMetrics', 'metrics', 'stepsPerExecution'];
-
 /** @throws {ArgumentError} If there are fewer than two classes, or an option is no option. */
 const checkClassifier = (
   name: string,
@@ -139,7 +142,7 @@ export const textClassifier = <Config, Params extends Tree, T extends Tokenizer>
 
   // Classes are counted without weights, and probabilities need no softmax in the loss.
   const compiled = (options: CompileTrainingOptions = {}): CompiledTraining => {
-    refuseUnknown('compile', options, compileOptions);
+    refuseUnknown('compile', options, compileTrainingOptions);
     const { loss = 'auto', metrics = ['sparse_categorical_accuracy'], weightedMetrics = [], ...rest } = options;
     return compileTraining(
       {
