@@ -1,4 +1,5 @@
 import * as E from 'fp-ts/lib/Either.js';
+import { refuseArithmetic, unknownFields } from './configKeys.ts';
 import {
   type ConfigError,
   type ConfigReader,
@@ -16,8 +17,12 @@ export type ConfigRule<Config> = (config: Config) => string | undefined;
 /** Makes a config of a user's options. */
 export type ConfigMaker<Options, Config> = (options: Options) => E.Either<ConfigError, Config>;
 
-/** Makes a config of a preset's config.json, parsed. */
-export type ConfigParser<Config> = (layout: PresetLayout, json: unknown) => E.Either<ConfigError, Config>;
+/** Makes a config of a preset's config.json, parsed. Fields that are unknown and not known to matter go to `warn`. */
+export type ConfigParser<Config> = (
+  layout: PresetLayout,
+  json: unknown,
+  warn?: (message: string) => void,
+) => E.Either<ConfigError, Config>;
 
 /** Heads share the hidden size evenly. */
 export const headsDivide = ({ hiddenDim, numHeads }: { readonly hiddenDim: number; readonly numHeads: number }) =>
@@ -86,7 +91,7 @@ export const parseConfig =
     read: Readonly<Record<PresetLayout, (reader: ConfigReader) => Config>>,
     rules: readonly ConfigRule<Config>[] = [],
   ): ConfigParser<Config> =>
-  (layout, json) => {
+  (layout, json, warn) => {
     const what = `config.json of ${family}`;
     const object =
       layout === 'keras' ? (isJsonObject(json) && Object.hasOwn(json, 'config') ? json.config : undefined) : json;
@@ -97,5 +102,10 @@ export const parseConfig =
       });
     const reader = configReader(object);
     if (layout === 'keras') refuseQuantized(reader);
-    return checked(what, reader, read[layout](reader), rules);
+    const config = read[layout](reader);
+    refuseArithmetic(layout, reader);
+    const result = checked(what, reader, config, rules);
+    const unknown = E.isRight(result) ? unknownFields(family, layout, reader) : undefined;
+    if (unknown !== undefined) warn?.(`config.json: ${unknown}`);
+    return result;
   };

@@ -53,8 +53,10 @@ export interface ConfigReader {
   ) => number;
   /** What the table has for the field's text; `fallback` is the text where the field is absent. */
   readonly oneOf: <A>(name: string, table: ReadonlyMap<unknown, A>, fallback: string) => A;
-  /** A flag that must have one value, because the arithmetic for the other is not there. */
-  readonly fixed: (name: string, value: boolean, why: string) => void;
+  /** A flag or number that must have one value, because the arithmetic for the other is not there. */
+  readonly fixed: (name: string, value: boolean | number, why: string) => void;
+  /** The names of the object's fields for which nobody has asked. */
+  readonly unread: () => readonly string[];
   /** Adds a complaint. */
   readonly complain: (problem: string) => void;
   /** Everything that was wrong so far. */
@@ -64,15 +66,18 @@ export interface ConfigReader {
 /** A reader of the object's own fields: nothing is inherited, so `__proto__` and `constructor` are names like others. */
 export const configReader = (object: JsonObject): ConfigReader => {
   const problems: string[] = [];
+  const asked = new Set<string>();
   const complain = (problem: string): void => {
     problems.push(problem);
   };
   const value = (...names: readonly string[]): unknown => {
+    for (const name of names) asked.add(name);
     const name = names.find((candidate) => Object.hasOwn(object, candidate));
     return name === undefined ? undefined : object[name];
   };
   return {
     value,
+    unread: () => Object.keys(object).filter((name) => !asked.has(name)),
     complain,
     problems,
     integer: (names, { low = 1, high, fallback }) => {

@@ -39,6 +39,7 @@ export const flag = (reader: ConfigReader, name: string, fallback = false): bool
 export const ropeBase = (reader: ConfigReader): number => {
   const newer = reader.value('rope_parameters') ?? {};
   const older = reader.value('rope_scaling') ?? {};
+  const theta = reader.value('rope_theta');
   for (const [name, value] of Object.entries({ rope_parameters: newer, rope_scaling: older })) {
     if (!isJsonObject(value)) {
       reader.complain(`${name}: expected an object, got ${preview(value)}`);
@@ -51,7 +52,7 @@ export const ropeBase = (reader: ConfigReader): number => {
       );
   }
   const own = isJsonObject(newer) ? configReader(newer).value('rope_theta') : undefined;
-  const base = own ?? reader.value('rope_theta') ?? 10000;
+  const base = own ?? theta ?? 10000;
   if (typeof base === 'number' && Number.isFinite(base) && base > 0) return base;
   reader.complain(`rope_theta: expected a number above 0, got ${preview(base)}`);
   return 10000;

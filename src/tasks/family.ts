@@ -1,4 +1,5 @@
 import * as E from 'fp-ts/lib/Either.js';
+import type { ConfigParser } from '../models/configParser.ts';
 import type { ConfigError } from '../models/configReader.ts';
 import type { KerasBackboneLayout } from '../models/kerasLayout.ts';
 import type { PresetInfo } from '../models/presetInfo.ts';
@@ -18,6 +19,7 @@ import {
   openPresetFolder,
   orReject,
 } from './presets.ts';
+import { warnOnce } from './warnOnce.ts';
 
 /** Makes a tokenizer of options; what reads one from the texts of its files stands beside. */
 export type TokenizerSource<T> = (options: never) => T;
@@ -50,7 +52,7 @@ export interface FamilyRecord<
   /** The names of all options. Default: those of the config's fields. */
   readonly optionNames?: readonly string[];
   /** The config of a preset. */
-  readonly parseConfig: (layout: PresetLayout, json: unknown) => E.Either<ConfigError, Config>;
+  readonly parseConfig: ConfigParser<Config>;
   /** What the weights say of the config besides; not asked where they are not loaded. */
   readonly configWithWeights?: (preset: Preset, config: Config) => Promise<Config>;
   readonly model: (config: Config) => Model;
@@ -132,7 +134,7 @@ export const familyParts = <
         _tag: 'WrongConfig' as const,
         message: `${preset.path}: ${message}`,
         path: preset.path,
-      }))(family.parseConfig(preset.layout, preset.config)),
+      }))(family.parseConfig(preset.layout, preset.config, (message) => warnOnce(`${preset.path}: ${message}`))),
     );
 
   const backboneFrom = async (preset: Preset, options: BackbonePresetOptions): Promise<B> => {

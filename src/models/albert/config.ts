@@ -93,6 +93,7 @@ export const makeAlbertConfig = makeConfig<AlbertOptions, AlbertConfig>('AlbertB
  * The config of a preset: KerasHub's arithmetic in KerasHub's layout, transformers' in transformers'.
  *
  * @param json - The parsed config.json.
+ * @param warn - Hears of fields that are unknown and passed over.
  * @see keras_hub.models.AlbertBackbone, transformers.AlbertConfig
  */
 export const parseAlbertConfig = parseConfig<AlbertConfig>(

@@ -95,6 +95,7 @@ const fromTransformers = (reader: ConfigReader): BartConfig => {
   reader.fixed('normalize_embedding', true, 'embeddings without a norm are not supported');
   reader.fixed('add_final_layer_norm', false, 'a norm after the last layer is not supported');
   reader.fixed('static_position_embeddings', false, 'positions without a table are not supported');
+  reader.fixed('extra_pos_embeddings', 2, 'other rows before the first place are not supported');
   return {
     vocabularySize: reader.integer('vocab_size', { high: mostWidth, fallback: 50265 }),
     numLayers: reader.integer(['encoder_layers', 'num_hidden_layers'], { high: mostLayers, fallback: 12 }),
@@ -143,6 +144,7 @@ export const makeBartConfig = makeConfig<BartOptions, BartConfig>('BartBackbone'
  *
  * @param layout - Which library wrote it.
  * @param json - The parsed config.json.
+ * @param warn - Hears of fields that are unknown and passed over.
  * @see keras_hub.models.BartBackbone, transformers.BartConfig
  */
 export const parseBartConfig = parseConfig<BartConfig>(

@@ -57,6 +57,7 @@ export const makeBertConfig = makeConfig<BertOptions, BertConfig>('BertBackbone'
  * The config of a preset: KerasHub's arithmetic in KerasHub's layout, transformers' in transformers'.
  *
  * @param json - The parsed config.json.
+ * @param warn - Hears of fields that are unknown and passed over.
  * @see keras_hub.models.BertBackbone, transformers.BertConfig
  */
 export const parseBertConfig = parseConfig<BertConfig>('BERT', { keras: fromKeras, transformers: fromTransformers }, [

@@ -9,6 +9,7 @@ import {
   encoderKeras,
   encoderOptions,
   encoderTransformers,
+  refuseDecoders,
 } from '../encoder/config.ts';
 
 /** The sizes of a DeBERTa V3, by KerasHub's names. */
@@ -111,6 +112,7 @@ const expectV3 = (reader: ConfigReader): void => {
 
 // Absent fields have the defaults of transformers' DebertaV2Config.
 const fromTransformers = (reader: ConfigReader): DebertaV3Config => {
+  refuseDecoders(reader, 'DeBERTa V3');
   expectV3(reader);
   const fields = encoderTransformers(reader, {
     vocabularySize: 128100,
@@ -143,6 +145,7 @@ export const makeDebertaV3Config = makeConfig<DebertaV3Options, DebertaV3Config>
  * The config of a preset: KerasHub's arithmetic in KerasHub's layout, transformers' in transformers'.
  *
  * @param json - The parsed config.json.
+ * @param warn - Hears of fields that are unknown and passed over.
  * @see keras_hub.models.DebertaV3Backbone, transformers.DebertaV2Config
  */
 export const parseDebertaV3Config = parseConfig<DebertaV3Config>(

@@ -2,7 +2,13 @@ import { transformersActivations } from '../activations.ts';
 import { headsDivide, makeConfig, parseConfig } from '../configParser.ts';
 import type { ConfigReader } from '../configReader.ts';
 import { mostLayers, mostWidth, probability } from '../configRules.ts';
-import { type EncoderConfig, type EncoderDefaults, encoderKeras, encoderOptions } from '../encoder/config.ts';
+import {
+  type EncoderConfig,
+  type EncoderDefaults,
+  encoderKeras,
+  encoderOptions,
+  refuseDecoders,
+} from '../encoder/config.ts';
 
 /** The sizes of a DistilBERT, by KerasHub's names. */
 export type DistilBertConfig = EncoderConfig;
@@ -24,6 +30,7 @@ const defaults: EncoderDefaults = {
 // Absent fields have the defaults of transformers' DistilBertConfig, whose epsilon is 1e-12 everywhere. `hidden_dim` is the
 // width between the feedforward layers there. Places by sinus are stored like any others.
 const fromTransformers = (reader: ConfigReader): DistilBertConfig => {
+  refuseDecoders(reader, 'DistilBERT');
   const activation = reader.oneOf('activation', transformersActivations, 'gelu');
   return {
     vocabularySize: reader.integer('vocab_size', { high: mostWidth, fallback: 30522 }),
@@ -51,6 +58,7 @@ export const makeDistilBertConfig = makeConfig<DistilBertOptions, DistilBertConf
  * The config of a preset: KerasHub's arithmetic in KerasHub's layout, transformers' in transformers'.
  *
  * @param json - The parsed config.json.
+ * @param warn - Hears of fields that are unknown and passed over.
  * @see keras_hub.models.DistilBertBackbone, transformers.DistilBertConfig
  */
 export const parseDistilBertConfig = parseConfig<DistilBertConfig>(

@@ -3,9 +3,6 @@ import { type ConfigReader, preview } from '../configReader.ts';
 import { mostLayers, mostWidth, positive, probability } from '../configRules.ts';
 import type { TransformerEncoderConfig } from './transformerEncoder.ts';
 
-// For src/tasks, which has it from here.
-export { mostWidth } from '../configRules.ts';
-
 /** The sizes that an encoder with a masked LM's head has. */
 export interface EncoderConfig extends TransformerEncoderConfig {
   /** Of a masked LM's head. */

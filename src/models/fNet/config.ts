@@ -6,6 +6,7 @@ import {
   headlessKeras,
   headlessOptions,
   headlessTransformers,
+  refuseDecoders,
   segments,
 } from '../encoder/config.ts';
 
@@ -39,10 +40,13 @@ const fromKeras = (reader: ConfigReader): FNetConfig => ({
 
 // Absent fields have the defaults of transformers' FNetConfig. What it says of TPUs chooses another way to the same
 // numbers, so that it is passed over.
-const fromTransformers = (reader: ConfigReader): FNetConfig => ({
-  ...headlessTransformers(reader, { vocabularySize: 32000, activation: 'gelu_new' }),
-  numSegments: segments(reader, 'type_vocab_size', 4),
-});
+const fromTransformers = (reader: ConfigReader): FNetConfig => {
+  refuseDecoders(reader, 'FNet');
+  return {
+    ...headlessTransformers(reader, { vocabularySize: 32000, activation: 'gelu_new' }),
+    numSegments: segments(reader, 'type_vocab_size', 4),
+  };
+};
 
 /** A config from options, with KerasHub's defaults, or everything that is wrong with them. */
 export const makeFNetConfig = makeConfig<FNetOptions, FNetConfig>('FNetBackbone', fromOptions);
@@ -51,6 +55,7 @@ export const makeFNetConfig = makeConfig<FNetOptions, FNetConfig>('FNetBackbone'
  * The config of a preset: KerasHub's arithmetic in KerasHub's layout, transformers' in transformers'.
  *
  * @param json - The parsed config.json.
+ * @param warn - Hears of fields that are unknown and passed over.
  * @see keras_hub.models.FNetBackbone, transformers.FNetConfig
  */
 export const parseFNetConfig = parseConfig<FNetConfig>('FNet', { keras: fromKeras, transformers: fromTransformers });

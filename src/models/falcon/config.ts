@@ -210,6 +210,7 @@ export const makeFalconConfig = makeConfig<FalconOptions, FalconConfig>('FalconB
  *
  * @param layout - Which library wrote it.
  * @param json - The parsed config.json.
+ * @param warn - Hears of fields that are unknown and passed over.
  * @see keras_hub.models.FalconBackbone, transformers.FalconConfig
  */
 export const parseFalconConfig = parseConfig<FalconConfig>(

@@ -185,10 +185,22 @@ const layerTypes = (reader: ConfigReader, numLayers: number): readonly boolean[]
   return [];
 };
 
+/** The activation of a first Gemma: they say "gelu" and mean its tanh form, and transformers reads them so. */
+const firstActivation = (reader: ConfigReader, named: (field: string) => Activation): Activation => {
+  const own = reader.value('hidden_act') === 'gelu' ? 'geluApproximate' : named('hidden_act');
+  const other = reader.value('hidden_activation') ?? null;
+  if (other !== null && transformersActivations.get(other) !== own)
+    reader.complain(
+      `hidden_activation: expected null or what hidden_act says, got ${preview(other)} (versions of transformers differ on which they read)`,
+    );
+  return own;
+};
+
 // Absent fields have the defaults of transformers' GemmaConfig and Gemma2Config.
 const fromTransformers = (reader: ConfigReader): GemmaConfig => {
   const isSecond = reader.value('model_type') === 'gemma2';
   const sized = (names: string, fallback: number): number => reader.integer(names, { high: mostWidth, fallback });
+  const named = (field: string): Activation => reader.oneOf(field, transformersActivations, 'gelu_pytorch_tanh');
   const numLayers = reader.integer('num_hidden_layers', { high: mostLayers, fallback: isSecond ? 26 : 28 });
   const headDim = sized('head_dim', 256);
   reader.fixed('tie_word_embeddings', true, 'an output table of its own is not supported');
@@ -200,8 +212,6 @@ const fromTransformers = (reader: ConfigReader): GemmaConfig => {
   const slidingLayers = isSecond ? layerTypes(reader, numLayers) : everyOther(numLayers, false);
   const useSlidingWindowAttention = slidingLayers.includes(true);
   const queryScalar = isSecond ? reader.number('query_pre_attn_scalar', { fallback: 256, ...aboveZero }) : headDim;
-  // The first Gemmas say "gelu" and mean its tanh form; transformers reads them so.
-  const isLegacy = !isSecond && reader.value('hidden_act') === 'gelu';
   return {
     vocabularySize: sized('vocab_size', 256000),
     numLayers,
@@ -228,9 +238,7 @@ const fromTransformers = (reader: ConfigReader): GemmaConfig => {
     blockNormEpsilon: epsilon,
     queryScale: 1 / Math.sqrt(queryScalar),
     slidingLayers,
-    activation: isLegacy
-      ? 'geluApproximate'
-      : reader.oneOf(isSecond ? 'hidden_activation' : 'hidden_act', transformersActivations, 'gelu_pytorch_tanh'),
+    activation: isSecond ? named('hidden_activation') : firstActivation(reader, named),
     ropeMaxWavelength: ropeBase(reader),
     attentionBias: flag(reader, 'attention_bias', false),
   };
@@ -301,6 +309,7 @@ export const gemmaOptionNames: readonly (keyof GemmaOptions)[] = [
  *
  * @param layout - Which library wrote it.
  * @param json - The parsed config.json.
+ * @param warn - Hears of fields that are unknown and passed over.
  * @see keras_hub.models.GemmaBackbone, transformers.GemmaConfig, transformers.Gemma2Config
  */
 export const parseGemmaConfig = parseConfig<GemmaConfig>(

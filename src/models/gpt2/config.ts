@@ -102,6 +102,7 @@ export const makeGPT2Config = makeConfig<GPT2Options, GPT2Config>('GPT2Backbone'
  *
  * @param layout - Which library wrote it.
  * @param json - The parsed config.json.
+ * @param warn - Hears of fields that are unknown and passed over.
  * @see keras_hub.models.GPT2Backbone, transformers.GPT2Config
  */
 export const parseGPT2Config = parseConfig<GPT2Config>(

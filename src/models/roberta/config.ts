@@ -82,6 +82,7 @@ export const makeRobertaConfig = makeConfig<RobertaOptions, RobertaConfig>('Robe
  * The config of a preset: KerasHub's arithmetic in KerasHub's layout, transformers' in transformers'.
  *
  * @param json - The parsed config.json.
+ * @param warn - Hears of fields that are unknown and passed over.
  * @see keras_hub.models.RobertaBackbone, transformers.RobertaConfig
  */
 export const parseRobertaConfig = parseConfig<RobertaConfig>(

@@ -24,6 +24,7 @@ export const makeXLMRobertaConfig = makeConfig<XLMRobertaOptions, XLMRobertaConf
  * The config of a preset: KerasHub's arithmetic in KerasHub's layout, transformers' in transformers'.
  *
  * @param json - The parsed config.json.
+ * @param warn - Hears of fields that are unknown and passed over.
  * @see keras_hub.models.XLMRobertaBackbone, transformers.XLMRobertaConfig
  */
 export const parseXLMRobertaConfig = parseConfig<XLMRobertaConfig>(
