@@ -48,6 +48,18 @@ const partOf = (stored: Tensor, { split, slice, order }: TensorPart, shape?: Sha
 const isScattered = ({ split, slice }: TensorPart): boolean =>
   split !== undefined && slice !== undefined && split.slice(0, slice.axis).some((size) => size > 1);
 
+/** Reads pieces of tensors into two pieces of memory in turn: fresh memory for each would cost more than reading does. */
+const readerInTurn = (): ((source: StoredTensor, start: number, end: number) => Promise<Uint8Array>) => {
+  const memory: [Uint8Array, Uint8Array] = [new Uint8Array(0), new Uint8Array(0)];
+  let turn: 0 | 1 = 0;
+  return (source, start, end) => {
+    if (memory[turn].length < end - start) memory[turn] = new Uint8Array(end - start);
+    const into = memory[turn];
+    turn = turn === 0 ? 1 : 0;
+    return source.read(start, end, into);
+  };
+};
+
 /**
  * A checkpoint's weights on a device, as the parameters of a table. Each stored tensor is read once, piece by piece;
  * parameters that are parts of one are views of it, unless they are pieces from here and there, or sums of two: those are put
@@ -64,6 +76,7 @@ export const loadWeights = async (
   if (E.isLeft(matched)) throw toPresetError(matched.left);
   const sources = [...new Set(matched.right.flatMap(({ source, plus }) => [source, ...(plus ? [plus.source] : [])]))];
   const total = sources.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  const readPiece = readerInTurn();
   let loaded = 0;
   const uploaded = new Map<StoredTensor, Tensor>();
   const gathered = new Map<WeightEntry, Tensor>();
@@ -87,7 +100,7 @@ export const loadWeights = async (
         dtype: source.dtype as DType,
         read: async (start, end) => {
           signal?.throwIfAborted();
-          const bytes = await source.read(start, end);
+          const bytes = await readPiece(source, start, end);
           loaded += bytes.byteLength;
           onProgress?.({ loaded, total });
           return bytes;

@@ -47,12 +47,12 @@ export interface StoredTensor {
   readonly byteLength: number;
   /**
    * Bytes `start` to `end` of the row-major little-endian data. Nothing else is read, and nothing is kept: read a large
-   * tensor in pieces.
+   * tensor in pieces. They lie in a part of `into` if it is given: fresh memory for each piece would cost more than reading.
    *
-   * @throws {ArgumentError} If the range is not within the tensor.
+   * @throws {ArgumentError} If the range is not within the tensor, or `into` is too small.
    * @throws {PresetError} By rejection, if the file cannot be read any more.
    */
-  readonly read: (start: number, end: number) => Promise<Uint8Array>;
+  readonly read: (start: number, end: number, into?: Uint8Array) => Promise<Uint8Array>;
 }
 
 /** The tensors of one or more open files, by name. */

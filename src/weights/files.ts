@@ -14,8 +14,11 @@ export interface OpenFile {
   readonly path: string;
   /** Bytes when it was opened. */
   readonly size: number;
-  /** Bytes `start` to `end`. Rejects with a PresetError if the file has become shorter or cannot be read. */
-  readonly read: (start: number, end: number) => Promise<Uint8Array>;
+  /**
+   * Bytes `start` to `end`, in a part of `into` if it is given. Rejects with a PresetError if the file has become shorter
+   * or cannot be read.
+   */
+  readonly read: (start: number, end: number, into?: Uint8Array) => Promise<Uint8Array>;
   readonly close: () => Promise<void>;
 }
 
@@ -58,8 +61,10 @@ export const openFile =
     return E.right({
       path,
       size,
-      read: async (start, end) => {
-        const target = new Uint8Array(end - start);
+      read: async (start, end, into) => {
+        const target = into === undefined ? new Uint8Array(end - start) : into.subarray(0, end - start);
+        if (target.length < end - start)
+          throw new ArgumentError(`read: expected room for ${end - start} bytes, got ${target.length}`);
         let filled = 0;
         while (filled < target.length) {
           const { bytesRead } = await handle

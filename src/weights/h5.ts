@@ -145,9 +145,9 @@ const storedTensor = (file: OpenFile, name: string, { dtype, shape, at, byteLeng
   dtype,
   shape,
   byteLength,
-  read: async (start, end) => {
+  read: async (start, end, into) => {
     checkRange(name, byteLength, start, end);
-    return file.read(at + start, at + end);
+    return file.read(at + start, at + end, into);
   },
 });
 

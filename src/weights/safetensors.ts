@@ -157,9 +157,9 @@ export const openSafetensors = (path: string): TE.TaskEither<WeightsError, Check
         dtype,
         shape,
         byteLength: end - start,
-        read: async (from, to) => {
+        read: async (from, to, into) => {
           checkRange(name, end - start, from, to);
-          return file.read(dataStart + start + from, dataStart + start + to);
+          return file.read(dataStart + start + from, dataStart + start + to, into);
         },
       }),
     );

@@ -58,6 +58,26 @@ describe('upload', () => {
       expect(at).toBe(elements * bytesEach);
     },
   );
+
+  it('reads a piece while the one before goes to the device, into memory that is used again', async () => {
+    const device = await webgpuTestDevice();
+    const elements = (9 * MiB) / 4 + 1;
+    const memory = [new Int32Array(MiB), new Int32Array(MiB)] as const;
+    let pieces = 0;
+    const uploaded = await device.upload('weights', {
+      shape: [elements],
+      dtype: 'int32',
+      read: async (start, end) => {
+        const own = memory[pieces++ % 2 === 0 ? 0 : 1];
+        for (let i = start / 4; i < end / 4; i++) own[i - start / 4] = i;
+        return new Uint8Array(own.buffer, 0, end - start);
+      },
+    });
+    expect(pieces).toBe(3);
+    const [read] = await device.evaluate([uploaded]);
+    expect((read!.data as Int32Array).findIndex((value, i) => value !== i)).toBe(-1);
+    device.release([uploaded]);
+  });
 });
 
 /** A device that looks on while tensors are uploaded to it. */

@@ -228,22 +228,31 @@ export const UPLOAD_BYTES = 4 * 2 ** 20;
 export interface ByteSource {
   readonly shape: Shape;
   readonly dtype: DType;
+  /** What it gives may be overwritten by the call after the next. */
   read(start: number, end: number): Promise<Uint8Array>;
 }
 
-/** A tensor on the device whose bytes are read in pieces: host memory holds one piece at a time. */
+/**
+ * A tensor on the device whose bytes are read in pieces: host memory holds two of them, one that goes to the device and one
+ * that is being read.
+ */
 export const upload = async (gpu: WebGPU, label: string, { shape, dtype, read }: ByteSource): Promise<Tensor> => {
   const bytes = count(shape) * fileBytes(dtype);
   const buffer = await gpu.guarded(() => gpu.pool.take(Math.max(4, count(shape) * deviceBytes(dtype)), label));
+  const readFrom = (start: number): Promise<Uint8Array> | undefined =>
+    start < bytes ? read(start, Math.min(bytes, start + UPLOAD_BYTES)) : undefined;
+  let next = readFrom(0);
   try {
     for (let start = 0; start < bytes; start += UPLOAD_BYTES) {
-      const piece = await read(start, Math.min(bytes, start + UPLOAD_BYTES));
+      const piece = (await next)!;
+      next = readFrom(start + UPLOAD_BYTES);
       const image = deviceImage({ data: piece, shape: [piece.length], dtype: dtype === 'bool' ? 'bool' : 'int32' });
       gpu.device.queue.writeBuffer(buffer, dtype === 'bool' ? start * 4 : start, image as Uint8Array<ArrayBuffer>);
     }
     return gpu.resident(buffer, shape, dtype);
   } catch (cause) {
     gpu.pool.release(buffer);
+    await next?.catch(() => undefined);
     throw cause;
   }
 };
