@@ -1,24 +1,7 @@
-import { bertLayerNames } from '../encoder/layerNames.ts';
+import { bertHeads, bertLayerNames } from '../encoder/layerNames.ts';
 import type { TransformerEncoderConfig } from '../encoder/transformerEncoder.ts';
 import type { WeightTable } from '../weightEntry.ts';
 import { encoderLayerEntries, encoderLayerRows, linearRows, normRows, numbered, row, upTo } from '../weightRows.ts';
-
-/** Tensors of a masked LM's, classifier's or next-sentence head, which the backbone passes over. */
-const heads = [
-  'cls.predictions.bias',
-  'cls.predictions.decoder.weight',
-  'cls.predictions.decoder.bias',
-  'cls.predictions.transform.dense.weight',
-  'cls.predictions.transform.dense.bias',
-  'cls.predictions.transform.LayerNorm.weight',
-  'cls.predictions.transform.LayerNorm.bias',
-  'cls.seq_relationship.weight',
-  'cls.seq_relationship.bias',
-  'classifier.weight',
-  'classifier.bias',
-  'qa_outputs.weight',
-  'qa_outputs.bias',
-];
 
 /**
  * Every parameter of a BERT with its names in both layouts: the one table that loading, saving and `init` go by.
@@ -77,7 +60,7 @@ export const bertWeights = (config: TransformerEncoderConfig & { readonly numSeg
       keras: [],
       transformers: [
         { name: 'embeddings.position_ids', why: 'the numbers 0, 1, 2, … that older versions saved' },
-        ...heads.map((name) => ({ name, why: 'a head' })),
+        ...bertHeads.map((name) => ({ name, why: 'a head' })),
       ],
     },
   };

@@ -15,3 +15,20 @@ export const bertLayerNames = (block: string): EncoderLayerNames => ({
   outputDense: `${block}.output.dense`,
   outputNorm: `${block}.output.LayerNorm`,
 });
+
+/** Tensors of a masked LM's, classifier's or next-sentence head, as BERT and FNet name them in transformers' files. */
+export const bertHeads: readonly string[] = [
+  'cls.predictions.bias',
+  'cls.predictions.decoder.weight',
+  'cls.predictions.decoder.bias',
+  'cls.predictions.transform.dense.weight',
+  'cls.predictions.transform.dense.bias',
+  'cls.predictions.transform.LayerNorm.weight',
+  'cls.predictions.transform.LayerNorm.bias',
+  'cls.seq_relationship.weight',
+  'cls.seq_relationship.bias',
+  'classifier.weight',
+  'classifier.bias',
+  'qa_outputs.weight',
+  'qa_outputs.bias',
+];

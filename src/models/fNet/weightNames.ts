@@ -1,23 +1,7 @@
+import { bertHeads } from '../encoder/layerNames.ts';
 import type { LayerEntry, ParamPath, WeightEntry, WeightTable } from '../weightEntry.ts';
 import { linearRows, normRows, numbered, row, upTo } from '../weightRows.ts';
 import type { FNetConfig } from './config.ts';
-
-/** Tensors of a masked LM's, classifier's or next-sentence head, which the backbone passes over. */
-const heads = [
-  'cls.predictions.bias',
-  'cls.predictions.decoder.weight',
-  'cls.predictions.decoder.bias',
-  'cls.predictions.transform.dense.weight',
-  'cls.predictions.transform.dense.bias',
-  'cls.predictions.transform.LayerNorm.weight',
-  'cls.predictions.transform.LayerNorm.bias',
-  'cls.seq_relationship.weight',
-  'cls.seq_relationship.bias',
-  'classifier.weight',
-  'classifier.bias',
-  'qa_outputs.weight',
-  'qa_outputs.bias',
-];
 
 const layerRows = (index: number, { hiddenDim, intermediateDim }: FNetConfig): readonly WeightEntry[] => {
   const path: ParamPath = ['transformerLayers', index];
@@ -112,7 +96,7 @@ export const fNetWeights = (config: FNetConfig): WeightTable => {
       transformers: [
         { name: 'embeddings.position_ids', why: 'the numbers 0, 1, 2, … that older versions saved' },
         { name: 'embeddings.token_type_ids', why: 'the zeros that older versions saved' },
-        ...heads.map((name) => ({ name, why: 'a head' })),
+        ...bertHeads.map((name) => ({ name, why: 'a head' })),
       ],
     },
   };
