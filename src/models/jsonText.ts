@@ -38,16 +38,16 @@ const excess = (text: string, { length, values }: JsonLimits): string | undefine
       for (i++; i < text.length && text.charCodeAt(i) !== quote; i++) {
         if (text.charCodeAt(i) === backslash) i++;
       }
-    else if (unit === comma) commas++;
-    else if (unit === openList || unit === openObject) {
-      containers++;
+    else if (unit === comma) {
+      // Every value but the first of a list or an object stands behind a comma.
+      if (++commas + containers > values) return `expected at most ${values} values, got more`;
+    } else if (unit === openList || unit === openObject) {
       if (++depth > mostDepth)
         return `expected lists and objects at most ${mostDepth} deep, got more at character ${i}`;
+      if (4 * ++containers > values) return `expected at most ${values / 4} lists and objects, got more`;
     } else if (unit === closeList || unit === closeObject) depth--;
   }
-  // Every value but the first of a list or an object stands behind a comma.
-  if (4 * containers > values) return `expected at most ${values / 4} lists and objects, got ${containers}`;
-  return commas + containers > values ? `expected at most ${values} values, got more` : undefined;
+  return undefined;
 };
 
 /**

@@ -5,7 +5,7 @@ import type { TokenizerFileError } from '../tokenizers/errors.ts';
 import { vocabularyJson } from '../tokenizers/vocabularyJson.ts';
 import { field, type KerasTokenizer, type Preset, toPresetError } from '../weights/index.ts';
 import type { FamilyTokenizer } from './family.ts';
-import { orReject } from './presets.ts';
+import { brokenFile, orReject } from './presets.ts';
 
 /** What the files of a byte-level BPE tokenizer hold, and in KerasHub's layout the settings that stand beside them. */
 export interface BytePairFiles {
@@ -40,11 +40,13 @@ const settingsOf = async (preset: Preset): Promise<Pick<BytePairFiles, 'addPrefi
     (addPrefixSpace !== undefined && typeof addPrefixSpace !== 'boolean') ||
     (unsplittableTokens !== undefined && !isTokens)
   )
-    throw toPresetError({
-      _tag: 'WrongConfig',
-      message: `${preset.path}: tokenizer.json: expected add_prefix_space to be true or false and unsplittable_tokens a list of texts, got ${preview(addPrefixSpace)} and ${preview(unsplittableTokens)}`,
-      path: preset.path,
-    });
+    throw toPresetError(
+      brokenFile(
+        preset,
+        'tokenizer.json',
+        `expected add_prefix_space to be true or false and unsplittable_tokens a list of texts, got ${preview(addPrefixSpace)} and ${preview(unsplittableTokens)}`,
+      ),
+    );
   return {
     ...(addPrefixSpace === undefined ? {} : { addPrefixSpace }),
     ...(unsplittableTokens === undefined ? {} : { unsplittableTokens: unsplittableTokens as readonly string[] }),
@@ -54,21 +56,24 @@ const settingsOf = async (preset: Preset): Promise<Pick<BytePairFiles, 'addPrefi
 /** The byte-level BPE tokenizer of a preset: KerasHub's assets, or transformers' two files or one. */
 const openBytePair = async <T>(preset: Preset, source: BytePairReaders<T>): Promise<T> => {
   const text = async (name: string): Promise<string> => orReject(await preset.readText(name)());
-  const refuse = ({ message }: Error) => ({
-    _tag: 'BrokenFile' as const,
-    message: `${preset.path}: ${message}`,
-    path: preset.path,
-  });
   const fromFiles = async (vocabulary: string, merges: string, settings: Partial<BytePairFiles> = {}): Promise<T> => {
     const files = { vocabularyJson: await text(vocabulary), mergesText: await text(merges), ...settings };
-    return orReject(E.mapLeft(refuse)(source.fromFiles(files)));
+    return orReject(
+      E.mapLeft(({ message }: Error) =>
+        brokenFile(preset, message.startsWith('merges.txt: ') ? merges : vocabulary, message),
+      )(source.fromFiles(files)),
+    );
   };
   if (preset.layout === 'keras')
     return fromFiles('assets/tokenizer/vocabulary.json', 'assets/tokenizer/merges.txt', await settingsOf(preset));
   // As transformers does: tokenizer.json says what the other two leave out.
   if (!(await preset.has('tokenizer.json')()) && (await preset.has('vocab.json')()))
     return fromFiles('vocab.json', 'merges.txt');
-  return orReject(E.mapLeft(refuse)(source.fromTokenizerJson(await text('tokenizer.json'))));
+  return orReject(
+    E.mapLeft(({ message }: Error) => brokenFile(preset, 'tokenizer.json', message))(
+      source.fromTokenizerJson(await text('tokenizer.json')),
+    ),
+  );
 };
 
 /** The tokenizer as KerasHub writes it down. */

@@ -59,6 +59,16 @@ export const orReject = <A>(result: E.Either<WeightsError, A>): A => {
   return result.right;
 };
 
+/**
+ * The error of a preset's file that cannot be used.
+ *
+ * @param said - What is wrong; a name of the file's kind that it begins with (`vocabulary.json: `) goes.
+ */
+export const brokenFile = ({ path }: Preset, name: string, said: string): WeightsError => {
+  const file = `${path}/${name}`;
+  return { _tag: 'BrokenFile', message: `${file}: ${said.replace(/^\w+\.(json|txt): /, '')}`, path: file };
+};
+
 /** Presets that ship with the package, by id. */
 export const shipped: ReadonlyMap<string, URL> = new Map([
   ['gpt2_tiny_en', new URL('../../presets/gpt2_tiny_en', import.meta.url)],

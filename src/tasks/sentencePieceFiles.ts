@@ -3,7 +3,7 @@ import type { TokenizerFileError } from '../tokenizers/errors.ts';
 import type { SentencePieceTokenizerOptions } from '../tokenizers/sentencePieceTokenizer.ts';
 import type { Tokenizer } from '../tokenizers/tokenizer.ts';
 import type { FamilyTokenizer } from './family.ts';
-import { orReject } from './presets.ts';
+import { brokenFile, orReject } from './presets.ts';
 
 const kerasName = 'assets/tokenizer/vocabulary.spm';
 
@@ -28,18 +28,13 @@ export const sentencePiece = <T extends Tokenizer & { readonly proto: Uint8Array
   source,
   files: { keras: [kerasName], transformers: [transformersName, 'tokenizer.json'] },
   open: async (preset) => {
-    const name = preset.layout === 'keras' ? kerasName : transformersName;
-    const made =
-      preset.layout === 'keras' || (await preset.has(name)())
-        ? source.fromProto(orReject(await preset.readBytes(name)()))
-        : source.fromTokenizerJson(orReject(await preset.readText('tokenizer.json')()));
-    return orReject(
-      E.mapLeft(({ message }: TokenizerFileError) => ({
-        _tag: 'BrokenFile' as const,
-        message: `${preset.path}: ${message}`,
-        path: preset.path,
-      }))(made),
-    );
+    const proto = preset.layout === 'keras' ? kerasName : transformersName;
+    const hasProto = preset.layout === 'keras' || (await preset.has(proto)());
+    const name = hasProto ? proto : 'tokenizer.json';
+    const made = hasProto
+      ? source.fromProto(orReject(await preset.readBytes(name)()))
+      : source.fromTokenizerJson(orReject(await preset.readText(name)()));
+    return orReject(E.mapLeft(({ message }: TokenizerFileError) => brokenFile(preset, name, message))(made));
   },
   save: ({ proto }) => ({
     config: { proto: null, sequence_length: null, add_bos: false, add_eos: false },

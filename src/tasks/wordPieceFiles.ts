@@ -1,12 +1,12 @@
 import * as E from 'fp-ts/lib/Either.js';
-import { isJsonObject, type JsonObject, preview } from '../models/configReader.ts';
+import { isJsonObject, preview } from '../models/configReader.ts';
 import type { WordPieceSettings } from '../tokenizers/bertTokenizer.ts';
 import type { TokenizerFileError } from '../tokenizers/errors.ts';
 import { formatVocabularyText } from '../tokenizers/wordPieceFiles.ts';
 import type { WordPieceTokenizer, WordPieceTokenizerOptions } from '../tokenizers/wordPieceTokenizer.ts';
-import type { Preset } from '../weights/index.ts';
+import { field, type Preset, toPresetError } from '../weights/index.ts';
 import type { FamilyTokenizer } from './family.ts';
-import { orReject } from './presets.ts';
+import { brokenFile, orReject } from './presets.ts';
 
 /** Makes a WordPiece tokenizer of options, or of the texts of its files. */
 export interface WordPieceSource<T> {
@@ -17,72 +17,79 @@ export interface WordPieceSource<T> {
   readonly fromTokenizerJson: (text: string, settings?: WordPieceSettings) => E.Either<TokenizerFileError, T>;
 }
 
-/** A setting of a JSON file, if it is there, of the type that it must have. */
-const flag = (object: JsonObject, name: string): boolean | undefined =>
-  typeof object[name] === 'boolean' ? object[name] : undefined;
+/** A JSON file's settings, each of the type that it must have; null is as if it were not there. */
+interface Settings {
+  readonly flag: (name: string) => boolean | undefined;
+  readonly text: (name: string) => string | undefined;
+  readonly texts: (name: string) => readonly string[] | undefined;
+}
 
-const text = (object: JsonObject, name: string): string | undefined =>
-  typeof object[name] === 'string' ? object[name] : undefined;
+const isBoolean = (value: unknown): value is boolean => typeof value === 'boolean';
+const isText = (value: unknown): value is string => typeof value === 'string';
+const isTexts = (value: unknown): value is readonly string[] => Array.isArray(value) && value.every(isText);
 
-const broken = (preset: Preset, message: string) => ({
-  _tag: 'BrokenFile' as const,
-  message: `${preset.path}: ${message}`,
-  path: preset.path,
-});
-
-/** An optional JSON file's object, at its `config` if it has one; empty where there is none. */
-const settingsIn = async (preset: Preset, name: string): Promise<JsonObject> => {
-  if (!(await preset.has(name)())) return {};
-  const json = orReject(await preset.readJson(name)());
-  if (!isJsonObject(json)) return {};
-  return isJsonObject(json.config) ? json.config : json;
+/** An optional JSON file's settings, at its `config` if it has one. */
+const settingsIn = async (preset: Preset, file: string): Promise<Settings> => {
+  const json: unknown = (await preset.has(file)()) ? orReject(await preset.readJson(file)()) : {};
+  const config = field(json, 'config') ?? json;
+  const refuse = (problem: string): never => orReject(E.left(brokenFile(preset, file, problem)));
+  if (!isJsonObject(config)) return refuse(`expected an object of settings, got ${preview(config)}`);
+  const setting =
+    <A>(expected: string, isRight: (value: unknown) => value is A) =>
+    (name: string): A | undefined => {
+      const value = field(config, name) ?? undefined;
+      return value === undefined || isRight(value)
+        ? value
+        : refuse(`expected ${name} to be ${expected}, got ${preview(value)}`);
+    };
+  return {
+    flag: setting('true or false', isBoolean),
+    text: setting('a text', isText),
+    texts: setting('a list of texts', isTexts),
+  };
 };
 
 /** KerasHub's settings; what it can be told and we do not do is refused. */
 const kerasSettings = async (preset: Preset): Promise<WordPieceSettings> => {
-  const config = await settingsIn(preset, 'tokenizer.json');
-  if (config.split === false)
-    throw orReject(
-      E.left(broken(preset, 'tokenizer.json: expected split true, got false; texts are split into words')),
-    );
-  const special = config.special_tokens;
-  if (special !== undefined && special !== null && !Array.isArray(special))
-    throw orReject(
-      E.left(broken(preset, `tokenizer.json: expected special_tokens as a list, got ${preview(special)}`)),
-    );
+  const file = 'tokenizer.json';
+  const { flag, text, texts } = await settingsIn(preset, file);
+  if (flag('split') === false)
+    throw toPresetError(brokenFile(preset, file, 'expected split true, got false; texts are split into words'));
+  const specialTokens = texts('special_tokens');
   return {
     follows: 'kerasHub',
-    lowercase: flag(config, 'lowercase'),
-    stripAccents: flag(config, 'strip_accents'),
-    splitOnCjk: flag(config, 'split_on_cjk'),
-    suffixIndicator: text(config, 'suffix_indicator'),
-    oovToken: text(config, 'oov_token'),
-    specialTokensInStrings: flag(config, 'special_tokens_in_strings'),
-    ...(Array.isArray(special) ? { specialTokens: special.map(String) } : {}),
+    lowercase: flag('lowercase'),
+    stripAccents: flag('strip_accents'),
+    splitOnCjk: flag('split_on_cjk'),
+    suffixIndicator: text('suffix_indicator'),
+    oovToken: text('oov_token'),
+    specialTokensInStrings: flag('special_tokens_in_strings'),
+    ...(specialTokens === undefined ? {} : { specialTokens }),
   };
 };
 
 /** transformers' settings for a vocab.txt: those of its slow tokenizer. */
 const transformersSettings = async (preset: Preset): Promise<WordPieceSettings> => {
-  const config = await settingsIn(preset, 'tokenizer_config.json');
+  const { flag } = await settingsIn(preset, 'tokenizer_config.json');
   return {
     follows: 'transformers',
-    lowercase: flag(config, 'do_lower_case') ?? true,
-    stripAccents: flag(config, 'strip_accents'),
-    splitOnCjk: flag(config, 'tokenize_chinese_chars'),
+    lowercase: flag('do_lower_case') ?? true,
+    stripAccents: flag('strip_accents'),
+    splitOnCjk: flag('tokenize_chinese_chars'),
   };
 };
 
 /** The WordPiece tokenizer of a preset: KerasHub's vocabulary.txt, or transformers' tokenizer.json or vocab.txt. */
 const openWordPiece = async <T>(preset: Preset, source: WordPieceSource<T>): Promise<T> => {
   const read = async (name: string): Promise<string> => orReject(await preset.readText(name)());
-  const made = (result: E.Either<TokenizerFileError, T>): T =>
-    orReject(E.mapLeft(({ message }: Error) => broken(preset, message))(result));
-  if (preset.layout === 'keras')
-    return made(source.fromVocabularyText(await read('assets/tokenizer/vocabulary.txt'), await kerasSettings(preset)));
+  const made = (name: string, result: E.Either<TokenizerFileError, T>): T =>
+    orReject(E.mapLeft(({ message }: Error) => brokenFile(preset, name, message))(result));
+  const fromText = async (name: string, settings: WordPieceSettings): Promise<T> =>
+    made(name, source.fromVocabularyText(await read(name), settings));
+  if (preset.layout === 'keras') return fromText('assets/tokenizer/vocabulary.txt', await kerasSettings(preset));
   return (await preset.has('tokenizer.json')())
-    ? made(source.fromTokenizerJson(await read('tokenizer.json')))
-    : made(source.fromVocabularyText(await read('vocab.txt'), await transformersSettings(preset)));
+    ? made('tokenizer.json', source.fromTokenizerJson(await read('tokenizer.json')))
+    : fromText('vocab.txt', await transformersSettings(preset));
 };
 
 /** A family's WordPiece tokenizer. */
