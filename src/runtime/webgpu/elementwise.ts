@@ -196,7 +196,8 @@ const generateBox = (
   const rank = box.size.length;
   const packed = isPacked(chain.dtype);
   const each = perLane(traits);
-  const uniforms: Record<string, number> = { total };
+  // A bound that a compiler knows is unrolled: seconds of compiling on a software adapter.
+  const uniforms: Record<string, number> = { total, each };
   const buffers: Record<string, GeneratedLaunch['buffers'][string]> = {};
   const declarations: string[] = [];
   const functions = new Set<string>();
@@ -355,7 +356,7 @@ ${lines('  ', [...(beforeTarget ? index : []), ...body, ...stores])}
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lane: u32) {
 ${once.map(({ name, value }) => `  ${name} = ${value};\n`).join('')}  let total = u.total;
   let first = (group.y * grid.x + group.x) * ${WORKGROUP * each}u + lane;
-  for (var k = 0u; k < ${each}u; k++) {
+  for (var k = 0u; k < u.each; k++) {
     let w = first + k * ${WORKGROUP}u;
 ${store}
   }
