@@ -134,6 +134,7 @@ export type { CompileTaskOptions } from './tasks/languageModel.ts';
 export type { LoadProgress } from './tasks/loadWeights.ts';
 export type { FilledMask, FillMaskOptions, MaskedLMScoreRequest } from './tasks/maskedLM.ts';
 export type { BackbonePresetOptions, TaskPresetOptions } from './tasks/presets.ts';
+export type { QuantizationMode, QuantizeOptions } from './tasks/quantize.ts';
 export {
   RobertaBackbone,
   RobertaMaskedLM,
@@ -142,6 +143,8 @@ export {
   RobertaTextClassifierPreprocessor,
   RobertaTokenizer,
 } from './tasks/roberta.ts';
+export type { SavesToPreset } from './tasks/savable.ts';
+export type { SaveToPresetOptions } from './tasks/saveToPreset.ts';
 export type { ScoreInputs, ScoreRequest } from './tasks/score.ts';
 export type { Seq2SeqBackbone, Seq2SeqBackboneInputs } from './tasks/seq2seqBackbone.ts';
 export type { Seq2SeqPresetOptions } from './tasks/seq2seqFamily.ts';

@@ -5,7 +5,7 @@ import type { SamplerLike } from '../samplers/getSampler.ts';
 import type { Tree } from '../tensor/tree.ts';
 import type { CausalLMPreprocessor, CausalLMPreprocessorOptions } from '../tokenizers/index.ts';
 import type { Tokenizer } from '../tokenizers/tokenizer.ts';
-import type { Family, KerasTask, Preset } from '../weights/index.ts';
+import type { Family, KerasPreprocessor, KerasTask, Preset } from '../weights/index.ts';
 import { causalBackbone } from './backbone.ts';
 import { type CausalLM, type CausalLMParts, causalLM } from './causalLM.ts';
 import {
@@ -17,6 +17,7 @@ import {
   type TokenizerSource,
 } from './family.ts';
 import { type BackbonePresetOptions, type TaskPresetOptions, taskPresetOptions } from './presets.ts';
+import type { Saving } from './withSaving.ts';
 
 /** All that makes a family of causal language models: its classes, `fromPreset` and saving come out of it. */
 export interface CausalFamily<
@@ -38,6 +39,8 @@ export interface SavableFamily {
   readonly layout: KerasBackboneLayout<unknown>;
   /** The built-in presets by id. */
   readonly presets: ReadonlyMap<string, PresetInfo<unknown>>;
+  /** A preprocessor of the family's own kind as KerasHub writes it down. */
+  readonly kerasPreprocessor: (preprocessor: object) => KerasPreprocessor;
   /** A task with this preprocessor of the family's own kind, as KerasHub writes it down. */
   readonly kerasTask: (preprocessor: object | null) => KerasTask;
   /** The backbone that an opened preset holds, of its family's kind. */
@@ -54,8 +57,8 @@ export interface AnyCausalFamily extends SavableFamily {
 
 /** A class of preprocessors of causal language models. */
 export interface CausalLMPreprocessorClass<Config, T extends Tokenizer>
-  extends FromPreset<CausalLMPreprocessor<T>, PreprocessorPresetOptions, Config> {
-  (options: CausalLMPreprocessorOptions<T>): CausalLMPreprocessor<T>;
+  extends FromPreset<Saving<CausalLMPreprocessor<T>>, PreprocessorPresetOptions, Config> {
+  (options: CausalLMPreprocessorOptions<T>): Saving<CausalLMPreprocessor<T>>;
 }
 
 /** A class of causal language models. */
@@ -82,7 +85,7 @@ export const causalClasses = <
   family: CausalFamily<Config, Options, Params, T, Source>,
 ) => {
   const { layout, presets, sampler: defaultSampler } = family;
-  const { configOf, backboneFrom, preprocessorOf, statics, Backbone, Tokenizer } = familyParts(
+  const { configOf, backboneFrom, preprocessorOf, preprocessorClass, statics, Backbone, Tokenizer } = familyParts(
     family,
     causalBackbone<Config, Params>,
   );
@@ -120,9 +123,25 @@ export const causalClasses = <
     });
   };
 
-  const CausalLMPreprocessor: CausalLMPreprocessorClass<Config, T> = presetClass(
+  const kerasPreprocessor = (preprocessor: object): KerasPreprocessor => {
+    const own = preprocessor as CausalLMPreprocessor<T>;
+    return {
+      kerasClass: layout.causalLMPreprocessor,
+      config: {
+        sequence_length: own.sequenceLength,
+        add_start_token: own.addStartToken,
+        add_end_token: own.addEndToken,
+      },
+      tokenizer: family.tokenizer.save(own.tokenizer),
+    };
+  };
+
+  const CausalLMPreprocessor: CausalLMPreprocessorClass<Config, T> = preprocessorClass(
+    layout.causalLMPreprocessor.className,
+    ['sequenceLength'],
     family.preprocessor,
-    statics(layout.causalLMPreprocessor.className, ['sequenceLength'], preprocessorFrom, false),
+    preprocessorFrom,
+    kerasPreprocessor,
   );
 
   const CausalLM: CausalLMClass<Config, Params, T> = presetClass(
@@ -142,22 +161,12 @@ export const causalClasses = <
       open: async (preset, options) => (await taskFrom(preset, options)) as unknown as CausalLM,
       openBackbone: backboneFrom,
       openTokenizer: family.tokenizer.open,
-      kerasTask: (preprocessor) => {
-        const own = preprocessor as CausalLMPreprocessor<T> | null;
-        return {
-          kerasClass: layout.causalLM,
-          bases: ['CausalLM'],
-          preprocessor: own && {
-            kerasClass: layout.causalLMPreprocessor,
-            config: {
-              sequence_length: own.sequenceLength,
-              add_start_token: own.addStartToken,
-              add_end_token: own.addEndToken,
-            },
-            tokenizer: family.tokenizer.save(own.tokenizer),
-          },
-        };
-      },
+      kerasPreprocessor,
+      kerasTask: (preprocessor) => ({
+        kerasClass: layout.causalLM,
+        bases: ['CausalLM'],
+        preprocessor: preprocessor && kerasPreprocessor(preprocessor),
+      }),
     }),
   });
 };

@@ -30,17 +30,18 @@ import {
   textClassifier,
 } from './textClassifier.ts';
 import { type TextEmbedder, textEmbedder } from './textEmbedder.ts';
+import type { Saving } from './withSaving.ts';
 
 /** A class of preprocessors of masked LMs. */
 export interface MaskedLMPreprocessorClass<Config, T extends MaskTokenizer, K extends EncoderInput>
-  extends FromPreset<MaskedLMPreprocessorOf<T, K>, PreprocessorPresetOptions, Config> {
-  (options: MaskedLMPreprocessorOptions<T>): MaskedLMPreprocessorOf<T, K>;
+  extends FromPreset<Saving<MaskedLMPreprocessorOf<T, K>>, PreprocessorPresetOptions, Config> {
+  (options: MaskedLMPreprocessorOptions<T>): Saving<MaskedLMPreprocessorOf<T, K>>;
 }
 
 /** A class of preprocessors of classifiers. */
 export interface TextClassifierPreprocessorClass<Config, T extends MaskTokenizer, K extends EncoderInput>
-  extends FromPreset<TextClassifierPreprocessorOf<T, K>, PreprocessorPresetOptions, Config> {
-  (options: TextClassifierPreprocessorOptions<T>): TextClassifierPreprocessorOf<T, K>;
+  extends FromPreset<Saving<TextClassifierPreprocessorOf<T, K>>, PreprocessorPresetOptions, Config> {
+  (options: TextClassifierPreprocessorOptions<T>): Saving<TextClassifierPreprocessorOf<T, K>>;
 }
 
 /** A class of masked LMs. */
@@ -83,21 +84,23 @@ export const encoderClasses = <
   family: EncoderFamily<Config, Options, Params, T, K, Source>,
 ) => {
   const { layout, presets } = family;
-  const { statics, Backbone, Tokenizer, ...reader } = encoderReader(family);
+  const { statics, preprocessorClass, Backbone, Tokenizer, ...reader } = encoderReader(family);
+  const saver = encoderSaver(family);
 
-  const MaskedLMPreprocessor: MaskedLMPreprocessorClass<Config, T, K> = presetClass(
+  const MaskedLMPreprocessor: MaskedLMPreprocessorClass<Config, T, K> = preprocessorClass(
+    layout.maskedLMPreprocessor.className,
+    ['sequenceLength'],
     family.maskedLMPreprocessor,
-    statics(layout.maskedLMPreprocessor.className, ['sequenceLength'], reader.maskedLMPreprocessorFrom, false),
+    reader.maskedLMPreprocessorFrom,
+    saver.kerasPreprocessor,
   );
 
-  const TextClassifierPreprocessor: TextClassifierPreprocessorClass<Config, T, K> = presetClass(
+  const TextClassifierPreprocessor: TextClassifierPreprocessorClass<Config, T, K> = preprocessorClass(
+    layout.textClassifierPreprocessor.className,
+    ['sequenceLength'],
     family.textClassifierPreprocessor,
-    statics(
-      layout.textClassifierPreprocessor.className,
-      ['sequenceLength'],
-      reader.textClassifierPreprocessorFrom,
-      false,
-    ),
+    reader.textClassifierPreprocessorFrom,
+    saver.kerasPreprocessor,
   );
 
   const maskedLMOf = (parts: MaskedLMParts<Config, Params, T>): MaskedLMTask<Config, Params, T> =>
@@ -147,7 +150,7 @@ export const encoderClasses = <
       layout: layout as unknown as EncoderKerasLayout<unknown>,
       presets,
       openTokenizer: family.tokenizer.open,
-      ...encoderSaver(family),
+      ...saver,
       openBackbone: async (preset, options) =>
         (await reader.backboneFrom(preset, options)) as unknown as EncoderBackbone,
       openMaskedLM: async (preset, options) => (await maskedLMFrom(preset, options)) as unknown as MaskedLMTask,

@@ -8,7 +8,7 @@ import type { Device } from '../runtime/device.ts';
 import { ArgumentError, refuseUnknown } from '../tensor/errors.ts';
 import type { Tree } from '../tensor/tree.ts';
 import type { Tokenizer as AnyTokenizer } from '../tokenizers/tokenizer.ts';
-import type { Family, KerasTokenizer, Preset } from '../weights/index.ts';
+import type { Family, KerasPreprocessor, KerasTokenizer, Preset } from '../weights/index.ts';
 import {
   type BackbonePresetOptions,
   backbonePresetOptions,
@@ -20,9 +20,13 @@ import {
   orReject,
 } from './presets.ts';
 import { warnOnce } from './warnOnce.ts';
+import { type Saving, withSaving } from './withSaving.ts';
 
 /** Makes a tokenizer of options; what reads one from the texts of its files stands beside. */
 export type TokenizerSource<T> = (options: never) => T;
+
+/** Reads a tokenizer from what its files hold. */
+type TokenizerReader<T> = (...files: readonly never[]) => E.Either<unknown, T>;
 
 /** How a family's tokenizer is made, and how it stands in preset folders. */
 export interface FamilyTokenizer<T extends AnyTokenizer, Source extends TokenizerSource<T> = TokenizerSource<T>> {
@@ -75,8 +79,12 @@ export interface BackboneClass<Config, Options, B> extends FromPreset<B, Backbon
   (options: Seeded<Options>): B;
 }
 
-/** A class of tokenizers; its `fromPreset` takes no options. */
-export type TokenizerClass<Config, T, Source> = Source & FromPreset<T, Readonly<Record<string, never>>, Config>;
+/** A class of tokenizers, with what reads one from the texts of its files; its `fromPreset` takes no options. */
+export type TokenizerClass<Config, T, Source extends TokenizerSource<T>> = ((
+  ...options: Parameters<Source>
+) => Saving<T>) &
+  Pick<Source, keyof Source> &
+  FromPreset<Saving<T>, Readonly<Record<string, never>>, Config>;
 
 /** What a preprocessor's `fromPreset` may change. */
 export interface PreprocessorPresetOptions {
@@ -169,10 +177,42 @@ export const familyParts = <
   );
 
   const { source } = tokenizer;
-  const Tokenizer = presetClass(source, {
-    ...source, // The readers of its files.
-    ...statics<T, object>(layout.tokenizer.className, [], tokenizer.open, false),
+  const savable = (made: T): Saving<T> =>
+    withSaving(made, (own) => ({ family: family.family, layout, saved: tokenizer.save(own), tokenizer: own }));
+  // What reads its files.
+  const readers = Object.entries(source as unknown as Readonly<Record<string, TokenizerReader<T>>>).map(
+    ([name, read]) => [name, (...files: readonly never[]) => E.map(savable)(read(...files))] as const,
+  );
+  const Tokenizer = presetClass((options: never) => savable(source(options)), {
+    ...Object.fromEntries(readers),
+    ...statics<Saving<T>, object>(
+      layout.tokenizer.className,
+      [],
+      async (preset) => savable(await tokenizer.open(preset)),
+      false,
+    ),
   }) as unknown as TokenizerClass<Config, T, Source>;
 
-  return { configOf, backboneFrom, preprocessorOf, statics, Backbone, Tokenizer };
+  /** The class of preprocessors called `name`, which `make` makes, `read` reads, and KerasHub writes as `describe` says. */
+  const preprocessorClass = <P extends { readonly tokenizer: T }, Making, Reading extends object>(
+    name: string,
+    known: readonly string[],
+    make: (options: Making) => P,
+    read: (preset: Preset, options: Reading) => Promise<P>,
+    describe: (preprocessor: object) => KerasPreprocessor,
+  ): ((options: Making) => Saving<P>) & FromPreset<Saving<P>, Reading, Config> => {
+    const withText = (made: P): Saving<P> =>
+      withSaving(made, (own) => ({
+        family: family.family,
+        layout,
+        saved: describe(own),
+        tokenizer: own.tokenizer,
+      }));
+    return presetClass(
+      (options: Making) => withText(make(options)),
+      statics(name, known, async (preset, options: Reading) => withText(await read(preset, options)), false),
+    );
+  };
+
+  return { configOf, backboneFrom, preprocessorOf, preprocessorClass, statics, Backbone, Tokenizer };
 };

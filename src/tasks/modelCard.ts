@@ -16,7 +16,7 @@ export interface CardFacts {
   readonly architecture: string;
   readonly parameters: number;
   readonly dtype: string;
-  /** Sizes by name. */
+  /** The model's fields of config.json. */
   readonly config: object;
 }
 

@@ -15,11 +15,13 @@ import {
   writeFolderAtomically,
 } from '../weights/index.ts';
 import { encoderFamilies } from './encoders.ts';
+import { causalFamilies, seq2seqFamilies } from './families.ts';
 import { modelCard } from './modelCard.ts';
 import { orReject } from './presets.ts';
 import { familyOfBackbone, refuseLora, type SavableBackbone, type SavableTask } from './savable.ts';
 import { kerasFiles } from './saveKerasPreset.ts';
 import { type TransformersModel, transformersFiles, transformersTokenizerFiles } from './saveTransformersPreset.ts';
+import { warnOnce } from './warnOnce.ts';
 
 /** Options of `saveToPreset`. */
 export interface SaveToPresetOptions {
@@ -53,6 +55,20 @@ const checked = (folder: unknown, options: SaveToPresetOptions): SaveToPresetOpt
   return { ...options, format };
 };
 
+/** Says once what KerasHub's layout cannot hold of a tokenizer. */
+const tellKerasTexts = (name: string, tokenizer: Tokenizer | null): void => {
+  const { textSteps, addedTokens, lstripTokens, follows } = (tokenizer ?? {}) as {
+    readonly textSteps?: readonly unknown[];
+    readonly addedTokens?: ReadonlyMap<string, number>;
+    readonly lstripTokens?: readonly string[];
+    readonly follows?: string;
+  };
+  if (textSteps?.length || addedTokens?.size || lstripTokens?.length || follows === 'transformers')
+    warnOnce(
+      `${name}: KerasHub's layout has no way to say how transformers prepares texts, so that they are tokenized as KerasHub does: without special tokens found in texts, and with other white space and accents; transformers' layout keeps it`,
+    );
+};
+
 const write = async (
   folder: string,
   files: readonly FileToWrite[],
@@ -65,12 +81,21 @@ const write = async (
   orReject(await writeFolderAtomically(folder, [...files, ...card], isPresetFile)());
 };
 
+const tokenizerOf = ({ preprocessor }: SavableTask): Tokenizer | null =>
+  (preprocessor as { readonly tokenizer: Tokenizer } | null)?.tokenizer ?? null;
+
 /** A task as transformers' layout is to hold it. */
 const transformersModel = (task: SavableTask): TransformersModel => {
   const { name, backbone, preprocessor } = task;
-  const own = preprocessor as { readonly tokenizer: Tokenizer; readonly sequenceLength?: number } | null;
-  const shared = { name, backbone, tokenizer: own?.tokenizer ?? null, sequenceLength: own?.sequenceLength };
-  const encoder = encoderFamilies.get(familyOfBackbone(backbone.model.name));
+  const family = familyOfBackbone(backbone.model.name);
+  const encoder = encoderFamilies.get(family);
+  const saver = encoder ?? causalFamilies.get(family) ?? seq2seqFamilies.get(family)!;
+  const shared = {
+    name,
+    backbone,
+    tokenizer: tokenizerOf(task),
+    preprocessing: preprocessor === null ? undefined : saver.kerasPreprocessor(preprocessor).config,
+  };
   if (encoder === undefined) {
     const kind: SavedKind = name.endsWith('Seq2SeqLM') ? 'seq2seqLM' : 'causalLM';
     return { ...shared, kind };
@@ -98,6 +123,7 @@ export const saveTask = async (folder: string, task: SavableTask, options: SaveT
   const { format, ...rest } = checked(folder, options);
   const { backbone } = task;
   refuseLora(backbone);
+  if (format === 'keras') tellKerasTexts(task.name, tokenizerOf(task));
   const files =
     format === 'keras'
       ? await kerasFiles(folder, { backbone, task }, rest)
@@ -127,24 +153,29 @@ export interface SavedText {
   /** The tokenizer as KerasHub writes it down, or the preprocessor with it. */
   readonly saved: KerasTokenizer | KerasPreprocessor;
   readonly tokenizer: Tokenizer;
-  /** The longest text that a preprocessor makes. */
-  readonly sequenceLength?: number | undefined;
 }
 
 /** Writes a tokenizer, or a preprocessor, as a preset folder without a model; see `saveTask`. */
 export const saveText = async (
   folder: string,
-  { family, layout, saved, tokenizer, sequenceLength }: SavedText,
+  { family, layout, saved, tokenizer }: SavedText,
   options: SaveToPresetOptions = {},
 ): Promise<void> => {
   const { format, ...rest } = checked(folder, options);
+  if (format === 'keras') tellKerasTexts(layout.tokenizer.className, tokenizer);
   const { modelType } = families.find((own) => own.family === family)!;
   const files =
     format === 'transformers'
       ? [
           // Which family's tokenizer it is.
           transformersJson('config.json', { model_type: modelType }),
-          ...transformersTokenizerFiles(folder, family, layout.tokenizer.className, tokenizer, sequenceLength),
+          ...transformersTokenizerFiles(
+            folder,
+            family,
+            layout.tokenizer.className,
+            tokenizer,
+            'kerasClass' in saved ? saved.config : {},
+          ),
         ]
       : 'kerasClass' in saved
         ? kerasPreprocessorFiles(layout, saved)

@@ -39,8 +39,8 @@ export interface TransformersModel {
   /** KerasHub's options of the task: a classifier's number of classes, activation, dropout and width. */
   readonly options?: JsonObject | undefined;
   readonly tokenizer: Tokenizer | null;
-  /** The longest text that the preprocessor makes. */
-  readonly sequenceLength?: number | undefined;
+  /** What the preprocessor is told, as KerasHub writes it down. */
+  readonly preprocessing?: JsonObject | undefined;
   /** How an embedder makes one of many states; undefined for what is none. */
   readonly pooling?: { readonly mode: 'mean' | 'cls' | 'max'; readonly normalize: boolean } | undefined;
 }
@@ -108,7 +108,7 @@ export const transformersTokenizerFiles = (
   family: Family,
   name: string,
   tokenizer: Tokenizer,
-  sequenceLength?: number,
+  preprocessing: JsonObject = {},
 ): readonly FileToWrite[] => {
   const made = transformersFamilies[family].tokenizer(tokenizer);
   if (E.isLeft(made)) return refuse(folder, `${name}: its tokenizer: ${made.left}; save it with { format: 'keras' }`);
@@ -124,7 +124,9 @@ export const transformersTokenizerFiles = (
     })),
     transformersJson('tokenizer_config.json', {
       ...config,
-      ...(sequenceLength === undefined ? {} : { model_max_length: sequenceLength }),
+      ...(preprocessing.sequence_length === undefined ? {} : { model_max_length: preprocessing.sequence_length }),
+      // transformers has no place for these, and passes over them.
+      ...(Object.keys(preprocessing).length === 0 ? {} : { keras_hub: preprocessing }),
     }),
   ];
 };
@@ -164,7 +166,7 @@ export const transformersFiles = async (
   model: TransformersModel,
   { maxShardBytes, signal }: SaveTransformersOptions = {},
 ): Promise<readonly FileToWrite[]> => {
-  const { name, kind, backbone, tokenizer, sequenceLength, pooling } = model;
+  const { name, kind, backbone, tokenizer, preprocessing, pooling } = model;
   const family = familyOfBackbone(backbone.model.name);
   const { layout } = transformersFamilies[family];
   const given = backbone.config as object;
@@ -204,17 +206,17 @@ export const transformersFiles = async (
     architecture,
     parameters: values.reduce((total, { value }) => total + count(value.shape), 0),
     dtype,
-    config,
+    config: said.right,
   };
   return [
     ...files,
-    ...(tokenizer === null ? [] : transformersTokenizerFiles(folder, family, name, tokenizer, sequenceLength)),
+    ...(tokenizer === null ? [] : transformersTokenizerFiles(folder, family, name, tokenizer, preprocessing)),
     ...(pooling === undefined
       ? []
       : sentenceFiles({
           ...pooling,
           width: (config as { readonly hiddenDim: number }).hiddenDim,
-          sequenceLength,
+          sequenceLength: preprocessing?.sequence_length as number | undefined,
         })),
     ...(await modelCard(folder, facts)),
   ];

@@ -8,12 +8,13 @@ import type {
   Seq2SeqLMPreprocessorOptions,
 } from '../tokenizers/seq2seqLMPreprocessor.ts';
 import type { Tokenizer } from '../tokenizers/tokenizer.ts';
-import type { Preset } from '../weights/index.ts';
+import type { KerasPreprocessor, Preset } from '../weights/index.ts';
 import type { SavableFamily } from './causalFamily.ts';
 import { type FamilyRecord, type FromPreset, familyParts, presetClass, type TokenizerSource } from './family.ts';
 import { type BackbonePresetOptions, taskPresetOptions } from './presets.ts';
 import { seq2seqBackbone } from './seq2seqBackbone.ts';
 import { type Seq2SeqLM, type Seq2SeqLMParts, seq2seqLM } from './seq2seqLM.ts';
+import type { Saving } from './withSaving.ts';
 
 /** Options of a sequence-to-sequence task's `fromPreset`. */
 export interface Seq2SeqPresetOptions extends BackbonePresetOptions {
@@ -46,8 +47,8 @@ export interface AnySeq2SeqFamily extends SavableFamily {
 
 /** A class of preprocessors of sequence-to-sequence models; lengths that `fromPreset` is not told are as the model reads. */
 export interface Seq2SeqLMPreprocessorClass<Config, T extends Tokenizer>
-  extends FromPreset<Seq2SeqLMPreprocessor<T>, Seq2SeqLengths, Config> {
-  (options: Seq2SeqLMPreprocessorOptions<T>): Seq2SeqLMPreprocessor<T>;
+  extends FromPreset<Saving<Seq2SeqLMPreprocessor<T>>, Seq2SeqLengths, Config> {
+  (options: Seq2SeqLMPreprocessorOptions<T>): Saving<Seq2SeqLMPreprocessor<T>>;
 }
 
 /** A class of sequence-to-sequence language models. */
@@ -70,7 +71,7 @@ export const seq2seqClasses = <
   family: Seq2SeqFamily<Config, Options, Params, T, Source>,
 ) => {
   const { layout, presets } = family;
-  const { configOf, backboneFrom, preprocessorOf, statics, Backbone, Tokenizer } = familyParts(
+  const { configOf, backboneFrom, preprocessorOf, preprocessorClass, statics, Backbone, Tokenizer } = familyParts(
     family,
     seq2seqBackbone<Config, Params>,
   );
@@ -103,14 +104,19 @@ export const seq2seqClasses = <
     });
   };
 
-  const Seq2SeqLMPreprocessor: Seq2SeqLMPreprocessorClass<Config, T> = presetClass(
+  // KerasHub saves no lengths.
+  const kerasPreprocessor = (preprocessor: object): KerasPreprocessor => ({
+    kerasClass: layout.seq2seqLMPreprocessor,
+    config: {},
+    tokenizer: family.tokenizer.save((preprocessor as Seq2SeqLMPreprocessor<T>).tokenizer),
+  });
+
+  const Seq2SeqLMPreprocessor: Seq2SeqLMPreprocessorClass<Config, T> = preprocessorClass(
+    layout.seq2seqLMPreprocessor.className,
+    ['encoderSequenceLength', 'decoderSequenceLength', 'sequenceLength'],
     family.preprocessor,
-    statics(
-      layout.seq2seqLMPreprocessor.className,
-      ['encoderSequenceLength', 'decoderSequenceLength', 'sequenceLength'],
-      preprocessorFrom,
-      false,
-    ),
+    preprocessorFrom,
+    kerasPreprocessor,
   );
 
   const Seq2SeqLM: Seq2SeqLMClass<Config, Params, T> = presetClass(
@@ -130,19 +136,12 @@ export const seq2seqClasses = <
       open: async (preset, options) => (await taskFrom(preset, options)) as unknown as Seq2SeqLM,
       openBackbone: backboneFrom,
       openTokenizer: family.tokenizer.open,
-      kerasTask: (preprocessor) => {
-        const own = preprocessor as Seq2SeqLMPreprocessor<T> | null;
-        return {
-          kerasClass: layout.seq2seqLM,
-          bases: ['Seq2SeqLM'],
-          // KerasHub saves no lengths.
-          preprocessor: own && {
-            kerasClass: layout.seq2seqLMPreprocessor,
-            config: {},
-            tokenizer: family.tokenizer.save(own.tokenizer),
-          },
-        };
-      },
+      kerasPreprocessor,
+      kerasTask: (preprocessor) => ({
+        kerasClass: layout.seq2seqLM,
+        bases: ['Seq2SeqLM'],
+        preprocessor: preprocessor && kerasPreprocessor(preprocessor),
+      }),
     }),
   });
 };

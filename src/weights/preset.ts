@@ -29,9 +29,9 @@ export interface Preset {
   readonly taskClass: O.Option<string>;
   /** What task.json says of the task itself, such as its number of classes; empty where there is none. */
   readonly taskConfig: JsonObject;
-  /** The length that preprocessor.json pads to, in KerasHub's layout. */
+  /** The length that preprocessor.json pads to, in KerasHub's layout; in transformers', what saving has noted of it. */
   readonly sequenceLength: O.Option<number>;
-  /** What preprocessor.json says of the preprocessor, in KerasHub's layout; empty where there is none. */
+  /** What preprocessor.json says of the preprocessor, or what saving has noted in transformers' layout; empty where there is none. */
   readonly preprocessorConfig: JsonObject;
   /** Opens the weights, whole or sharded. The caller closes them. */
   readonly openWeights: () => TE.TaskEither<WeightsError, Checkpoint>;
@@ -135,16 +135,31 @@ const readTask = (folder: string): TE.TaskEither<WeightsError, O.Option<SavedTas
     return typeof className === 'string' ? { className, config: isJsonObject(config) ? config : {} } : undefined;
   });
 
+/** Whether a value is a length of rows, or null for none. */
+const isLength = (value: unknown): boolean =>
+  value === null || (typeof value === 'number' && Number.isSafeInteger(value) && value >= 1);
+
 /** What preprocessor.json says; its length, if it says one, is a whole number from 1. */
 const readPreprocessor = (folder: string): TE.TaskEither<WeightsError, O.Option<JsonObject>> =>
   optional(join(folder, 'preprocessor.json'), 'a "sequence_length" of 1 or more, or none', (object) => {
     const config = field(object, 'config');
     if (!isJsonObject(config)) return undefined;
-    const length = field(config, 'sequence_length') ?? null;
-    return length === null || (typeof length === 'number' && Number.isSafeInteger(length) && length >= 1)
-      ? config
-      : undefined;
+    return isLength(field(config, 'sequence_length') ?? null) ? config : undefined;
   });
+
+/**
+ * What tokenizer_config.json of a transformers folder says of KerasHub's preprocessor: transformers itself has no such
+ * thing, but keeps what stands there.
+ */
+const readKerasSettings = (folder: string): TE.TaskEither<WeightsError, O.Option<JsonObject>> =>
+  optional(
+    join(folder, 'tokenizer_config.json'),
+    'an object "keras_hub" with a "sequence_length" of 1 or more, or none',
+    (object) => {
+      const own = field(object, 'keras_hub') ?? {};
+      return isJsonObject(own) && isLength(field(own, 'sequence_length') ?? null) ? own : undefined;
+    },
+  );
 
 const openFirst =
   (
@@ -202,8 +217,22 @@ const openTaskWeights =
     )(await openH5(path)());
   };
 
+/** The family of a tokenizer that KerasHub saved without a model, by its class. */
+const detectTokenizer = async (folder: string): Promise<E.Either<WeightsError, Detected>> => {
+  const path = join(folder, 'tokenizer.json');
+  const object = (await kindOf(path)()) === 'nothing' ? undefined : await readJsonObject(path)();
+  const registered = object !== undefined && E.isRight(object) ? field(object.right, 'registered_name') : undefined;
+  const known = families.find(
+    ({ kerasBackbone }) => registered === `keras_hub>${kerasBackbone.replace(/Backbone$/, 'Tokenizer')}`,
+  );
+  return known === undefined
+    ? fail('NotAPreset', folder, `has no config.json; ${acceptedForms}`)
+    : E.right({ layout: 'keras', family: known.family });
+};
+
 /**
- * Reads what a folder holds: layout and family by its config.json, KerasHub's or transformers'. No weights are opened.
+ * Reads what a folder holds: layout and family by its config.json, KerasHub's or transformers', or, where KerasHub saved a
+ * tokenizer without a model, by that. No weights are opened.
  *
  * @param folder - A local folder.
  */
@@ -218,17 +247,16 @@ export const openPreset =
         `${kind === 'nothing' ? 'no such folder' : 'not a folder'}; ${acceptedForms}; ${wayOut(folder)}`,
       );
     const configPath = join(folder, 'config.json');
-    if ((await kindOf(configPath)()) === 'nothing')
-      return fail('NotAPreset', folder, `has no config.json; ${acceptedForms}`);
-    const config = await readJsonObject(configPath)();
+    const hasConfig = (await kindOf(configPath)()) !== 'nothing';
+    const config = hasConfig ? await readJsonObject(configPath)() : E.right({});
     if (E.isLeft(config)) return config;
-    const detected = detect(configPath, config.right);
+    const detected = hasConfig ? detect(configPath, config.right) : await detectTokenizer(folder);
     if (E.isLeft(detected)) return detected;
     const { layout, family } = detected.right;
     // task.json and preprocessor.json are KerasHub's files; transformers has nothing of these names.
     const task = layout === 'keras' ? await readTask(folder)() : E.right(O.none);
     if (E.isLeft(task)) return task;
-    const preprocessor = layout === 'keras' ? await readPreprocessor(folder)() : E.right(O.none);
+    const preprocessor = await (layout === 'keras' ? readPreprocessor : readKerasSettings)(folder)();
     if (E.isLeft(preprocessor)) return preprocessor;
     const preprocessorConfig: JsonObject = O.isSome(preprocessor.right) ? preprocessor.right.value : {};
 

@@ -1,0 +1,152 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  CausalLM,
+  MaskedLM,
+  read,
+  type SaveToPresetOptions,
+  Seq2SeqLM,
+  TextClassifier,
+  TextEmbedder,
+} from '../../src/index.ts';
+import { referenceDevice } from '../../src/runtime/device.ts';
+import type { NDArray } from '../../src/tensor/ndarray.ts';
+import type { Tensor } from '../../src/tensor/tensor.ts';
+import type { Tree } from '../../src/tensor/tree.ts';
+import type { Tokenizer } from '../../src/tokenizers/tokenizer.ts';
+import { encoderCases } from '../families/encoderFamilies.ts';
+import { fixture } from '../weights/helpers.ts';
+
+/** What the tests of saving ask of a model, whatever it is. */
+export interface SavedModel {
+  readonly params: Tree;
+  readonly tokenizer: Tokenizer | null;
+  readonly config: unknown;
+  /** Logits, hidden states or embeddings for the inputs of `inputsOf`. */
+  readonly run: () => Promise<NDArray>;
+  readonly saveToPreset: (folder: string, options?: SaveToPresetOptions) => Promise<void>;
+}
+
+/** What a recorded preset is opened as. */
+export type SavedKind = 'causalLM' | 'seq2seqLM' | 'maskedLM' | 'textClassifier' | 'backbone' | 'embedder';
+
+/** A recorded preset, and what it is opened as. */
+export interface SavedCase {
+  /** `keras/c_float32`. */
+  readonly name: string;
+  readonly kind: SavedKind;
+}
+
+const kindOf = (name: string): SavedKind =>
+  name.startsWith('sentence/')
+    ? 'embedder'
+    : name.includes('masked_lm')
+      ? 'maskedLM'
+      : name.includes('text_classifier')
+        ? 'textClassifier'
+        : name.endsWith('_backbone')
+          ? 'backbone'
+          : name.includes('bart')
+            ? 'seq2seqLM'
+            : 'causalLM';
+
+/** Every recorded preset but those that hold the same as another. */
+export const savedCases: readonly SavedCase[] = ['transformers', 'keras', 'sentence'].flatMap((layout) =>
+  readdirSync(fixture(layout))
+    .filter((name) => !/_(bare|sharded|backbone_only|dropout0)$/.test(name))
+    .sort()
+    .map((name) => ({ name: `${layout}/${name}`, kind: kindOf(`${layout}/${name}`) })),
+);
+
+/** Two rows of five tokens that every recorded model knows; the second has two places of padding. */
+export const savedInputs = {
+  tokenIds: [
+    [5, 6, 7, 8, 9],
+    [9, 8, 7, 4, 4],
+  ],
+  paddingMask: [
+    [true, true, true, true, true],
+    [true, true, true, false, false],
+  ],
+  maskPositions: [
+    [1, 2],
+    [0, 2],
+  ],
+} as const;
+
+const { tokenIds, paddingMask, maskPositions } = savedInputs;
+const options = { device: referenceDevice };
+
+const encoderOf = (name: string) => encoderCases.find((own) => name.split('/')[1]!.startsWith(`${own.name}_`))!;
+
+/** Opens a folder as what the recorded preset `name` is. */
+export const openSaved = async (folder: string, { name, kind }: SavedCase): Promise<SavedModel> => {
+  const common = (task: {
+    readonly params: Tree;
+    readonly tokenizer: Tokenizer | null;
+    readonly backbone: { readonly config: unknown };
+    readonly saveToPreset: SavedModel['saveToPreset'];
+  }) => ({
+    params: task.params,
+    tokenizer: task.tokenizer,
+    config: task.backbone.config,
+    saveToPreset: task.saveToPreset,
+  });
+  const running = (expression: () => Tensor) => ({ run: () => read(expression(), { device: referenceDevice }) });
+  switch (kind) {
+    case 'causalLM': {
+      const task = await CausalLM.fromPreset(folder, options);
+      return { ...common(task), ...running(() => task.apply({ tokenIds, paddingMask })) };
+    }
+    case 'seq2seqLM': {
+      const task = await Seq2SeqLM.fromPreset(folder, options);
+      const inputs = {
+        encoderTokenIds: tokenIds,
+        encoderPaddingMask: paddingMask,
+        decoderTokenIds: tokenIds,
+        decoderPaddingMask: paddingMask,
+      };
+      return { ...common(task), ...running(() => task.apply(inputs)) };
+    }
+    case 'maskedLM': {
+      const task = await MaskedLM.fromPreset(folder, options);
+      return { ...common(task), ...running(() => task.apply({ tokenIds, paddingMask, maskPositions })) };
+    }
+    case 'textClassifier': {
+      const task = await TextClassifier.fromPreset(folder, options);
+      return { ...common(task), ...running(() => task.apply({ tokenIds, paddingMask })) };
+    }
+    case 'backbone': {
+      const backbone = await encoderOf(name).openBackbone(folder, options);
+      return {
+        ...common({ ...backbone, backbone, tokenizer: null }),
+        ...running(() => backbone.apply({ tokenIds, paddingMask }).sequence),
+      };
+    }
+    case 'embedder': {
+      const task = await TextEmbedder.fromPreset(folder, options);
+      return {
+        ...common({ ...task, params: task.backbone.params }),
+        ...running(() => task.apply({ tokenIds, paddingMask })),
+      };
+    }
+  }
+};
+
+/** Texts for tokenizers: odd spaces, marks, digits, special tokens and what no vocabulary has. */
+export const savedTexts = [
+  'The quick brown fox, 123 jumped over 4567 dogs!',
+  ' a  b\tc\n\nd ',
+  'h\u00e9llo w\u00f6rld \u4f60\u597d \u{1f600}',
+  "don't  'say' \"morning\" -- again?",
+  '',
+] as const;
+
+/** The files of a folder with their bytes, by name. */
+export const filesOf = (folder: string): ReadonlyMap<string, Buffer> =>
+  new Map(
+    readdirSync(folder, { recursive: true, encoding: 'utf8' })
+      .filter((name) => statSync(join(folder, name)).isFile())
+      .sort()
+      .map((name) => [name.replaceAll('\\', '/'), readFileSync(join(folder, name))]),
+  );

@@ -1,0 +1,277 @@
+import { createHash } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import * as purelm from '../../src/index.ts';
+import {
+  BertBackbone,
+  BertTextClassifier,
+  FalconBackbone,
+  FalconCausalLM,
+  GPT2Backbone,
+  GPT2CausalLM,
+  RobertaBackbone,
+  RobertaMaskedLM,
+} from '../../src/index.ts';
+import { referenceDevice } from '../../src/runtime/device.ts';
+import type { NDArray } from '../../src/tensor/ndarray.ts';
+import { leaves, paths, type Tree } from '../../src/tensor/tree.ts';
+import { filesOf, openSaved, type SavedCase, savedCases, savedInputs, savedTexts } from '../support/savedPresets.ts';
+import { fixture, temporaryFolder } from '../weights/helpers.ts';
+
+const temporary = await temporaryFolder();
+
+/** Where check_saved.py looks: PURELM_SAVED_FOLDER=written npx vitest run test/tasks/saveToPreset.test.ts */
+const kept = process.env.PURELM_SAVED_FOLDER;
+const folder = kept ?? temporary;
+const savedAt = new Date('2026-01-01T00:00:00Z');
+
+interface Expected {
+  readonly kind: SavedCase['kind'];
+  readonly shape: readonly number[];
+  readonly outputs: readonly number[];
+  readonly ids: readonly (readonly number[])[] | null;
+}
+
+/** What Python should find in the folders, by layout and name. */
+const expected: Record<string, Expected> = {};
+
+/** Of every saved folder, one hash of all its files. */
+const digests: Record<string, string> = {};
+
+const digestOf = (files: ReadonlyMap<string, Buffer>): string => {
+  const hash = createHash('sha256');
+  for (const [name, bytes] of files) hash.update(`${name} ${bytes.length}\n`).update(bytes);
+  return hash.digest('hex').slice(0, 16);
+};
+
+afterAll(() => {
+  if (kept === undefined) return;
+  mkdirSync(kept, { recursive: true });
+  const facts = { ...savedInputs, texts: savedTexts, expected, digests };
+  writeFileSync(join(kept, 'expected.json'), JSON.stringify(facts));
+});
+
+/** Why one of the layouts cannot hold what some recorded presets are; the other can. */
+const refused: Readonly<Record<'transformers' | 'keras', readonly (readonly [name: RegExp, reason: RegExp])[]>> = {
+  transformers: [
+    [/^keras\/(albert|bert|deberta_v3|distil_bert|f_net)_masked_lm$/, /expected .*headLayerNormEpsilon.* got .*keras/],
+    [/^keras\/falcon_/, /expected .*positions "alibiBfloat16".* got .*"alibi".*keras/],
+    [/^keras\/xlm_roberta_text_classifier$/, /expected activation "linear".* got "softmax".*keras/],
+  ],
+  keras: [
+    [/^transformers\/bart_b/, /write transformers' layout instead|transformers/],
+    [/^transformers\/falcon_/, /write transformers' layout instead|transformers/],
+    [/^transformers\/gemma_(own|b)/, /write transformers' layout instead|transformers/],
+    [
+      /^transformers\/(albert|bert|deberta_v3|distil_bert|f_net|roberta|xlm_roberta)_/,
+      /transformers' layout|no embedder/,
+    ],
+    [/^sentence\//, /transformers' layout/],
+  ],
+};
+
+/** A model's parameters by path. */
+const valuesOf = async (params: Tree): Promise<ReadonlyMap<string, NDArray>> => {
+  const values = await referenceDevice.evaluate(leaves(params));
+  return new Map(paths(params).map(([path], i) => [path, values[i]!]));
+};
+
+const same = (a: NDArray, b: NDArray): void => {
+  expect(a.shape).toEqual(b.shape);
+  expect(a.data).toEqual(b.data);
+};
+
+describe.each(['transformers', 'keras'] as const)('saveToPreset in the layout of %s', (format) => {
+  // KerasHub's layout is looked at file for file elsewhere, too.
+  const cases = savedCases.filter(({ name }) => format === 'transformers' || /^keras|c_float32|roberta/.test(name));
+
+  it.each(cases)('S26, S118: $name is read back to the bit, and written twice to the byte', async (own) => {
+    const target = join(folder, format, own.name.replace('/', '__'));
+    const model = await openSaved(fixture(own.name), own);
+    const reason = refused[format].find(([name]) => name.test(own.name))?.[1];
+    const options = { format, savedAt };
+    try {
+      await model.saveToPreset(target, options);
+    } catch (cause) {
+      if (reason === undefined) throw cause;
+      expect(String(cause)).toMatch(reason);
+      expect(await readdir(join(target, '..')).catch(() => [])).not.toContain(target.split('/').at(-1));
+      return;
+    }
+    const files = filesOf(target);
+    const again = await openSaved(target, own);
+    expect(await valuesOf(again.params)).toEqual(await valuesOf(model.params));
+    const outputs = await model.run();
+    same(await again.run(), outputs);
+    expect(again.tokenizer === null).toBe(model.tokenizer === null);
+    const idsOf = ({ tokenizer }: typeof model) =>
+      tokenizer && savedTexts.map((text) => tokenizer.tokenize(text) as number[]);
+    const ids = idsOf(again);
+    // Each library cuts odd texts its own way, which saving says once.
+    const isOwn = own.name.startsWith('keras') === (format === 'keras');
+    if (isOwn) expect(ids).toEqual(idsOf(model));
+    else for (const at of [0, 3]) expect(ids?.[at]).toEqual(idsOf(model)?.[at]);
+    const key = `${format}/${own.name.replace('/', '__')}`;
+    expected[key] = { kind: own.kind, shape: outputs.shape, outputs: [...outputs.data], ids };
+    digests[key] = digestOf(files);
+
+    await again.saveToPreset(`${target}.twice`, options);
+    const twice = filesOf(`${target}.twice`);
+    expect([...twice.keys()]).toEqual([...files.keys()]);
+    for (const [name, bytes] of files) expect(twice.get(name)!.equals(bytes), name).toBe(true);
+  });
+});
+
+/** A family's classes, by the name of its recordings. */
+const classesOf = (name: string) => {
+  const prefix = classPrefixes[name]!;
+  const own = purelm as unknown as Record<string, never>;
+  return {
+    Backbone: own[`${prefix}Backbone`] as unknown as typeof purelm.BertBackbone,
+    Tokenizer: own[`${prefix}Tokenizer`] as unknown as typeof purelm.BertTokenizer,
+    Preprocessor: own[`${prefix}TextClassifierPreprocessor`] as unknown as typeof purelm.BertTextClassifierPreprocessor,
+  };
+};
+
+const classPrefixes: Readonly<Record<string, string>> = {
+  bert: 'Bert',
+  roberta: 'Roberta',
+  xlm_roberta: 'XLMRoberta',
+  distil_bert: 'DistilBert',
+  albert: 'Albert',
+  deberta_v3: 'DebertaV3',
+  f_net: 'FNet',
+};
+
+const sizes = {
+  vocabularySize: 60,
+  numLayers: 2,
+  numHeads: 2,
+  hiddenDim: 8,
+  intermediateDim: 12,
+  maxSequenceLength: 16,
+};
+const gpt2 = (seed = 1) => GPT2CausalLM({ backbone: GPT2Backbone({ ...sizes, seed }), preprocessor: null });
+const device = referenceDevice;
+
+describe('saveToPreset', () => {
+  it('S113: writes weights above the limit in several files, in both layouts', async () => {
+    await gpt2().saveToPreset(join(temporary, 'whole'));
+    const model = await GPT2CausalLM.fromPreset(join(temporary, 'whole'), { device });
+    const before = await valuesOf(model.params);
+    const shards = async (format: 'transformers' | 'keras', maxShardBytes: number): Promise<readonly string[]> => {
+      const target = join(folder, `sharded-${format}`);
+      await model.saveToPreset(target, { format, maxShardBytes, savedAt });
+      const again = await GPT2CausalLM.fromPreset(target, { device });
+      expect(await valuesOf(again.params)).toEqual(before);
+      return (await readdir(target)).filter((name) => name.startsWith('model')).sort();
+    };
+    expect(await shards('transformers', 3000)).toEqual([
+      'model-00001-of-00003.safetensors',
+      'model-00002-of-00003.safetensors',
+      'model-00003-of-00003.safetensors',
+      'model.safetensors.index.json',
+    ]);
+    expect(await shards('keras', 3000)).toEqual([
+      'model.weights.json',
+      'model_00000.weights.h5',
+      'model_00001.weights.h5',
+      'model_00002.weights.h5',
+    ]);
+    // A smaller one leaves no file of the larger behind.
+    expect(await shards('transformers', 1e6)).toEqual(['model.safetensors']);
+    expect(await shards('keras', 1e6)).toEqual(['model.weights.h5']);
+  });
+
+  it('leaves the old folder as it was where it is aborted, and where there is something else', async () => {
+    const target = join(temporary, 'aborted');
+    await gpt2(1).saveToPreset(target);
+    const before = filesOf(target);
+    const controller = new AbortController();
+    // Before the first tensor is on the disk.
+    const impatient: typeof device = {
+      ...device,
+      evaluate: (outputs) => {
+        controller.abort(new Error('enough'));
+        return device.evaluate(outputs);
+      },
+    };
+    const loaded = await GPT2CausalLM.fromPreset(target, { device: impatient });
+    await expect(loaded.saveToPreset(target, { signal: controller.signal })).rejects.toThrow('enough');
+    expect(filesOf(target)).toEqual(before);
+    await expect(gpt2(2).saveToPreset(target, { signal: AbortSignal.abort(new Error('never')) })).rejects.toThrow(
+      'never',
+    );
+    await writeFile(join(target, 'diary.txt'), 'dear');
+    await expect(gpt2(2).saveToPreset(target)).rejects.toThrow('diary.txt');
+    await rm(join(target, 'diary.txt'));
+    expect(filesOf(target)).toEqual(before);
+    expect((await readdir(temporary)).filter((name) => /tmp$|old$/.test(name))).toEqual([]);
+  });
+
+  it('writes a model card, and keeps the one that somebody wrote', async () => {
+    const target = join(temporary, 'card');
+    await gpt2().saveToPreset(target);
+    const card = await readFile(join(target, 'README.md'), 'utf8');
+    expect(card).toContain('library_name: transformers');
+    expect(card).toContain("await CausalLM.fromPreset('path/to/this/folder')");
+    expect(card).toContain('| n_embd | 8 |');
+    await writeFile(join(target, 'README.md'), '# Mine');
+    for (const format of ['transformers', 'keras'] as const) {
+      await gpt2(2).saveToPreset(target, { format });
+      expect(await readFile(join(target, 'README.md'), 'utf8')).toBe('# Mine');
+    }
+  });
+
+  it('S26: refuses LoRA that is not merged, and what transformers cannot say, with a way out', async () => {
+    const target = join(temporary, 'refused');
+    const refusedWith = (saved: { readonly saveToPreset: (path: string) => Promise<void> }) =>
+      expect(saved.saveToPreset(target)).rejects;
+    const lora = gpt2().enableLora({ rank: 1 });
+    await refusedWith(lora).toThrow(/without LoRA.*mergeLora.*saveLoraWeights/);
+    await refusedWith(lora.backbone).toThrow('mergeLora');
+    await lora.mergeLora().saveToPreset(join(temporary, 'merged'));
+    const falcon = { vocabularySize: 60, numLayers: 1, numAttentionHeads: 2, hiddenDim: 8, intermediateDim: 12 };
+    await refusedWith(FalconCausalLM({ backbone: FalconBackbone(falcon), preprocessor: null })).toThrow(
+      /expected positions "alibiBfloat16".* got "alibi"; save it with \{ format: 'keras' \}/,
+    );
+    const backbone = BertBackbone(sizes);
+    await refusedWith(BertTextClassifier({ backbone, numClasses: 2, activation: 'softmax' })).toThrow(
+      /expected activation "linear".* got "softmax"; save it with \{ format: 'keras' \}/,
+    );
+    // Its head is not read.
+    await BertTextClassifier({ backbone, numClasses: 2 }).saveToPreset(join(temporary, 'bert'));
+    const roberta = RobertaBackbone({ ...sizes, headLayerNormEpsilon: 1e-3 });
+    await refusedWith(RobertaMaskedLM({ backbone: roberta })).toThrow(/headLayerNormEpsilon 0.00001.* got 0.001/);
+    await roberta.saveToPreset(join(temporary, 'roberta'));
+    await expect(gpt2().saveToPreset('')).rejects.toThrow('expected the path of a folder');
+    await expect(gpt2().saveToPreset(target, { format: 'onnx' as 'keras' })).rejects.toThrow(
+      "'transformers' or 'keras'",
+    );
+    await expect(gpt2().saveToPreset(target, { maxShardBytes: 0 })).rejects.toThrow('maxShardBytes');
+    expect(await readdir(temporary)).not.toContain('refused');
+  });
+
+  it('S26: saves backbones, tokenizers and preprocessors by themselves, which are read back', async () => {
+    for (const encoder of ['bert', 'roberta', 'xlm_roberta', 'distil_bert', 'albert', 'deberta_v3', 'f_net']) {
+      const source = fixture(`keras/${encoder}_text_classifier`);
+      const { Backbone, Tokenizer, Preprocessor } = classesOf(encoder);
+      const backbone = await Backbone.fromPreset(source, { device });
+      const tokenizer = await Tokenizer.fromPreset(source);
+      const preprocessor = await Preprocessor.fromPreset(source, { sequenceLength: 11 });
+      for (const format of ['transformers', 'keras'] as const) {
+        const at = (part: string) => join(temporary, `${encoder}-${part}-${format}`);
+        await backbone.saveToPreset(at('backbone'), { format });
+        const again = await Backbone.fromPreset(at('backbone'), { device });
+        expect(await valuesOf(again.params)).toEqual(await valuesOf(backbone.params));
+        await tokenizer.saveToPreset(at('tokenizer'), { format });
+        await preprocessor.withSequenceLength(9).saveToPreset(at('preprocessor'), { format });
+        const read = await Tokenizer.fromPreset(at('tokenizer'));
+        expect(read.tokenize(savedTexts[0])).toEqual(tokenizer.tokenize(savedTexts[0]));
+        expect((await Preprocessor.fromPreset(at('preprocessor'))).sequenceLength).toBe(9);
+      }
+    }
+  });
+});
