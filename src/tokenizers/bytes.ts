@@ -11,6 +11,9 @@ export const byteCharacters: readonly string[] = ((): readonly string[] => {
 
 const byteOf: ReadonlyMap<string, number> = new Map(byteCharacters.map((character, byte) => [character, byte]));
 
+/** Whether a text has no half of a surrogate pair: several such texts would have the same bytes. */
+export const isWellFormed = (text: string): boolean => !/\p{Surrogate}/u.test(text);
+
 const encoder = new TextEncoder();
 
 /** The UTF-8 bytes of a text; a lone surrogate gives those of U+FFFD. */

@@ -22,6 +22,9 @@ const MOST_RULES = 32;
 // No written rule is that long; in an array whose units go round in a circle the search ends here.
 const LONGEST_RULE = 1024;
 
+// What one character becomes: Unicode's longest takes 33 bytes. A text may hold as many such characters as it likes.
+const LONGEST_TEXT = 1024;
+
 const labelOf = (unit: number): number => unit & 0x800000ff;
 const offsetOf = (unit: number): number => (unit >>> 10) << ((unit & 0x200) >>> 6);
 const endsRule = (unit: number): boolean => (unit & 0x100) !== 0;
@@ -60,6 +63,11 @@ export const characterMap = (charsmap: Uint8Array): CharacterMap => {
       `expected precompiled_charsmap to begin with the size of a trie, a multiple of 1024 below ${charsmap.length - 4}, got ${size}`,
     );
   const texts = charsmap.slice(4 + size);
+  for (let start = 0, end = texts.indexOf(0); end >= 0; start = end + 1, end = texts.indexOf(0, start))
+    if (end - start > LONGEST_TEXT)
+      throw new MalformedProto(
+        `expected texts of at most ${LONGEST_TEXT} bytes in precompiled_charsmap, got one of ${end - start}`,
+      );
   if (texts.at(-1) !== 0) throw new MalformedProto('expected precompiled_charsmap to end with a NUL, got another byte');
   const units = Int32Array.from({ length: size / 4 }, (_, unit) => view.getInt32(4 + 4 * unit, true));
   checkUnits(units, texts.length);

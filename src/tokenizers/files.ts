@@ -14,6 +14,19 @@ export const inFile =
 /** What a JSON text holds, if it is no larger than a vocabulary may be. */
 export const parseJson = (text: string): E.Either<string, unknown> => parseJsonText(text, vocabularyLimits);
 
+/** The largest vocabulary has half a million tokens, and there are about as many merges. */
+const MOST_LINES = 2 ** 21;
+
+/** The lines of a text, ended by LF or CRLF; the last may lack its end. */
+export const linesOf = (text: string): E.Either<string, string[]> => {
+  let count = 0;
+  for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) count += 1;
+  if (count > MOST_LINES) return E.left(`expected at most ${MOST_LINES} lines, got ${count}`);
+  const lines = text.split(/\r?\n/);
+  if (lines.at(-1) === '') lines.pop();
+  return E.right(lines);
+};
+
 /**
  * Reads vocabulary.json (vocab.json in transformers' folders): one object from token to id.
  *
@@ -35,10 +48,9 @@ export const parseVocabulary = (
  * @returns The merges, without the `#version` line.
  */
 export const parseMerges = (text: string, file = 'merges.txt'): E.Either<TokenizerFileError, readonly string[]> => {
-  const lines = text.split('\n').map((line) => (line.endsWith('\r') ? line.slice(0, -1) : line));
-  if (lines.at(-1) === '') lines.pop();
   return pipe(
-    checkMerges(lines, 'line'),
+    linesOf(text),
+    E.chain((lines) => checkMerges(lines, 'line')),
     E.map((rules) => rules.map((rule) => rule.join(' '))),
     E.mapLeft(inFile(file)),
   );
@@ -195,6 +207,12 @@ export const parseTokenizerJson = (
           )
         : E.right(undefined),
     ),
+    E.chainFirst(({ own, rules }) => {
+      const strange = rules.findIndex((rule) => [...rule, rule.join('')].some((token) => !own.has(token)));
+      return strange < 0
+        ? E.right(undefined)
+        : E.left(`merges[${strange}]: expected tokens of the vocabulary, got ${quote(rules[strange]!.join(' '))}`);
+    }),
     E.bind('tokens', ({ own, fields }) => addTokens(own, fields.added_tokens)),
     E.map(({ tokens, rules, preTokenizer }) => ({
       ...tokens,

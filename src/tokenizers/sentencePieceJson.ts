@@ -4,6 +4,7 @@
 
 import * as E from 'fp-ts/lib/Either.js';
 import { pipe } from 'fp-ts/lib/function.js';
+import { isWellFormed } from './bytes.ts';
 import { describe, quote, TokenizerFileError } from './errors.ts';
 import { parseJson } from './files.ts';
 import { ModelType, PieceType } from './sentencePieceProto.ts';
@@ -86,6 +87,9 @@ const checkSettings = (root: Fields, model: Fields): void => {
 /** SentencePiece has none that is longer; one of many megabytes would be copied and cut at every place. */
 const LONGEST_TOKEN = 8000;
 
+/** Each token is looked at cut in two in all ways; Gemma's take 2^24 steps. */
+const MOST_CUTS = 2 ** 28;
+
 /** Pieces by id, and ids by piece: the vocabulary, and the added tokens that are not in it. */
 interface Vocabulary {
   readonly pieces: readonly string[];
@@ -110,6 +114,7 @@ const vocabularyOf = (model: Fields, added: readonly (readonly [string, number])
       typeof given === 'number' && Number.isInteger(given) && given >= 0 && given < size
         ? given
         : unfit(`expected ids from 0 to ${size - 1}, got ${describe(given)} for token ${quote(token)}`);
+    if (!isWellFormed(token)) unfit(`expected tokens of whole characters, got ${quote(token)}`);
     if (token.length > LONGEST_TOKEN)
       unfit(`expected tokens of at most ${LONGEST_TOKEN} characters, got ${token.length} (${quote(token)})`);
     if (pieces[id] !== undefined)
@@ -162,6 +167,8 @@ const isBetween = (text: string, at: number): boolean => {
  */
 const scoresOf = ({ pieces, ids }: Vocabulary, types: Uint8Array, merges: unknown): Float32Array => {
   if (!Array.isArray(merges)) return unfit(`expected model.merges to be a list, got ${describe(merges)}`);
+  const cuts = pieces.reduce((sum, { length }) => sum + length * length, 0);
+  if (cuts > MOST_CUTS) unfit(`expected tokens of fewer characters: to cut these ${pieces.length} takes ${cuts} steps`);
   const scores = new Float32Array(pieces.length).fill(-merges.length);
   // The merges of a piece are those from firsts[id] on, counts[id] of them.
   const firsts = new Int32Array(pieces.length);

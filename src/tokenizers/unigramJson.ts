@@ -3,7 +3,7 @@
 
 import * as E from 'fp-ts/lib/Either.js';
 import { pipe } from 'fp-ts/lib/function.js';
-import { utf8Bytes } from './bytes.ts';
+import { isWellFormed, utf8Bytes } from './bytes.ts';
 import { describe, quote, type TokenizerFileError } from './errors.ts';
 import { type Fields, fieldsOf, inFile, isFields, parseJson } from './files.ts';
 import { ModelType, PieceType } from './sentencePieceProto.ts';
@@ -70,15 +70,24 @@ const readNormalizer = (normalizer: unknown): E.Either<string, readonly TextStep
   return E.left(`a normalizer ${quote(JSON.stringify(normalizer))} is not supported in a unigram model`);
 };
 
+/** Twenty replacements of one character by two would make a million of each. */
+const MOST_GROWTH = 64;
+
 const readNormalizers = (normalizer: Fields | null): E.Either<string, Pick<UnigramJson, 'steps' | 'characterMap'>> => {
   let characterMap: Uint8Array = new Uint8Array(0);
   const steps: TextStep[] = [];
+  let growth = 1;
   for (const one of list(normalizer, 'normalizers')) {
     const read = readNormalizer(one);
     if (E.isLeft(read)) return read;
     if (read.right instanceof Uint8Array) characterMap = read.right;
-    else if (characterMap.length === 0) steps.push(...read.right);
-    else if (read.right.length > 0)
+    else if (characterMap.length === 0) {
+      for (const step of read.right)
+        if (typeof step !== 'string') growth *= Math.max(1, step.by.length / step.replace.length);
+      if (growth > MOST_GROWTH)
+        return E.left(`expected normalizers that make texts ${MOST_GROWTH} times as long or less, got ${growth} times`);
+      steps.push(...read.right);
+    } else if (read.right.length > 0)
       return E.left('normalizers after the precompiled one are not supported in a unigram model');
   }
   return E.right({ steps, characterMap });
@@ -113,6 +122,7 @@ const readPieces = (vocab: unknown): E.Either<string, UnigramJson['pieces']> => 
       entry.length !== 2 ||
       typeof entry[0] !== 'string' ||
       entry[0] === '' ||
+      !isWellFormed(entry[0]) ||
       typeof entry[1] !== 'number',
   );
   return wrong < 0

@@ -1,5 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js';
 import type { Merge } from './bytePairEncoder.ts';
+import { isWellFormed } from './bytes.ts';
 import { describe, quote } from './errors.ts';
 
 /** Ids of tokens, as a record, a record without prototype or a Map. */
@@ -17,6 +18,7 @@ export const checkVocabulary = (vocabulary: unknown): E.Either<string, ReadonlyM
   const tokens = new Map<number, string>();
   for (const [token, id] of entries) {
     if (typeof token !== 'string') return E.left(`expected every token to be a string, got ${describe(token)}`);
+    if (!isWellFormed(token)) return E.left(`expected tokens of whole characters, got ${quote(token)}`);
     if (typeof id !== 'number' || !Number.isInteger(id) || id < 0 || id > LARGEST_ID)
       return E.left(
         `expected the id of token ${quote(token)} to be an integer from 0 to 2^31 - 1, got ${describe(id)}`,

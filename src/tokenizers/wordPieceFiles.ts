@@ -2,7 +2,7 @@ import * as E from 'fp-ts/lib/Either.js';
 import { pipe } from 'fp-ts/lib/function.js';
 import { trimEnd } from './cutAround.ts';
 import { describe, quote, type TokenizerFileError } from './errors.ts';
-import { addTokens, type Fields, fieldsOf, inFile, isFields, parseJson } from './files.ts';
+import { addTokens, type Fields, fieldsOf, inFile, isFields, linesOf, parseJson } from './files.ts';
 import { checkVocabulary } from './vocabulary.ts';
 import type { WordPieceTokenizerOptions } from './wordPieceTokenizer.ts';
 
@@ -19,8 +19,9 @@ export const parseVocabularyText = (
   text: string,
   file = 'vocabulary.txt',
 ): E.Either<TokenizerFileError, readonly string[]> => {
-  const lines = text.split(/\r\n|\n/);
-  if (lines.at(-1) === '') lines.pop();
+  const split = linesOf(text);
+  if (E.isLeft(split)) return E.left(inFile(file)(split.left));
+  const lines = split.right;
   const tokens: string[] = [];
   const lineOf = new Map<string, number>();
   const idOf = new Map<string, number>();
