@@ -2,8 +2,11 @@ import { parseArgs } from 'node:util';
 import * as E from 'fp-ts/lib/Either.js';
 import type { DeviceChoice } from '../runtime/device.ts';
 import type { Sampler } from '../samplers/sampler.ts';
+import type { QuantizationMode } from '../tasks/quantize.ts';
+import type { DType } from '../tensor/dtype.ts';
 import { getOptimizer } from '../training/index.ts';
 import { samplerOf } from './sampler.ts';
+import { defaultWorkloads, type Workload, workloadsOf } from './workloads.ts';
 
 /** A draft model for speculative sampling. */
 export interface DraftArguments {
@@ -82,11 +85,29 @@ export interface PullArguments {
   readonly json: boolean;
 }
 
+/** What `purelm bench` was asked for. */
+export interface BenchArguments {
+  readonly preset: string;
+  readonly revision: string | undefined;
+  readonly only: readonly Workload[];
+  /** How weights are stored; by default as they were saved. */
+  readonly dtype: DType | undefined;
+  readonly quantize: QuantizationMode | undefined;
+  /** How often each workload is timed. */
+  readonly reps: number;
+  readonly profile: boolean;
+  /** An SVG file. */
+  readonly svg: string | undefined;
+  readonly device: DeviceChoice | undefined;
+  readonly json: boolean;
+}
+
 /** What the command line says. */
 export type Command =
   | ({ readonly command: 'generate' } & GenerateArguments)
   | ({ readonly command: 'fit' } & FitArguments)
   | ({ readonly command: 'score' } & ScoreArguments)
+  | ({ readonly command: 'bench' } & BenchArguments)
   | ({ readonly command: 'presets' } & PresetsArguments)
   | ({ readonly command: 'pull' } & PullArguments)
   | { readonly command: 'doctor'; readonly json: boolean }
@@ -98,18 +119,19 @@ export const usage = `purelm: language models on WebGPU
   purelm generate [options]     write on from prompts
   purelm fit [options]          train on texts
   purelm score [options]        how likely texts are, token by token
+  purelm bench [PRESET]         how fast a preset starts, reads and writes here
   purelm presets [FILTER]       the built-in presets, and which of them are here
   purelm presets pull ID        fetch one, or hf://user/repo, and print its folder
   purelm doctor [--json]        which adapter, its limits and features, and why this one
   purelm setup                  look for an adapter again
   purelm help | version
 
-Options of generate, fit and score:
+Options of generate, fit, score and bench:
   --preset NAME           gpt2_tiny_en, which ships with the package (default), another built-in id, which is
                           fetched if it is not here, hf://user/repo, kaggle://owner/model/keras/variation, or a folder
   --device NAME           webgpu, reference or auto (default auto)
   --revision REV          a branch, tag or commit of hf://user/repo; also for presets pull
-  --json                  JSON on standard output: a line for each prompt or text; one object for fit
+  --json                  JSON on standard output: a line for each prompt or text; one object for fit and bench
 
 Options of generate:
   --prompt TEXT           may be given more than once; without it, every line of standard input is a prompt
@@ -149,6 +171,15 @@ Options of score:
   --text TEXT             may be given more than once; without it, every line of standard input is a text
   --top K                 show the K likeliest tokens at each place
 
+Options of bench:
+  --only LIST             of start, prefillN (reading N tokens) and decodeN (writing 32 around place N), with commas
+                          (default ${defaultWorkloads})
+  --dtype NAME            store weights as float32, float16 or bfloat16 (default: as they were saved)
+  --quantize MODE         int8 or int4: hold kernels in so many bits
+  --reps N                how often each is timed; the middle one counts (default 3)
+  --profile               time every launch on the device: by kernel, as a table, beside what the adapter can do
+  --svg FILE.svg          the same as a chart
+
 Text goes to standard output, everything else to standard error.
 Exit status: 0 done, 1 failed, 2 wrong arguments, 130 interrupted.
 `;
@@ -184,6 +215,12 @@ const options = {
   curve: { type: 'string' },
   output: { type: 'string' },
   top: { type: 'string' },
+  only: { type: 'string' },
+  dtype: { type: 'string' },
+  quantize: { type: 'string' },
+  reps: { type: 'string' },
+  profile: { type: 'boolean' },
+  svg: { type: 'string' },
   device: { type: 'string' },
   revision: { type: 'string' },
   json: { type: 'boolean' },
@@ -196,7 +233,9 @@ type OptionName = keyof typeof options;
 const shared = ['preset', 'revision', 'device', 'json'] as const satisfies readonly OptionName[];
 
 /** Which options a command has. */
-const optionsOf: Readonly<Record<'generate' | 'fit' | 'score' | 'presets' | 'doctor', readonly OptionName[]>> = {
+const optionsOf: Readonly<
+  Record<'generate' | 'fit' | 'score' | 'bench' | 'presets' | 'doctor', readonly OptionName[]>
+> = {
   generate: [
     ...shared,
     ...([
@@ -218,6 +257,7 @@ const optionsOf: Readonly<Record<'generate' | 'fit' | 'score' | 'presets' | 'doc
     ...(['validation-split', 'seed', 'lora-rank', 'checkpoint', 'resume', 'log', 'curve', 'output'] as const),
   ],
   score: [...shared, 'text', 'top'],
+  bench: [...shared, 'only', 'dtype', 'quantize', 'reps', 'profile', 'svg'],
   presets: ['revision', 'json'],
   doctor: ['json'],
 };
@@ -292,6 +332,34 @@ const fitArguments = (
   };
 };
 
+/** The value of an option that has one of a few. */
+const oneOf = <A extends string>(name: OptionName, text: string | undefined, values: readonly A[]): A | undefined => {
+  const value = values.find((each) => each === text);
+  if (text !== undefined && value === undefined)
+    throw new Error(`--${name}: expected ${values.slice(0, -1).join(', ')} or ${values.at(-1)}, got ${text}`);
+  return value;
+};
+
+const benchArguments = (
+  values: Readonly<Partial<Record<OptionName, unknown>>>,
+  rest: readonly string[],
+): Omit<BenchArguments, 'preset' | 'revision' | 'device' | 'json'> & { readonly preset?: string } => {
+  const text = (name: OptionName): string | undefined => values[name] as string | undefined;
+  const [preset, ...more] = rest;
+  if (more.length > 0 || (preset !== undefined && values.preset !== undefined))
+    throw new Error(`bench: expected one preset, got ${[text('preset'), ...rest].filter(Boolean).join(', ')}`);
+  const svg = fileOf('svg', text('svg'), '.svg');
+  return {
+    ...(preset === undefined ? {} : { preset }),
+    only: workloadsOf(text('only') ?? defaultWorkloads),
+    dtype: oneOf('dtype', text('dtype'), ['float32', 'float16', 'bfloat16']),
+    quantize: oneOf('quantize', text('quantize'), ['int8', 'int4']),
+    reps: wholeOf('reps', text('reps'), 1) ?? 3,
+    profile: values.profile === true || svg !== undefined,
+    svg,
+  };
+};
+
 /** A draft model for speculative sampling, and how far it guesses. */
 const draftOf = (preset: string | undefined, tokens: string | undefined): DraftArguments | undefined => {
   const numSpeculativeTokens = wholeOf('speculative-tokens', tokens, 1);
@@ -300,10 +368,8 @@ const draftOf = (preset: string | undefined, tokens: string | undefined): DraftA
   return preset === undefined ? undefined : { preset, numSpeculativeTokens };
 };
 
-const deviceOf = (name: string | undefined): DeviceChoice | undefined => {
-  if (name === undefined || name === 'auto' || name === 'webgpu' || name === 'reference') return name;
-  throw new Error(`--device: expected webgpu, reference or auto, got ${name}`);
-};
+const deviceOf = (name: string | undefined): DeviceChoice | undefined =>
+  oneOf('device', name, ['webgpu', 'reference', 'auto']);
 
 const presetsCommand = (rest: readonly string[], revision: string | undefined, json: boolean): Command => {
   const [first = '', ...more] = rest;
@@ -326,12 +392,12 @@ export const parseCommand = (args: readonly string[], freshSeed: () => number): 
       const [command = 'help', ...rest] = positionals;
       if (values.version === true || command === 'version') return { command: 'version' };
       if (values.help === true || command === 'help') return { command: 'help' };
-      if (rest.length > 0 && command !== 'presets')
+      if (rest.length > 0 && command !== 'presets' && command !== 'bench')
         throw new Error(
           `expected options after ${command}, got ${JSON.stringify(rest[0])}${command === 'generate' ? '; is a prompt meant? use --prompt' : command === 'score' ? '; is a text meant? use --text' : ''}`,
         );
       if (!isCommand(command))
-        throw new Error(`expected generate, fit, score, presets, doctor, setup or help, got ${command}`);
+        throw new Error(`expected generate, fit, score, bench, presets, doctor, setup or help, got ${command}`);
       const foreign = Object.keys(values).find((name) => !optionsOf[command].includes(name as OptionName));
       if (foreign !== undefined)
         throw new Error(
@@ -347,6 +413,7 @@ export const parseCommand = (args: readonly string[], freshSeed: () => number): 
       if (command === 'doctor') return { command, json: common.json };
       if (command === 'score')
         return { ...common, command, texts: values.text ?? [], top: wholeOf('top', values.top, 1) ?? 0 };
+      if (command === 'bench') return { ...common, command, ...benchArguments(values, rest) };
       const seed = wholeOf('seed', values.seed);
       if (command === 'fit') return { ...common, command, ...fitArguments(values), seed: seed ?? 0 };
       return {

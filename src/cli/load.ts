@@ -3,6 +3,7 @@ import type { Sampler } from '../samplers/sampler.ts';
 import type { CausalLM as CausalLMTask } from '../tasks/causalLM.ts';
 import { CausalLM } from '../tasks/fromPreset.ts';
 import type { LoadProgress } from '../tasks/loadWeights.ts';
+import type { DType } from '../tensor/dtype.ts';
 import type { GenerateArguments } from './arguments.ts';
 import { downloadBar } from './downloadBar.ts';
 
@@ -15,7 +16,13 @@ export const load = async (
     revision,
     sampler,
     device,
-  }: Pick<GenerateArguments, 'preset' | 'revision' | 'device'> & { readonly sampler?: Sampler },
+    dtype,
+    preprocessor,
+  }: Pick<GenerateArguments, 'preset' | 'revision' | 'device'> & {
+    readonly sampler?: Sampler;
+    readonly dtype?: DType | undefined;
+    readonly preprocessor?: null;
+  },
   signal: AbortSignal,
 ): Promise<CausalLMTask> => {
   const bar = process.stderr.isTTY
@@ -41,6 +48,8 @@ export const load = async (
       ...(revision === undefined ? {} : { revision }),
       ...(sampler === undefined ? {} : { sampler }),
       ...(device === undefined ? {} : { device }),
+      ...(dtype === undefined ? {} : { dtype }),
+      ...(preprocessor === undefined ? {} : { preprocessor }),
     });
   } finally {
     fetching.stop();

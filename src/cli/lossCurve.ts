@@ -34,7 +34,8 @@ export const ticks = (from: number, to: number, most: number): readonly number[]
   return Array.from({ length: last - first + 1 }, (_, i) => Number(((first + i) * step).toPrecision(12)));
 };
 
-const escapeText = (text: string): string =>
+/** Text as XML holds it. */
+export const escapeText = (text: string): string =>
   [...text]
     // XML has no place for control characters.
     .filter((character) => character >= ' ')

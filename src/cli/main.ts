@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import * as E from 'fp-ts/lib/Either.js';
 import { parseCommand, usage } from './arguments.ts';
+import { bench } from './bench.ts';
 import { diagnose, formatDiagnosis } from './doctor.ts';
 import { fitTexts } from './fit.ts';
 import { generate } from './generate.ts';
@@ -53,6 +54,9 @@ const run = async (args: readonly string[], signal: AbortSignal): Promise<number
       return 0;
     case 'score':
       await scoreTexts(command, signal);
+      return 0;
+    case 'bench':
+      await bench(command, signal);
       return 0;
   }
 };

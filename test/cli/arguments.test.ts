@@ -52,7 +52,16 @@ describe('purelm’s command line', () => {
     [['generate', '--device', 'gpu'], '--device: expected webgpu, reference or auto, got gpu'],
     [['generate', 'hello'], 'is a prompt meant? use --prompt'],
     [['generate', '--unknown'], '--unknown'],
-    [['train'], 'expected generate, fit, score, presets, doctor, setup or help, got train'],
+    [['train'], 'expected generate, fit, score, bench, presets, doctor, setup or help, got train'],
+    [['bench', 'a', 'b'], 'bench: expected one preset, got a, b'],
+    [['bench', 'a', '--preset', 'b'], 'bench: expected one preset, got b, a'],
+    [['bench', '--only', 'prefill16,decode'], '--only: expected start, prefill and decode with a number of tokens'],
+    [['bench', '--only', 'prefill0'], 'got prefill0'],
+    [['bench', '--dtype', 'int32'], '--dtype: expected float32, float16 or bfloat16, got int32'],
+    [['bench', '--quantize', 'int2'], '--quantize: expected int8 or int4, got int2'],
+    [['bench', '--reps', '0'], '--reps: expected a whole number from 1, got 0'],
+    [['bench', '--svg', 'a.png'], '--svg: expected a file whose name ends in .svg, got a.png'],
+    [['generate', '--profile'], '--profile: expected an option of generate'],
     [['presets', 'pull'], 'presets pull: expected one preset, an id or a handle, got 0'],
     [['presets', 'pull', 'a', 'b'], 'presets pull: expected one preset, an id or a handle, got 2'],
     [['presets', 'a', 'b'], 'presets: expected one text to look for, got 2'],
@@ -62,6 +71,21 @@ describe('purelm’s command line', () => {
   ])('refuses %j', (args, message) => {
     const command = parse(...args);
     expect(E.isLeft(command) && command.left).toContain(message);
+  });
+
+  it('times a preset, as it is or in few bits', () => {
+    const names = (...args: string[]) => {
+      const command = parse('bench', ...args);
+      return E.isRight(command) && command.right.command === 'bench' && command.right.only.map(({ name }) => name);
+    };
+    expect(names()).toEqual(['start', 'prefill16', 'prefill128', 'prefill512', 'decode128']);
+    expect(names('--only', 'decode4096, start')).toEqual(['decode4096', 'start']);
+    expect(parse('bench')).toMatchObject(
+      E.right({ preset: 'gpt2_tiny_en', reps: 3, profile: false, dtype: undefined, quantize: undefined, json: false }),
+    );
+    expect(parse('bench', './x', '--dtype', 'float16', '--quantize', 'int4', '--svg', 'a.svg')).toMatchObject(
+      E.right({ preset: './x', dtype: 'float16', quantize: 'int4', svg: 'a.svg', profile: true }),
+    );
   });
 
   it('lists presets and fetches one', () => {

@@ -1,0 +1,205 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
+import { type AdapterLimits, measureLimits } from '../runtime/webgpu/limits.ts';
+import { type LaunchTime, profile } from '../runtime/webgpu/profile.ts';
+import type { CausalLM } from '../tasks/causalLM.ts';
+import { count } from '../tensor/shape.ts';
+import { leaves } from '../tensor/tree.ts';
+import type { BenchArguments } from './arguments.ts';
+import { kernelChart } from './kernelChart.ts';
+import { type KernelRow, kernelRows, kernelTable, threeDigits } from './kernelTable.ts';
+import { load } from './load.ts';
+import { type Decoding, type Spent, stopwatch, type Timed, timed } from './timings.ts';
+import { DECODED, lengthOf, promptOf, type Workload } from './workloads.ts';
+
+/** What a workload came to. Times are in milliseconds. */
+type Figures =
+  | {
+      readonly workload: string;
+      readonly loadMs: number;
+      readonly quantizeMs?: number;
+      readonly firstTokenMs: number;
+      /** From the start of the process to the first token. */
+      readonly processMs: number;
+    }
+  | {
+      readonly workload: string;
+      /** The middle one of `runs`. */
+      readonly ms: number;
+      readonly cpuMs: number;
+      readonly tokensPerSecond: number;
+      /** Of the run before, which is not counted. */
+      readonly firstMs: number;
+      readonly runs: readonly number[];
+    };
+
+/** The kernels of a workload. */
+interface ProfiledWorkload {
+  readonly workload: string;
+  readonly launches: number;
+  /** Of all launches together. */
+  readonly ms: number;
+  readonly kernels: readonly KernelRow[];
+}
+
+const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1]!;
+
+/** What goes on, on one line of a terminal that is written over. */
+const status = process.stderr.isTTY
+  ? (text: string): void => void process.stderr.write(`\r\u001b[K${text}`)
+  : (): void => undefined;
+
+const run = (lm: Timed, workload: Workload): Promise<Decoding> =>
+  workload.kind === 'decode' ? lm.decode(promptOf(workload), DECODED) : lm.prefill(workload.count);
+
+const timeWorkload = async (
+  lm: Timed,
+  workload: Workload,
+  { reps }: BenchArguments,
+  signal: AbortSignal,
+): Promise<Figures> => {
+  const { name, kind } = workload;
+  status(`${name}: once before it counts`);
+  const first = await run(lm, workload);
+  status(`${name}: is it right?`);
+  await lm.check(name, first.tokenIds, promptOf(workload));
+  const runs: Spent[] = [];
+  for (let rep = 1; rep <= reps; rep++) {
+    signal.throwIfAborted();
+    status(`${name}: ${rep} of ${reps}`);
+    const { tokenIds, ...spent } = await run(lm, workload);
+    const place = tokenIds.findIndex((id, at) => id !== first.tokenIds[at]);
+    if (place !== -1)
+      throw new Error(
+        `${name}: expected the tokens of the run before, got ${tokenIds[place]} for ${first.tokenIds[place]} at place ${place}; these timings would mean nothing`,
+      );
+    runs.push(spent);
+  }
+  status('');
+  const tokens = kind === 'decode' ? DECODED : workload.count;
+  const ms = median(runs.map((spent) => spent.ms));
+  return {
+    workload: name,
+    ms,
+    cpuMs: median(runs.map((spent) => spent.cpuMs)),
+    tokensPerSecond: (1000 * tokens) / ms,
+    firstMs: first.ms,
+    runs: runs.map((spent) => spent.ms),
+  };
+};
+
+const profileWorkload = async (lm: Timed, workload: Workload, limits: AdapterLimits): Promise<ProfiledWorkload> => {
+  const { name, kind, count: size } = workload;
+  status(`${name}: launch by launch`);
+  let launches: readonly LaunchTime[] = [];
+  const around = async (work: () => Promise<unknown>): Promise<void> => {
+    launches = (await profile(lm.device, work)).launches;
+  };
+  if (kind === 'decode') await lm.decode(promptOf(workload), DECODED, around);
+  else await around(() => lm.prefill(size));
+  status('');
+  const kernels = kernelRows(launches, limits);
+  return { workload: name, launches: launches.length, ms: launches.reduce((sum, { ms }) => sum + ms, 0), kernels };
+};
+
+const line = (figures: Figures): string => {
+  const name = figures.workload.padEnd(12);
+  if ('loadMs' in figures) {
+    const { loadMs, quantizeMs, firstTokenMs, processMs } = figures;
+    const quantized = quantizeMs === undefined ? '' : `, quantize ${threeDigits(quantizeMs)} ms`;
+    return `${name}load ${threeDigits(loadMs)} ms${quantized}, first token ${threeDigits(firstTokenMs)} ms, process to first token ${threeDigits(processMs)} ms`;
+  }
+  const { ms, cpuMs, tokensPerSecond, firstMs } = figures;
+  return `${name}${threeDigits(ms)} ms (cpu ${threeDigits(cpuMs)}), ${threeDigits(tokensPerSecond)} tokens/s; first ${threeDigits(firstMs)} ms`;
+};
+
+/** The storage of most of the parameters. */
+const dtypeOf = (lm: CausalLM): string => {
+  const sizes = new Map<string, number>();
+  for (const { dtype, shape } of leaves(lm.params)) sizes.set(dtype, (sizes.get(dtype) ?? 0) + count(shape));
+  return [...sizes].reduce((most, next) => (next[1] > most[1] ? next : most))[0];
+};
+
+const heading = ({ workload, launches, ms }: ProfiledWorkload): string =>
+  `${workload}: ${launches} launches, ${threeDigits(ms)} ms on the device`;
+
+const limitsText = ({ gflops, gbs }: AdapterLimits): string =>
+  `limits measured here: ${threeDigits(gflops)} GFLOPS, ${threeDigits(gbs)} GB/s`;
+
+/** A preset as people call it: of a folder its last name. */
+const nameOf = (preset: string): string => (preset.includes('://') ? preset : basename(preset));
+
+/** Those of the workloads asked for that the model is long enough for; said of the others. */
+const fitting = (asked: BenchArguments, most: number): readonly Workload[] => {
+  const tooLong = asked.only.filter((workload) => lengthOf(workload) > most);
+  for (const { name } of tooLong) process.stderr.write(`${name} is left out: the model reads ${most} tokens at most\n`);
+  if (tooLong.length === asked.only.length)
+    throw new Error(`--only: expected a workload of at most ${most} tokens, which is all that the model reads`);
+  return asked.only.filter((workload) => !tooLong.includes(workload));
+};
+
+/** `purelm bench`: how fast a preset starts, reads and writes here, and with `--profile` which kernels take the time. */
+export const bench = async (asked: BenchArguments, signal: AbortSignal): Promise<void> => {
+  const { preset, quantize } = asked;
+  const spent = stopwatch();
+  const plain = await load({ ...asked, preprocessor: null }, signal);
+  const loadMs = spent().ms;
+  const parameters = plain.backbone.countParams();
+  const quantizing = stopwatch();
+  if (quantize !== undefined) status(`to ${quantize}`);
+  const lm = quantize === undefined ? plain : await plain.quantize(quantize, { signal });
+  const quantizeMs = quantizing().ms;
+  const own = await timed(lm);
+  const workloads = fitting(asked, lm.backbone.model.maxSequenceLength ?? Number.POSITIVE_INFINITY);
+  // Whoever asks for a profile in vain is told before anything is timed.
+  const limits = asked.profile ? await measureLimits(own.device) : undefined;
+  const model = `${nameOf(preset)}: ${lm.name}, ${threeDigits(parameters / 1e6)} M parameters, ${quantize ?? dtypeOf(lm)}`;
+  const say = (text: string): void => void (asked.json || process.stdout.write(`${text}\n`));
+  say(`${model}, on ${own.device.name}`);
+  const all: Figures[] = [];
+  const profiles: ProfiledWorkload[] = [];
+  for (const workload of workloads) {
+    signal.throwIfAborted();
+    let figures: Figures;
+    if (workload.kind === 'start') {
+      status('start: the first token');
+      const { ms, tokenIds } = await own.prefill(workload.count);
+      const processMs = performance.now();
+      await own.check('start', tokenIds, workload.count);
+      status('');
+      const quantized = quantize === undefined ? {} : { quantizeMs };
+      figures = { workload: 'start', loadMs, ...quantized, firstTokenMs: ms, processMs };
+    } else {
+      figures = await timeWorkload(own, workload, asked, signal);
+      if (limits !== undefined) profiles.push(await profileWorkload(own, workload, limits));
+    }
+    all.push(figures);
+    say(line(figures));
+  }
+  for (const profiled of profiles) say(['', heading(profiled), ...kernelTable(profiled.kernels)].join('\n'));
+  if (limits !== undefined) say(`\n${limitsText(limits)}`);
+  if (asked.json)
+    process.stdout.write(
+      `${JSON.stringify({
+        preset,
+        model: lm.name,
+        parameters,
+        dtype: quantize ?? dtypeOf(lm),
+        device: own.device.name,
+        date: new Date().toISOString(),
+        workloads: all,
+        ...(limits === undefined ? {} : { limits, profiles }),
+      })}\n`,
+    );
+  if (asked.svg !== undefined && limits !== undefined) {
+    await mkdir(dirname(asked.svg), { recursive: true });
+    await writeFile(
+      asked.svg,
+      kernelChart({
+        title: `Time by kernel, ${model}`,
+        subtitle: `${own.device.name} · ${limitsText(limits)} · ${new Date().toISOString().slice(0, 10)}`,
+        parts: profiles.map((profiled) => ({ title: heading(profiled), rows: profiled.kernels })),
+      }),
+    );
+  }
+};

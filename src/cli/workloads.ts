@@ -1,0 +1,37 @@
+/** Something that `purelm bench` times. */
+export interface Workload {
+  /** As it is asked for and shown: `start`, `prefill128`, `decode128`. */
+  readonly name: string;
+  readonly kind: 'start' | 'prefill' | 'decode';
+  /** Tokens of the prompt of a prefill or of a start, or the place that decoded tokens lie around. */
+  readonly count: number;
+}
+
+/** Tokens that are decided when decoding is timed. */
+export const DECODED = 32;
+
+/** Tokens of the prompt before those that are decoded around a place. */
+export const promptOf = ({ kind, count }: Workload): number =>
+  kind === 'decode' ? Math.max(1, count - DECODED / 2) : count;
+
+/** Tokens that a model has to be able to read for a workload. */
+export const lengthOf = (workload: Workload): number =>
+  promptOf(workload) + 1 + (workload.kind === 'decode' ? DECODED : 0);
+
+/** What is timed unless something else is asked for. */
+export const defaultWorkloads = 'start,prefill16,prefill128,prefill512,decode128';
+
+/**
+ * The workloads that a list with commas names.
+ *
+ * @throws {Error} If one has another name.
+ */
+export const workloadsOf = (list: string): readonly Workload[] =>
+  list.split(',').map((name): Workload => {
+    const [, kind, digits = ''] = /^(?:(prefill|decode)([1-9]\d{0,6}))$/.exec(name.trim()) ?? [];
+    if (kind === 'prefill' || kind === 'decode') return { name: name.trim(), kind, count: Number(digits) };
+    if (name.trim() === 'start') return { name: 'start', kind: 'start', count: 16 };
+    throw new Error(
+      `--only: expected start, prefill and decode with a number of tokens (${defaultWorkloads}), got ${name}`,
+    );
+  });
