@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { type FileHandle, mkdir, open, readdir, realpath, rename, rm, stat, unlink } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join, resolve, sep } from 'node:path';
 import * as E from 'fp-ts/lib/Either.js';
+import { pipe } from 'fp-ts/lib/function.js';
 import type * as T from 'fp-ts/lib/Task.js';
-import type * as TE from 'fp-ts/lib/TaskEither.js';
+import * as TE from 'fp-ts/lib/TaskEither.js';
 import { ArgumentError } from '../tensor/errors.ts';
 import { fail, firstFew, PresetError, toPresetError, type WeightsError, weightsError } from './errors.ts';
 
@@ -130,11 +131,11 @@ export const decodeText = (path: string, bytes: Uint8Array): E.Either<WeightsErr
 
 /**
  * Joins a folder and a name that came out of a file. The name may lead into the folder only: absolute paths, drive
- * letters, backslashes and `..` are refused. Symbolic links are followed, because hub caches are made of them.
+ * letters, backslashes and `..` are refused.
  *
  * @param source - The file that the name stands in, for the message.
  */
-export const inFolder = (folder: string, name: string, source: string): E.Either<WeightsError, string> => {
+const joined = (folder: string, name: string, source: string): E.Either<WeightsError, string> => {
   const steps = name.split('/');
   const leaves = steps.some((step) => step === '' || step === '.' || step === '..') || /[\\:\0]/.test(name);
   return leaves
@@ -145,6 +146,39 @@ export const inFolder = (folder: string, name: string, source: string): E.Either
       )
     : E.right(join(folder, name));
 };
+
+/**
+ * A path below a folder, if symbolic links in it do not lead out: a downloaded folder could have any file of the machine
+ * read that way. The blobs of a hub's cache, to which the files of its snapshots are links, belong to the folder. What is
+ * not there does not lead anywhere.
+ */
+export const staysIn =
+  (folder: string, path: string): TE.TaskEither<WeightsError, string> =>
+  async () => {
+    const real = await realpath(path).catch(() => undefined);
+    if (real === undefined) return E.right(path);
+    const home = await realpath(folder).catch(() => folder);
+    const cache = /^(.*)[\\/]snapshots[\\/]/.exec(`${home}${sep}`)?.[1];
+    const roots = cache === undefined ? [home] : [home, join(cache, 'blobs')];
+    return roots.some((root) => real.startsWith(`${root}${sep}`))
+      ? E.right(path)
+      : fail(
+          'BrokenFile',
+          path,
+          `expected a file in its folder, got a symbolic link that leads out of it, to ${real}; put the file there itself, or a link to the whole folder in the folder's place`,
+        );
+  };
+
+/**
+ * The path of a file that another file names, if it lies in the folder.
+ *
+ * @param source - The file that the name stands in, for the message.
+ */
+export const inFolder = (folder: string, name: string, source: string): TE.TaskEither<WeightsError, string> =>
+  pipe(
+    TE.fromEither(joined(folder, name, source)),
+    TE.chain((path) => staysIn(folder, path)),
+  );
 
 /** Bytes to be written, piece by piece. */
 export type Content = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
@@ -266,7 +300,7 @@ export const writeFolderAtomically =
       await mkdir(temporary);
       const folders = new Set([temporary]);
       for (const { name, content } of all) {
-        const file = inFolder(temporary, name, '');
+        const file = joined(temporary, name, '');
         if (E.isLeft(file))
           throw new ArgumentError(`writeFolderAtomically: expected a name in the folder, got ${name}`);
         await mkdir(dirname(file.right), { recursive: true });

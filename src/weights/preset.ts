@@ -11,7 +11,7 @@ import type { PresetLayout } from '../models/weightEntry.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { fail, type WeightsError } from './errors.ts';
 import { type Family, families } from './families.ts';
-import { inFolder, kindOf, readBytes, readText } from './files.ts';
+import { inFolder, kindOf, readBytes, readText, staysIn } from './files.ts';
 import { openH5 } from './h5.ts';
 import { field, readJson, readJsonObject } from './json.ts';
 import { openSafetensors } from './safetensors.ts';
@@ -230,6 +230,13 @@ const detectTokenizer = async (folder: string): Promise<E.Either<WeightsError, D
     : E.right({ layout: 'keras', family: known.family });
 };
 
+/** The files of a preset that are read by name here. */
+const ownFiles = [
+  ...['config.json', 'task.json', 'preprocessor.json', 'tokenizer.json', 'tokenizer_config.json'],
+  ...['model.weights.h5', 'model.weights.json', 'task.weights.h5'],
+  ...['model.safetensors', 'model.safetensors.index.json'],
+] as const;
+
 /**
  * Reads what a folder holds: layout and family by its config.json, KerasHub's or transformers', or, where KerasHub saved a
  * tokenizer without a model, by that. No weights are opened.
@@ -246,6 +253,10 @@ export const openPreset =
         folder,
         `${kind === 'nothing' ? 'no such folder' : 'not a folder'}; ${acceptedForms}; ${wayOut(folder)}`,
       );
+    for (const name of ownFiles) {
+      const own = await staysIn(folder, join(folder, name))();
+      if (E.isLeft(own)) return own;
+    }
     const configPath = join(folder, 'config.json');
     const hasConfig = (await kindOf(configPath)()) !== 'nothing';
     const config = hasConfig ? await readJsonObject(configPath)() : E.right({});
@@ -260,8 +271,7 @@ export const openPreset =
     if (E.isLeft(preprocessor)) return preprocessor;
     const preprocessorConfig: JsonObject = O.isSome(preprocessor.right) ? preprocessor.right.value : {};
 
-    const within = (name: string): TE.TaskEither<WeightsError, string> =>
-      TE.fromEither(inFolder(folder, name, 'config.json'));
+    const within = (name: string): TE.TaskEither<WeightsError, string> => inFolder(folder, name, 'config.json');
     return E.right({
       path: folder,
       layout,
@@ -289,7 +299,7 @@ export const openPreset =
           TE.chain((path) => readJson(path)),
         ),
       has: (name) => async () => {
-        const path = inFolder(folder, name, 'config.json');
+        const path = await within(name)();
         return E.isRight(path) && (await kindOf(path.right)()) === 'file';
       },
     });

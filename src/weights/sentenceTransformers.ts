@@ -4,7 +4,7 @@ import * as O from 'fp-ts/lib/Option.js';
 import type * as TE from 'fp-ts/lib/TaskEither.js';
 import { isJsonObject, type JsonObject, preview } from '../models/configReader.ts';
 import { fail, type WeightsError } from './errors.ts';
-import { inFolder, kindOf } from './files.ts';
+import { inFolder, kindOf, staysIn } from './files.ts';
 import { readJson } from './json.ts';
 
 /** What a folder of sentence-transformers says of the steps behind the encoder. */
@@ -66,6 +66,8 @@ export const readSentenceModules =
   async () => {
     const path = join(folder, 'modules.json');
     if ((await kindOf(path)()) === 'nothing') return E.right(O.none);
+    const own = await staysIn(folder, path)();
+    if (E.isLeft(own)) return own;
     const json = await readJson(path)();
     if (E.isLeft(json)) return json;
     if (!Array.isArray(json.right) || !json.right.every(isJsonObject))
@@ -80,17 +82,17 @@ export const readSentenceModules =
     if (!isKnown || steps.length > 3 || (last !== undefined && last.kind !== 'Normalize'))
       return fail('WrongConfig', path, `expected Transformer, Pooling and perhaps Normalize, got ${kinds.join(', ')}`);
     const inside = (place: string, name: string) => inFolder(folder, place === '' ? name : `${place}/${name}`, path);
-    const poolingPath = inside(pooling.place, 'config.json');
+    const poolingPath = await inside(pooling.place, 'config.json')();
     if (E.isLeft(poolingPath)) return poolingPath;
     const config = await object(poolingPath.right);
     if (E.isLeft(config)) return config;
     const poolingMode = poolingOf(poolingPath.right, config.right);
     if (E.isLeft(poolingMode)) return poolingMode;
-    const settings = await optionalObject(inside(encoder.place, 'sentence_bert_config.json'));
+    const settings = await optionalObject(await inside(encoder.place, 'sentence_bert_config.json')());
     if (E.isLeft(settings)) return settings;
     if (settings.right.do_lower_case === true)
       return fail('WrongConfig', path, 'expected do_lower_case false, got true; the tokenizer lowers texts');
-    const tokenizer = await optionalObject(inside(encoder.place, 'tokenizer_config.json'));
+    const tokenizer = await optionalObject(await inside(encoder.place, 'tokenizer_config.json')());
     if (E.isLeft(tokenizer)) return tokenizer;
     // Newer versions leave the length to the tokenizer, which says 1e30 where it has none.
     const longest = [settings.right.max_seq_length, tokenizer.right.model_max_length].find(

@@ -54,7 +54,7 @@ const openShards =
       return fail('BrokenFile', indexPath, `expected at most ${mostShards} files, got ${files.length}`);
     const paths: string[] = [];
     for (const file of files) {
-      const path = inFolder(folder, file, indexName);
+      const path = await inFolder(folder, file, indexName)();
       if (E.isLeft(path)) return path;
       paths.push(path.right);
     }

@@ -1,4 +1,4 @@
-import { copyFile, cp, mkdir, readFile, rename, symlink, unlink, writeFile } from 'node:fs/promises';
+import { copyFile, cp, mkdir, readFile, rename, rm, symlink, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import * as E from 'fp-ts/lib/Either.js';
@@ -220,12 +220,46 @@ describe('openWeights', () => {
     expect(error.message).toContain('pickle');
   });
 
-  it('follows links, as hub caches are made of them', async () => {
-    const path = await folderWith({ 'config.json': transformers });
-    await symlink(join(fixture('transformers/a_float32'), 'model.safetensors'), join(path, 'model.safetensors'));
+  it('follows links within the folder and, in a hub’s cache, to its blobs', async () => {
+    const cache = await temporaryFolder();
+    const path = join(cache, 'snapshots', 'abc');
+    await mkdir(join(cache, 'blobs'));
+    await cp(fixture('transformers/a_float32'), path, { recursive: true });
+    await rename(join(path, 'model.safetensors'), join(cache, 'blobs', 'weights'));
+    await symlink('../../blobs/weights', join(path, 'model.safetensors'));
+    await rename(join(path, 'config.json'), join(path, 'own.json'));
+    await symlink('own.json', join(path, 'config.json'));
     const checkpoint = right(await (await weightsOf(path))());
     expect(checkpoint.tensors.size).toBeGreaterThan(20);
     await checkpoint.close();
+    // The whole folder may be a link, too.
+    const link = join(await temporaryFolder(), 'link');
+    await symlink(path, link);
+    await right(await (await weightsOf(link))()).close();
+  });
+
+  it('refuses links that lead out of the folder, wherever they stand in a name', async () => {
+    const outside = join(fixture('transformers/a_float32'), 'model.safetensors');
+    for (const name of ['config.json', 'model.safetensors', 'tokenizer_config.json']) {
+      const path = await copyOf('transformers/a_float32');
+      await rm(join(path, name), { force: true });
+      await symlink(
+        join(fixture('transformers/a_float32'), name === 'config.json' ? name : 'model.safetensors'),
+        join(path, name),
+      );
+      const error = left(await openPreset(path)());
+      expect([error._tag, error.path]).toEqual(['BrokenFile', join(path, name)]);
+      expect(error.message).toContain('a symbolic link that leads out of it');
+    }
+    const sharded = await folderWith({
+      'config.json': transformers,
+      'model.safetensors.index.json': { weight_map: { a: 'below/model.safetensors' } },
+    });
+    await symlink(join(outside, '..'), join(sharded, 'below'));
+    expect((await refused(await weightsOf(sharded))).message).toContain('a symbolic link that leads out of it');
+    const preset = right(await openPreset(sharded)());
+    expect(await preset.has('below/config.json')()).toBe(false);
+    expect(left(await preset.readText('below/config.json')()).message).toContain('leads out of it');
   });
 
   it('prefers the whole file over an index, as both libraries do', async () => {
