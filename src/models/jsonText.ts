@@ -1,5 +1,5 @@
 import * as E from 'fp-ts/lib/Either.js';
-import { preview } from './configReader.ts';
+import { preview, printable } from './configReader.ts';
 
 /** How large a JSON text from a stranger may be, and what it may hold. */
 export interface JsonLimits {
@@ -63,6 +63,6 @@ export const parseJsonText = (text: string, limits: JsonLimits): E.Either<string
     return E.right(JSON.parse(text) as unknown);
   } catch (error) {
     const found = text.trim() === '' ? 'an empty file' : preview(text.length > 60 ? `${text.slice(0, 60)}…` : text);
-    return E.left(`expected JSON, got ${found} (${error instanceof Error ? error.message : error})`);
+    return E.left(`expected JSON, got ${found} (${printable(String(error instanceof Error ? error.message : error))})`);
   }
 };

@@ -1,4 +1,5 @@
 import * as E from 'fp-ts/lib/Either.js';
+import { printable } from '../models/configReader.ts';
 
 /**
  * What can be wrong with a preset or a checkpoint. `NotAPreset`: no folder of a known kind. `MissingFile`: a file that
@@ -40,7 +41,7 @@ export class PresetError extends Error {
   readonly path: string | undefined;
 
   constructor({ _tag, message, path }: WeightsError) {
-    super(message);
+    super(printable(message));
     this._tag = _tag;
     this.path = path;
   }

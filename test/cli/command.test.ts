@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, cpSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -41,6 +42,27 @@ describe('purelm generate', () => {
     expect(pieces[0]!.startsWith('Once upon a time')).toBe(true);
     expect(pieces.length).toBeGreaterThan(2);
     expect(pieces.join('')).toBe(stdout);
+  });
+
+  it('says in one line what is wrong with a preset, whatever its files hold', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'purelm-cli-'));
+    const files = {
+      'config.json': '\u001b[2J\n{"a": \u009b31m',
+      'model.safetensors': '\u0004\0\0\0\0\0\0\0{\n\u001b]',
+      'tokenizer.json': '{"model":{"type":"\\u001b[31m\\n"},"pre_tokenizer":{},"decoder":{}}',
+    };
+    try {
+      for (const [name, content] of Object.entries(files)) {
+        cpSync(join(root, 'test/fixtures/presets/transformers/c_float32'), folder, { recursive: true });
+        writeFileSync(join(folder, name), content);
+        const { status, stdout, stderr } = await purelm(['generate', '--preset', folder, '--prompt', 'a']);
+        expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+        expect(withoutDawn(stderr)).toMatch(/^purelm: [^\p{C}]+\n$/u);
+        expect(stderr).toContain(`purelm: ${join(folder, name)}: `);
+      }
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it('gives a line of JSON for each prompt', async () => {
