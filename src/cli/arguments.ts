@@ -3,6 +3,7 @@ import * as E from 'fp-ts/lib/Either.js';
 import type { DeviceChoice } from '../runtime/device.ts';
 import type { Sampler } from '../samplers/sampler.ts';
 import type { QuantizationMode } from '../tasks/quantize.ts';
+import type { PoolingMode } from '../tasks/textEmbedder.ts';
 import type { DType } from '../tensor/dtype.ts';
 import { getOptimizer } from '../training/index.ts';
 import { samplerOf } from './sampler.ts';
@@ -70,6 +71,31 @@ export interface ScoreArguments {
   readonly json: boolean;
 }
 
+/** What `purelm embed` was asked for. */
+export interface EmbedArguments {
+  readonly preset: string;
+  readonly revision: string | undefined;
+  /** Texts of the command line. */
+  readonly texts: readonly string[];
+  /** Files of texts, one a line; `-` is standard input. */
+  readonly files: readonly string[];
+  /** A file for the embeddings, by its ending of one format or another; none: JSON lines on standard output. */
+  readonly out: string | undefined;
+  readonly batchSize: number;
+  readonly sequenceLength: number | undefined;
+  readonly pooling: PoolingMode | undefined;
+  /** True: embeddings keep their lengths. */
+  readonly raw: boolean;
+  readonly device: DeviceChoice | undefined;
+}
+
+/** What `purelm inspect` was asked for. */
+export interface InspectArguments {
+  readonly preset: string;
+  readonly revision: string | undefined;
+  readonly json: boolean;
+}
+
 /** What `purelm presets` was asked for. */
 export interface PresetsArguments {
   /** A part of an id or a description; empty: all. */
@@ -108,81 +134,12 @@ export type Command =
   | ({ readonly command: 'fit' } & FitArguments)
   | ({ readonly command: 'score' } & ScoreArguments)
   | ({ readonly command: 'bench' } & BenchArguments)
+  | ({ readonly command: 'embed' } & EmbedArguments)
+  | ({ readonly command: 'inspect' } & InspectArguments)
   | ({ readonly command: 'presets' } & PresetsArguments)
   | ({ readonly command: 'pull' } & PullArguments)
   | { readonly command: 'doctor'; readonly json: boolean }
   | { readonly command: 'help' | 'version' };
-
-/** The text of `purelm help`. */
-export const usage = `purelm: language models on WebGPU
-
-  purelm generate [options]     write on from prompts
-  purelm fit [options]          train on texts
-  purelm score [options]        how likely texts are, token by token
-  purelm bench [PRESET]         how fast a preset starts, reads and writes here
-  purelm presets [FILTER]       the built-in presets, and which of them are here
-  purelm presets pull ID        fetch one, or hf://user/repo, and print its folder
-  purelm doctor [--json]        which adapter, its limits and features, and why this one
-  purelm setup                  look for an adapter again
-  purelm help | version
-
-Options of generate, fit, score and bench:
-  --preset NAME           gpt2_tiny_en, which ships with the package (default), another built-in id, which is
-                          fetched if it is not here, hf://user/repo, kaggle://owner/model/keras/variation, or a folder
-  --device NAME           webgpu, reference or auto (default auto)
-  --revision REV          a branch, tag or commit of hf://user/repo; also for presets pull
-  --json                  JSON on standard output: a line for each prompt or text; one object for fit and bench
-
-Options of generate:
-  --prompt TEXT           may be given more than once; without it, every line of standard input is a prompt
-  --max-length N          tokens of prompt and answer together (default: the preset's)
-  --sampler NAME          greedy, top_k, top_p, random, beam or contrastive (default: the one that has the options
-                          given, else top_k)
-  --temperature T         divides the logits (default 1)
-  --top-k K               draw from the K likeliest (default 5), or search contrastively among them
-  --top-p P               draw from the likeliest that make up P
-  --min-p P               draw from those at least P times as likely as the likeliest
-  --num-beams N           keep the N likeliest beginnings (default 5)
-  --all-beams             show all beams with their scores, not the best alone
-  --alpha A               how much likeness to what came before counts, from 0 to 1 (default 0.6)
-  --repetition-penalty R  make what has come less likely (above 1)
-  --draft NAME            a smaller model of the same vocabulary that guesses ahead: the same text in fewer passes
-  --speculative-tokens N  how many tokens it guesses at a time (default 5)
-  --seed N                one seed, one text (default: a new one, which is printed)
-
-Options of fit:
-  --text FILE             examples, one a line; may be given more than once; - is standard input
-  --separator TEXT        what lies between two examples (default \\n; \\n\\n for paragraphs)
-  --epochs N              times through the examples (default 1)
-  --batch-size N          examples of a step (default 32)
-  --optimizer NAME        sgd, rmsprop, adam, adamw, adagrad, adamax, nadam, adafactor or lion (default adam)
-  --learning-rate X       default: 2e-5, or that of the optimizer named
-  --sequence-length N     tokens of an example; more are cut (default: the preset's)
-  --validation-split X    the share of the examples, from the end, to judge by (default 0)
-  --seed N                of the order, of dropout and of LoRA's factors (default 0)
-  --lora-rank R           train factors of rank R beside the kernels of query and value, instead of all weights
-  --checkpoint FOLDER     write what the run can go on from, after each epoch and when it is interrupted
-  --resume FOLDER         go on from a checkpoint, with the same texts and options
-  --log FILE.csv          a line for each epoch
-  --curve FILE.svg        draw the losses
-  --output FOLDER         write the trained preset, with LoRA merged, and lora.safetensors in it
-
-Options of score:
-  --text TEXT             may be given more than once; without it, every line of standard input is a text
-  --top K                 show the K likeliest tokens at each place
-
-Options of bench:
-  --only LIST             of start, prefillN (reading N tokens) and decodeN (writing 32 around place N), with commas
-                          (default ${defaultWorkloads})
-  --dtype NAME            store weights as float32, float16 or bfloat16 (default: as they were saved)
-  --quantize MODE         int8 or int4: hold kernels in so many bits
-  --reps N                how often each is timed; the middle one counts (default 3)
-  --profile               time every launch on the device: by kernel, as a table, beside what the adapter can do
-  --svg FILE.svg          the same as a chart
-
-Text goes to standard output, everything else to standard error.
-Exit status: 0 done, 1 failed, 2 wrong arguments, 130 interrupted.
-`;
 
 const options = {
   preset: { type: 'string' },
@@ -214,6 +171,10 @@ const options = {
   log: { type: 'string' },
   curve: { type: 'string' },
   output: { type: 'string' },
+  file: { type: 'string', multiple: true },
+  out: { type: 'string' },
+  pooling: { type: 'string' },
+  raw: { type: 'boolean' },
   top: { type: 'string' },
   only: { type: 'string' },
   dtype: { type: 'string' },
@@ -232,10 +193,11 @@ type OptionName = keyof typeof options;
 
 const shared = ['preset', 'revision', 'device', 'json'] as const satisfies readonly OptionName[];
 
+/** The commands that have options. */
+type Named = 'generate' | 'fit' | 'score' | 'bench' | 'embed' | 'inspect' | 'presets' | 'doctor';
+
 /** Which options a command has. */
-const optionsOf: Readonly<
-  Record<'generate' | 'fit' | 'score' | 'bench' | 'presets' | 'doctor', readonly OptionName[]>
-> = {
+const optionsOf: Readonly<Record<Named, readonly OptionName[]>> = {
   generate: [
     ...shared,
     ...([
@@ -258,6 +220,8 @@ const optionsOf: Readonly<
   ],
   score: [...shared, 'text', 'top'],
   bench: [...shared, 'only', 'dtype', 'quantize', 'reps', 'profile', 'svg'],
+  embed: ['revision', 'device', 'json', 'file', 'out', 'batch-size', 'sequence-length', 'pooling', 'raw'],
+  inspect: ['revision', 'json'],
   presets: ['revision', 'json'],
   doctor: ['json'],
 };
@@ -371,6 +335,48 @@ const draftOf = (preset: string | undefined, tokens: string | undefined): DraftA
 const deviceOf = (name: string | undefined): DeviceChoice | undefined =>
   oneOf('device', name, ['webgpu', 'reference', 'auto']);
 
+const poolingOf = (name: string | undefined): PoolingMode | undefined => {
+  if (name === undefined || name === 'mean' || name === 'cls' || name === 'max') return name;
+  throw new Error(`--pooling: expected mean, cls or max, got ${name}`);
+};
+
+const outOf = (path: string | undefined): string | undefined => {
+  if (path !== undefined && !/\.(?:npy|safetensors|jsonl)$/.test(path))
+    throw new Error(`--out: expected a file whose name ends in .npy, .safetensors or .jsonl, got ${path}`);
+  return path;
+};
+
+/** The preset that embed and inspect are for, and what stands behind it. */
+const presetFirst = (command: string, rest: readonly string[]): readonly [string, ...string[]] => {
+  const [preset, ...more] = rest;
+  if (preset === undefined) throw new Error(`${command}: expected a preset: an id, hf://user/repo, or a folder`);
+  return [preset, ...more];
+};
+
+const embedArguments = (
+  rest: readonly string[],
+  values: Readonly<Partial<Record<OptionName, unknown>>>,
+): Omit<EmbedArguments, 'revision' | 'device'> => {
+  const text = (name: OptionName): string | undefined => values[name] as string | undefined;
+  const [preset, ...texts] = presetFirst('embed', rest);
+  return {
+    preset,
+    texts,
+    files: (values.file ?? []) as readonly string[],
+    out: outOf(text('out')),
+    batchSize: wholeOf('batch-size', text('batch-size'), 1) ?? 32,
+    sequenceLength: wholeOf('sequence-length', text('sequence-length'), 1),
+    pooling: poolingOf(text('pooling')),
+    raw: values.raw === true,
+  };
+};
+
+const inspectCommand = (rest: readonly string[], revision: string | undefined, json: boolean): Command => {
+  const [preset, ...more] = presetFirst('inspect', rest);
+  if (more.length > 0) throw new Error(`inspect: expected one preset, got ${rest.length}`);
+  return { command: 'inspect', preset, revision, json };
+};
+
 const presetsCommand = (rest: readonly string[], revision: string | undefined, json: boolean): Command => {
   const [first = '', ...more] = rest;
   if (first === 'pull') {
@@ -392,18 +398,23 @@ export const parseCommand = (args: readonly string[], freshSeed: () => number): 
       const [command = 'help', ...rest] = positionals;
       if (values.version === true || command === 'version') return { command: 'version' };
       if (values.help === true || command === 'help') return { command: 'help' };
-      if (rest.length > 0 && command !== 'presets' && command !== 'bench')
+      if (rest.length > 0 && !['presets', 'bench', 'embed', 'inspect'].includes(command))
         throw new Error(
           `expected options after ${command}, got ${JSON.stringify(rest[0])}${command === 'generate' ? '; is a prompt meant? use --prompt' : command === 'score' ? '; is a text meant? use --text' : ''}`,
         );
       if (!isCommand(command))
-        throw new Error(`expected generate, fit, score, bench, presets, doctor, setup or help, got ${command}`);
+        throw new Error(`expected ${Object.keys(optionsOf).join(', ')}, setup or help, got ${command}`);
       const foreign = Object.keys(values).find((name) => !optionsOf[command].includes(name as OptionName));
       if (foreign !== undefined)
         throw new Error(
           `--${foreign}: expected an option of ${command} (${optionsOf[command].map((name) => `--${name}`).join(', ')})`,
         );
       if (command === 'presets') return presetsCommand(rest, values.revision, values.json === true);
+      if (command === 'inspect') return inspectCommand(rest, values.revision, values.json === true);
+      if (command === 'embed') {
+        const { revision, device } = values;
+        return { command, ...embedArguments(rest, values), revision, device: deviceOf(device) };
+      }
       const common = {
         preset: values.preset ?? 'gpt2_tiny_en',
         revision: values.revision,

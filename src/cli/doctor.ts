@@ -2,6 +2,7 @@
 
 import { readFile } from 'node:fs/promises';
 import { type AdapterFound, type AdapterMissing, type DeviceTraits, findAdapter } from '../runtime/webgpu/adapter.ts';
+import { sizeText } from './sizeText.ts';
 
 /** Who chose the adapter: the environment as it is, or the set-up that looked for a driver. */
 export type AdapterChoice = 'system' | 'lavapipe' | 'swiftshader' | 'none';
@@ -110,16 +111,6 @@ export const diagnose = async (environment: NodeJS.ProcessEnv = process.env): Pr
   };
 };
 
-/** `134217728` as `128 MiB`, and one less as `128 MiB` too: a limit is a size to plan with, not to count by. */
-const bytes = (count: number): string => {
-  const unit = [
-    { size: 2 ** 30, name: 'GiB' },
-    { size: 2 ** 20, name: 'MiB' },
-    { size: 2 ** 10, name: 'KiB' },
-  ].find(({ size }) => count + 1 >= size);
-  return unit === undefined ? `${count} bytes` : `${Number((count / unit.size).toFixed(1))} ${unit.name}`;
-};
-
 const yesNo = (value: boolean): string => (value ? 'yes' : 'no');
 
 const adapterRows = (adapter: DeviceTraits): readonly (readonly [string, string])[] => [
@@ -128,12 +119,12 @@ const adapterRows = (adapter: DeviceTraits): readonly (readonly [string, string]
   ['vendor', adapter.vendor],
   ['architecture', adapter.architecture],
   ['description', adapter.description === adapter.name ? '' : adapter.description],
-  ['largest binding', bytes(adapter.maxBindingBytes)],
-  ['largest buffer', bytes(adapter.maxBufferBytes)],
-  ['offset alignment', bytes(adapter.offsetAlignment)],
+  ['largest binding', sizeText(adapter.maxBindingBytes)],
+  ['largest buffer', sizeText(adapter.maxBufferBytes)],
+  ['offset alignment', sizeText(adapter.offsetAlignment)],
   ['workgroups per dimension', `${adapter.maxWorkgroupsPerDimension}`],
   ['invocations per workgroup', `${adapter.maxInvocations}, along x ${adapter.maxWorkgroupSizeX}`],
-  ['workgroup memory', bytes(adapter.workgroupBytes)],
+  ['workgroup memory', sizeText(adapter.workgroupBytes)],
   ['storage buffers per stage', `${adapter.maxStorageBuffers}`],
   ['f16', yesNo(adapter.f16)],
   ['subgroups', adapter.subgroups === undefined ? 'no' : `of ${adapter.subgroups}`],

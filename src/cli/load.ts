@@ -3,28 +3,22 @@ import type { Sampler } from '../samplers/sampler.ts';
 import type { CausalLM as CausalLMTask } from '../tasks/causalLM.ts';
 import { CausalLM } from '../tasks/fromPreset.ts';
 import type { LoadProgress } from '../tasks/loadWeights.ts';
+import type { BackbonePresetOptions } from '../tasks/presets.ts';
 import type { DType } from '../tensor/dtype.ts';
 import type { GenerateArguments } from './arguments.ts';
 import { downloadBar } from './downloadBar.ts';
 
 const megabytes = (bytes: number): string => (bytes / 2 ** 20).toFixed(1);
 
-/** Loads a preset, fetched where it is not here, with bars on a terminal. Its files are looked at before a device is opened. */
-export const load = async (
-  {
-    preset,
-    revision,
-    sampler,
-    device,
-    dtype,
-    preprocessor,
-  }: Pick<GenerateArguments, 'preset' | 'revision' | 'device'> & {
-    readonly sampler?: Sampler;
-    readonly dtype?: DType | undefined;
-    readonly preprocessor?: null;
-  },
+/** What `load` asks of `fromPreset`. */
+type LoadOptions = Pick<BackbonePresetOptions, 'device' | 'revision' | 'signal' | 'onProgress' | 'onDownload'>;
+
+/** Has a preset loaded, fetched where it is not here, with bars on a terminal. Its files are looked at before a device is opened. */
+export const withBars = async <A>(
+  { revision, device }: Pick<GenerateArguments, 'revision' | 'device'>,
   signal: AbortSignal,
-): Promise<CausalLMTask> => {
+  fromPreset: (options: LoadOptions) => Promise<A>,
+): Promise<A> => {
   const bar = process.stderr.isTTY
     ? new SingleBar({
         format: 'loading {bar} {percentage}% | {mb} of {mbs} MB',
@@ -41,18 +35,39 @@ export const load = async (
     else bar?.update(loaded, payload);
   };
   try {
-    return await CausalLM.fromPreset(preset, {
+    return await fromPreset({
       signal,
       onProgress,
       ...(fetching.onDownload === undefined ? {} : { onDownload: fetching.onDownload }),
       ...(revision === undefined ? {} : { revision }),
-      ...(sampler === undefined ? {} : { sampler }),
       ...(device === undefined ? {} : { device }),
-      ...(dtype === undefined ? {} : { dtype }),
-      ...(preprocessor === undefined ? {} : { preprocessor }),
     });
   } finally {
     fetching.stop();
     bar?.stop();
   }
 };
+
+/** Loads the preset of a model that writes text; null for `preprocessor` loads no tokenizer. */
+export const load = (
+  {
+    preset,
+    sampler,
+    dtype,
+    preprocessor,
+    ...asked
+  }: Pick<GenerateArguments, 'preset' | 'revision' | 'device'> & {
+    readonly sampler?: Sampler;
+    readonly dtype?: DType | undefined;
+    readonly preprocessor?: null;
+  },
+  signal: AbortSignal,
+): Promise<CausalLMTask> =>
+  withBars(asked, signal, (options) =>
+    CausalLM.fromPreset(preset, {
+      ...options,
+      ...(sampler === undefined ? {} : { sampler }),
+      ...(dtype === undefined ? {} : { dtype }),
+      ...(preprocessor === undefined ? {} : { preprocessor }),
+    }),
+  );

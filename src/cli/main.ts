@@ -1,12 +1,15 @@
 import { readFile } from 'node:fs/promises';
 import * as E from 'fp-ts/lib/Either.js';
-import { parseCommand, usage } from './arguments.ts';
+import { parseCommand } from './arguments.ts';
 import { bench } from './bench.ts';
 import { diagnose, formatDiagnosis } from './doctor.ts';
+import { embedTexts } from './embed.ts';
 import { fitTexts } from './fit.ts';
 import { generate } from './generate.ts';
+import { inspectPreset } from './inspect.ts';
 import { listPresets, pullPreset } from './presets.ts';
 import { scoreTexts } from './score.ts';
+import { usage } from './usage.ts';
 
 const FAILED = 1;
 const WRONG_ARGUMENTS = 2;
@@ -51,6 +54,12 @@ const run = async (args: readonly string[], signal: AbortSignal): Promise<number
       return 0;
     case 'fit':
       await fitTexts(command, signal);
+      return 0;
+    case 'embed':
+      await embedTexts(command, signal);
+      return 0;
+    case 'inspect':
+      await inspectPreset(command, signal);
       return 0;
     case 'score':
       await scoreTexts(command, signal);

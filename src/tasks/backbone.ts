@@ -19,8 +19,8 @@ import type { Tensor } from '../tensor/tensor.ts';
 import { leaves, paths, type Tree } from '../tensor/tree.ts';
 import { deviceOf } from './heldParams.ts';
 import { loadLora, saveLora } from './lora.ts';
-import type { SavesToPreset } from './savable.ts';
 import { type QuantizationMode, type QuantizeOptions, quantizedPaths, quantizeParams } from './quantize.ts';
+import type { SavesToPreset } from './savable.ts';
 
 /** What a backbone reads, in any form that becomes tensors. */
 export interface BackboneInputs {

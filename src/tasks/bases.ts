@@ -82,5 +82,5 @@ export const Preprocessor = Object.freeze({
 });
 
 /** The family of a name, whatever kind of model it is. */
-const familyOf = (name: Parameters<(typeof causalFamilies)['get']>[0]) =>
+export const familyOf = (name: Parameters<(typeof causalFamilies)['get']>[0]) =>
   (causalFamilies.get(name) ?? seq2seqFamilies.get(name) ?? encoderFamilies.get(name))!;

@@ -12,6 +12,7 @@ import {
   type FamilyRecord,
   type FromPreset,
   familyParts,
+  type OpenedModel,
   type PreprocessorPresetOptions,
   presetClass,
   type TokenizerSource,
@@ -45,6 +46,8 @@ export interface SavableFamily {
   readonly kerasTask: (preprocessor: object | null) => KerasTask;
   /** The backbone that an opened preset holds, of its family's kind. */
   readonly openBackbone: (preset: Preset, options: BackbonePresetOptions) => Promise<unknown>;
+  /** What a preset's config says, without its weights. */
+  readonly openModel: (preset: Preset) => OpenedModel;
   /** The tokenizer that an opened preset holds. */
   readonly openTokenizer: (preset: Preset) => Promise<Tokenizer>;
 }
@@ -85,10 +88,8 @@ export const causalClasses = <
   family: CausalFamily<Config, Options, Params, T, Source>,
 ) => {
   const { layout, presets, sampler: defaultSampler } = family;
-  const { configOf, backboneFrom, preprocessorOf, preprocessorClass, statics, Backbone, Tokenizer } = familyParts(
-    family,
-    causalBackbone<Config, Params>,
-  );
+  const { configOf, openModel, backboneFrom, preprocessorOf, preprocessorClass, statics, Backbone, Tokenizer } =
+    familyParts(family, causalBackbone<Config, Params>);
 
   const preprocessorFrom = async (
     preset: Preset,
@@ -160,6 +161,7 @@ export const causalClasses = <
       presets,
       open: async (preset, options) => (await taskFrom(preset, options)) as unknown as CausalLM,
       openBackbone: backboneFrom,
+      openModel,
       openTokenizer: family.tokenizer.open,
       kerasPreprocessor,
       kerasTask: (preprocessor) => ({

@@ -149,6 +149,7 @@ export const encoderClasses = <
       family: family.family,
       layout: layout as unknown as EncoderKerasLayout<unknown>,
       presets,
+      openModel: reader.openModel,
       openTokenizer: family.tokenizer.open,
       ...saver,
       openBackbone: async (preset, options) =>

@@ -13,7 +13,7 @@ import type {
 } from '../tokenizers/textClassifierPreprocessor.ts';
 import type { Family, KerasPreprocessor, KerasTask, Preset } from '../weights/index.ts';
 import type { EncoderBackbone } from './encoderBackbone.ts';
-import type { FamilyRecord, TokenizerSource } from './family.ts';
+import type { FamilyRecord, OpenedModel, TokenizerSource } from './family.ts';
 import type { AnyMaskedLMPreprocessor, MaskedLM } from './maskedLM.ts';
 import { type BackbonePresetOptions, backbonePresetOptions } from './presets.ts';
 import type { AnyTextClassifierPreprocessor, ClassifierOptions, TextClassifier } from './textClassifier.ts';
@@ -103,6 +103,8 @@ export interface AnyEncoderFamily {
   readonly layout: EncoderKerasLayout<unknown>;
   /** The built-in presets by id. */
   readonly presets: ReadonlyMap<string, PresetInfo<unknown>>;
+  /** What a preset's config says, without its weights. */
+  readonly openModel: (preset: Preset) => OpenedModel;
   /** The tokenizer that an opened preset holds. */
   readonly openTokenizer: (preset: Preset) => Promise<MaskTokenizer>;
   /** Base classes of the tasks that KerasHub has of the family. */

@@ -16,8 +16,8 @@ import type { EncoderBackbone } from './encoderBackbone.ts';
 import { encoderTensors } from './encoderInputs.ts';
 import type { History } from './fit.ts';
 import { deviceOf, heldParams } from './heldParams.ts';
-import type { SavableTask, SavesToPreset } from './savable.ts';
 import type { QuantizationMode, QuantizeOptions } from './quantize.ts';
+import type { SavableTask, SavesToPreset } from './savable.ts';
 import {
   type CompiledTraining,
   type EvaluateOptions,

@@ -9,6 +9,7 @@ import { ArgumentError, refuseUnknown } from '../tensor/errors.ts';
 import type { Tree } from '../tensor/tree.ts';
 import type { Tokenizer as AnyTokenizer } from '../tokenizers/tokenizer.ts';
 import type { Family, KerasPreprocessor, KerasTokenizer, Preset } from '../weights/index.ts';
+import type { BackboneModel } from './backbone.ts';
 import {
   type BackbonePresetOptions,
   backbonePresetOptions,
@@ -63,6 +64,12 @@ export interface FamilyRecord<
   readonly tokenizer: FamilyTokenizer<T, Source>;
 }
 
+/** What a preset's config says: of what sizes a model is, and the model's functions, without parameters. */
+export interface OpenedModel {
+  readonly config: object;
+  readonly model: BackboneModel;
+}
+
 /** What a class of a family has besides the function that makes one. */
 export interface FromPreset<Made, Options, Config> {
   /** What a preset holds, in KerasHub's layout or transformers': a folder, an id, or an address (see docs). */
@@ -108,7 +115,7 @@ export const familyParts = <
   Config extends object,
   Options extends object,
   Params extends Tree,
-  Model extends Loaded<Params>,
+  Model extends Loaded<Params> & BackboneModel,
   T extends AnyTokenizer,
   Source extends TokenizerSource<T>,
   B,
@@ -144,6 +151,11 @@ export const familyParts = <
         path: preset.path,
       }))(family.parseConfig(preset.layout, preset.config, (message) => warnOnce(`${preset.path}: ${message}`))),
     );
+
+  const openModel = (preset: Preset): OpenedModel => {
+    const config = configOf(preset);
+    return { config, model: family.model(config) };
+  };
 
   const backboneFrom = async (preset: Preset, options: BackbonePresetOptions): Promise<B> => {
     const said = configOf(preset);
@@ -214,5 +226,5 @@ export const familyParts = <
     );
   };
 
-  return { configOf, backboneFrom, preprocessorOf, preprocessorClass, statics, Backbone, Tokenizer };
+  return { configOf, openModel, backboneFrom, preprocessorOf, preprocessorClass, statics, Backbone, Tokenizer };
 };

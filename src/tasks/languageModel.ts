@@ -10,8 +10,8 @@ import type { OptimizerState } from '../training/index.ts';
 import type { Backbone, BackboneModel } from './backbone.ts';
 import type { History } from './fit.ts';
 import { deviceOf, heldParams } from './heldParams.ts';
-import type { SavesToPreset } from './savable.ts';
 import type { QuantizationMode, QuantizeOptions } from './quantize.ts';
+import type { SavesToPreset } from './savable.ts';
 import {
   type CompiledTraining,
   type CompileTrainingOptions,

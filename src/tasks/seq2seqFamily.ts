@@ -71,10 +71,8 @@ export const seq2seqClasses = <
   family: Seq2SeqFamily<Config, Options, Params, T, Source>,
 ) => {
   const { layout, presets } = family;
-  const { configOf, backboneFrom, preprocessorOf, preprocessorClass, statics, Backbone, Tokenizer } = familyParts(
-    family,
-    seq2seqBackbone<Config, Params>,
-  );
+  const { configOf, openModel, backboneFrom, preprocessorOf, preprocessorClass, statics, Backbone, Tokenizer } =
+    familyParts(family, seq2seqBackbone<Config, Params>);
 
   /** Neither layout saves lengths: as long as the model reads, and KerasHub's default at most. */
   const preprocessorFrom = async (preset: Preset, lengths: Seq2SeqLengths = {}): Promise<Seq2SeqLMPreprocessor<T>> => {
@@ -135,6 +133,7 @@ export const seq2seqClasses = <
       presets,
       open: async (preset, options) => (await taskFrom(preset, options)) as unknown as Seq2SeqLM,
       openBackbone: backboneFrom,
+      openModel,
       openTokenizer: family.tokenizer.open,
       kerasPreprocessor,
       kerasTask: (preprocessor) => ({

@@ -52,7 +52,7 @@ describe('purelm’s command line', () => {
     [['generate', '--device', 'gpu'], '--device: expected webgpu, reference or auto, got gpu'],
     [['generate', 'hello'], 'is a prompt meant? use --prompt'],
     [['generate', '--unknown'], '--unknown'],
-    [['train'], 'expected generate, fit, score, bench, presets, doctor, setup or help, got train'],
+    [['train'], 'expected generate, fit, score, bench, embed, inspect, presets, doctor, setup or help, got train'],
     [['bench', 'a', 'b'], 'bench: expected one preset, got a, b'],
     [['bench', 'a', '--preset', 'b'], 'bench: expected one preset, got b, a'],
     [['bench', '--only', 'prefill16,decode'], '--only: expected start, prefill and decode with a number of tokens'],
