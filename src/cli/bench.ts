@@ -5,7 +5,7 @@ import { type LaunchTime, profile } from '../runtime/webgpu/profile.ts';
 import type { CausalLM } from '../tasks/causalLM.ts';
 import { count } from '../tensor/shape.ts';
 import { leaves } from '../tensor/tree.ts';
-import type { BenchArguments } from './arguments.ts';
+import type { BenchArguments } from './commands.ts';
 import { kernelChart } from './kernelChart.ts';
 import { type KernelRow, kernelRows, kernelTable, threeDigits } from './kernelTable.ts';
 import { load } from './load.ts';

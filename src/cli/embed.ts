@@ -5,7 +5,7 @@ import { TextEmbedder } from '../tasks/encoders.ts';
 import { orReject } from '../tasks/presets.ts';
 import type { TextEmbedder as TextEmbedderTask } from '../tasks/textEmbedder.ts';
 import { safetensorsContent, writeAtomically } from '../weights/index.ts';
-import type { EmbedArguments } from './arguments.ts';
+import type { EmbedArguments } from './commands.ts';
 import { duration } from './downloadBar.ts';
 import {
   type Embedded,

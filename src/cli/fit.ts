@@ -13,7 +13,7 @@ import { mapTree } from '../tensor/tree.ts';
 import { type Callback, type CallbackLike, CSVLogger, ModelCheckpoint } from '../training/callbacks.ts';
 import { getOptimizer } from '../training/index.ts';
 import { isPresetFile } from '../weights/index.ts';
-import type { FitArguments } from './arguments.ts';
+import type { FitArguments } from './commands.ts';
 import { readInput } from './input.ts';
 import { load } from './load.ts';
 import { lossCurve } from './lossCurve.ts';

@@ -3,7 +3,7 @@ import type { CausalLM } from '../tasks/causalLM.ts';
 import type { Beam, GeneratedText } from '../tasks/generate.ts';
 import { deviceOf } from '../tasks/heldParams.ts';
 import { ArgumentError } from '../tensor/errors.ts';
-import type { GenerateArguments } from './arguments.ts';
+import type { GenerateArguments } from './commands.ts';
 import { hasInput, linesOf, readInput } from './input.ts';
 import { load } from './load.ts';
 

@@ -17,7 +17,7 @@ import {
   type StoredDType,
   storedBytes,
 } from '../weights/index.ts';
-import type { InspectArguments } from './arguments.ts';
+import type { InspectArguments } from './commands.ts';
 import { downloadBar } from './downloadBar.ts';
 import { formatPreset } from './inspectText.ts';
 

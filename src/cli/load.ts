@@ -5,7 +5,7 @@ import { CausalLM } from '../tasks/fromPreset.ts';
 import type { LoadProgress } from '../tasks/loadWeights.ts';
 import type { BackbonePresetOptions } from '../tasks/presets.ts';
 import type { DType } from '../tensor/dtype.ts';
-import type { GenerateArguments } from './arguments.ts';
+import type { GenerateArguments } from './commands.ts';
 import { downloadBar } from './downloadBar.ts';
 
 const megabytes = (bytes: number): string => (bytes / 2 ** 20).toFixed(1);

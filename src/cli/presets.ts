@@ -3,7 +3,7 @@ import * as E from 'fp-ts/lib/Either.js';
 import { kaggleHandles, resolve } from '../hub/index.ts';
 import { builtInPresets } from '../models/presets.ts';
 import { presetFolder, shipped } from '../tasks/presets.ts';
-import type { PresetsArguments, PullArguments } from './arguments.ts';
+import type { PresetsArguments, PullArguments } from './commands.ts';
 import { downloadBar } from './downloadBar.ts';
 
 /** A built-in preset, as `purelm presets` lists it. */

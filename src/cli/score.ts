@@ -6,7 +6,7 @@ import { sparseCategoricalCrossentropy } from '../ops/sparseCategoricalCrossentr
 import { topK } from '../ops/topK.ts';
 import type { CausalLM } from '../tasks/causalLM.ts';
 import { deviceOf } from '../tasks/heldParams.ts';
-import type { ScoreArguments } from './arguments.ts';
+import type { ScoreArguments } from './commands.ts';
 import { hasInput, linesOf, readInput } from './input.ts';
 import { load } from './load.ts';
 
