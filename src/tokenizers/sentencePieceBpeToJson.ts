@@ -17,16 +17,20 @@ const isBetween = (text: string, at: number): boolean => {
   return unit < 0xdc00 || unit >= 0xe000;
 };
 
-/** All ways in which two pieces make one, those to the piece of the best score first. */
+/**
+ * All ways in which two pieces make one, those to the piece of the best score first. Symbols of the user's are made before all
+ * others: those of white space are no added tokens to transformers, which looks for these before it escapes spaces.
+ */
 const mergesOf = ({ model }: SentencePieceTokenizer): readonly string[] => {
   const ids = new Set<string>();
-  const normal: number[] = [];
+  const made: number[] = [];
+  const isSymbol = (id: number): boolean => model.type(id) === 'userDefined';
   for (let id = 0; id < model.size; id++) {
     ids.add(model.piece(id));
-    if (model.type(id) === 'normal') normal.push(id);
+    if (isSymbol(id) || model.type(id) === 'normal') made.push(id);
   }
-  return normal
-    .sort((a, b) => model.score(b) - model.score(a) || a - b)
+  return made
+    .sort((a, b) => Number(isSymbol(b)) - Number(isSymbol(a)) || model.score(b) - model.score(a) || a - b)
     .flatMap((id) => {
       const piece = model.piece(id);
       const own: string[] = [];

@@ -108,7 +108,12 @@ export const unigramToJson = (
     (steps.includes('spaces') ? 'expected white space parted last' : undefined) ??
     (unknown === undefined ? 'expected an unknown piece, got none' : undefined);
   const file = { name: modelName, content: bytes };
-  const settings = tokenizerConfig(tokens, inputs);
+  const settings = {
+    ...tokenizerConfig(tokens, inputs),
+    // For the classes of ALBERT and FNet, which else prepare texts as they are told nothing.
+    do_lower_case: steps.includes('lowercase'),
+    keep_accents: !steps.includes('stripAccents'),
+  };
   if (problem !== undefined)
     return isPlain
       ? E.right({ files: [file], config: { ...settings, tokenizer_class: tokenizerClass } })

@@ -16,6 +16,8 @@ export const bartTransformersLayout: TransformersLayout<BartConfig> = {
     model_type: 'bart',
     vocab_size: config.vocabularySize,
     encoder_layers: config.numLayers,
+    // KerasHub's converter reads this name of it.
+    num_hidden_layers: config.numLayers,
     encoder_attention_heads: config.numHeads,
     encoder_ffn_dim: config.intermediateDim,
     decoder_layers: config.decoderNumLayers,
