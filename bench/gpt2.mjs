@@ -2,12 +2,12 @@
 // BENCH_PRESET (a folder), BENCH_ONLY, BENCH_REPS, BENCH_DECODE (tokens a run), BENCH_NAME, BENCH_DTYPE (float16, bfloat16, or
 // int8 and int4, which are made after loading), BENCH_REF (ids' arg-maxes to check against, as JSON).
 import { readFileSync } from 'node:fs';
+import { timed } from '../dist/cli/timings.js';
 import { GPT2CausalLM, getDevice } from '../dist/index.js';
 import { cast } from '../dist/ops/cast.js';
 import { matmul } from '../dist/ops/matmul.js';
 import { key, normal } from '../dist/ops/random.js';
 import { transpose } from '../dist/ops/transpose.js';
-import { generateTokens } from '../dist/tasks/generation.js';
 import { cpuMs, load, median, peakMb } from './figures.mjs';
 
 const name = process.env.BENCH_NAME ?? 'purelm';
@@ -25,7 +25,6 @@ const shapes = [
 
 const emit = (workload, figures) =>
   console.log(JSON.stringify({ peer: name, workload, ...figures, peak_rss_mb: peakMb(), load1: load() }));
-const idsFor = (count) => Int32Array.from({ length: count }, (_, i) => (i * 7919 + 13) % 50257);
 const check = (count, id) => (reference[count] === undefined ? null : reference[count].argmax === id);
 
 const device = await getDevice('webgpu');
@@ -42,44 +41,13 @@ const plain = (
 });
 const lm = isQuantized ? await plain.quantize(dtype) : plain;
 const loaded = performance.now();
-const { model } = lm.backbone;
+const own = await timed(lm);
 
-/** A generation from `ids` to `length`; `onStep` sees every column as it arrives on the host. */
-const run = (ids, length) => {
-  const tokenIds = new Int32Array(length);
-  tokenIds.set(ids);
-  const paddingMask = new Uint8Array(length).fill(1, 0, ids.length);
-  return generateTokens({
-    device,
-    model,
-    params: lm.params,
-    sampler: lm.sampler,
-    prompt: { tokenIds, paddingMask, batch: 1, length },
-    stopTokenIds: null,
-    keys: Int32Array.of(0, 0),
-  });
-};
-
-const prefill = async (ids) => {
-  for await (const { tokenIds, end } of run(ids, ids.length + 1)) return tokenIds[end - 1];
-};
-
-const decode = async (from, count) => {
-  const steps = run(idsFor(from), from + 1 + count);
-  await steps.next();
-  const t = performance.now();
-  const c = cpuMs();
-  let next = await steps.next();
-  let last = next.value;
-  while (!next.done) {
-    last = next.value;
-    next = await steps.next();
-  }
-  return { ms: performance.now() - t, cpu: cpuMs() - c, tokens: Array.from(last.tokenIds.slice(from)) };
-};
+/** The token after a prompt of so many ids. */
+const prefill = async (count) => (await own.prefill(count)).tokenIds[count];
 
 if (only.has('start')) {
-  const id = await prefill(idsFor(16));
+  const id = await prefill(16);
   emit('start', {
     load_ms: Math.round(loaded - began),
     first_token_ms: Math.round(performance.now() - loaded),
@@ -91,14 +59,14 @@ if (only.has('start')) {
 for (const count of [16, 128, 512])
   if (only.has(`prefill${count}`)) {
     const first = performance.now();
-    let id = await prefill(idsFor(count));
+    let id = await prefill(count);
     const firstMs = performance.now() - first;
     const runs = [];
     const cpu = [];
     for (let i = 0; i < reps; i++) {
       const t = performance.now();
       const c = cpuMs();
-      id = await prefill(idsFor(count));
+      id = await prefill(count);
       runs.push(Number((performance.now() - t).toFixed(1)));
       cpu.push(Math.round(cpuMs() - c));
     }
@@ -117,11 +85,11 @@ if (only.has('decode128')) {
   const cpu = [];
   let tokens = [];
   for (let i = 0; i <= reps; i++) {
-    const result = await decode(112, decodeTokens);
-    tokens = result.tokens;
+    const result = await own.decode(112, decodeTokens);
+    tokens = Array.from(result.tokenIds.slice(112));
     if (i === 0) continue;
     runs.push(Number(((1000 * decodeTokens) / result.ms).toFixed(2)));
-    cpu.push(Number((result.cpu / decodeTokens).toFixed(1)));
+    cpu.push(Number((result.cpuMs / decodeTokens).toFixed(1)));
   }
   emit('decode128', { tok_s: median(runs), cpu_ms_per_tok: median(cpu), runs, toks: tokens.slice(0, 8) });
 }

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { add } from '../../src/ops/add.ts';
 import { tensor } from '../../src/ops/constant.ts';
 import { exp } from '../../src/ops/exp.ts';
@@ -82,5 +82,25 @@ describe('memory of a WebGPU device', () => {
     expect(() => small.pool.take(2 ** 50, 'matmul [1000000, 1000000]')).toThrow(
       'matmul [1000000, 1000000]: expected at most',
     );
+  });
+});
+
+describe('compile on webgpu', () => {
+  it('makes nothing on the device for another step, nor to read what it gave', async () => {
+    const { device: gpu } = await testDevice();
+    const device = await webgpuTestDevice();
+    const step = device.compile((state: Tensor) => add(multiply(state, 2), 1), { donate: [0] });
+    let [state] = await device.realize([tensor([0, 1, 2])]);
+    const next = async (): Promise<number[]> => {
+      state = await step.repeat(2, state!);
+      return values(device, state);
+    };
+    await next();
+    const made = (['createBuffer', 'createBindGroup', 'createComputePipeline'] as const).map((name) =>
+      vi.spyOn(gpu, name),
+    );
+    expect(await next()).toEqual([15, 31, 47]);
+    for (const spy of made) expect(spy).not.toHaveBeenCalled();
+    vi.restoreAllMocks();
   });
 });

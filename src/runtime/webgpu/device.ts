@@ -52,6 +52,34 @@ export const ownerOf = (holder: Holder): WebGPU | undefined => owners.get(holder
 /** Host values of this size or more stay on the device while their leaf lives: they are weights, not arguments. */
 const KEPT_BYTES = 16384;
 
+/** Staging buffers of this size or less are used again: those that tokens come by, step by step. */
+const KEPT_STAGING_BYTES = 2 ** 16;
+const LEAST_STAGING_BYTES = 256;
+/** Free ones of each size, at most. */
+const MOST_STAGING = 4;
+
+/** Buffers by which values come to the host, in powers of two as far as they are kept. */
+const createStaging = (device: GPUDevice) => {
+  const free = new Map<number, GPUBuffer[]>();
+  return {
+    take: (bytes: number): GPUBuffer => {
+      const size = bytes > KEPT_STAGING_BYTES ? bytes : 2 ** Math.ceil(Math.log2(Math.max(LEAST_STAGING_BYTES, bytes)));
+      const known = free.get(size)?.pop();
+      return known ?? device.createBuffer({ size, usage: usage.mapRead | usage.copyDestination, label: 'read' });
+    },
+    release: (buffer: GPUBuffer): void => {
+      const { size } = buffer;
+      const others = free.get(size) ?? [];
+      if (size > KEPT_STAGING_BYTES || others.length >= MOST_STAGING || buffer.mapState !== 'unmapped') {
+        buffer.destroy();
+        return;
+      }
+      others.push(buffer);
+      free.set(size, others);
+    },
+  };
+};
+
 /** Host values as they lie on the device: halves packed, bools as words; padded to whole words. */
 const deviceImage = ({ data, dtype }: NDArray): Uint8Array => {
   if (dtype === 'bool') {
@@ -122,13 +150,13 @@ export const createWebGPU = (device: GPUDevice, traits: WebGPU['traits']): WebGP
     return result;
   };
 
+  const staging = createStaging(device);
   const read: WebGPU['read'] = async (items) => {
     const sizes = items.map(({ shape, dtype }) => Math.ceil((count(shape) * deviceBytes(dtype)) / 4) * 4);
-    const staging = await guarded(() => {
+    const targets = await guarded(() => {
       const encoder = device.createCommandEncoder({ label: 'read' });
       const buffers = items.map(({ buffer }, i) => {
-        const size = Math.max(4, sizes[i]!);
-        const target = device.createBuffer({ size, usage: usage.mapRead | usage.copyDestination, label: 'read' });
+        const target = staging.take(sizes[i]!);
         if (sizes[i]! > 0) encoder.copyBufferToBuffer(buffer, 0, target, 0, sizes[i]!);
         return target;
       });
@@ -137,18 +165,18 @@ export const createWebGPU = (device: GPUDevice, traits: WebGPU['traits']): WebGP
     });
     try {
       return await Promise.all(
-        staging.map(async (buffer, i) => {
+        targets.map(async (buffer, i) => {
           const { shape, dtype } = items[i]!;
           await patiently(buffer.mapAsync(MAP_READ)).catch((cause: unknown) => {
             throw lost ?? new DeviceError('internal', `read: the device could not give values back: ${String(cause)}`);
           });
-          const array = hostImage(buffer.getMappedRange().slice(0), shape, dtype);
+          const array = hostImage(buffer.getMappedRange(0, sizes[i]!).slice(0), shape, dtype);
           buffer.unmap();
           return array;
         }),
       );
     } finally {
-      for (const buffer of staging) buffer.destroy();
+      for (const buffer of targets) staging.release(buffer);
     }
   };
 
