@@ -59,6 +59,8 @@ export interface SentencePiece {
 }
 
 const LONGEST_PIECE = 8000;
+// A vocabulary of 256,000 pieces has two megabytes; each byte may take forty in the trie.
+const MOST_TEXTS = 2 ** 22;
 
 const typeNames: Readonly<Record<number, SentencePieceType>> = {
   [PieceType.NORMAL]: 'normal',
@@ -224,6 +226,9 @@ const build = (proto: SentencePieceProto): SentencePiece => {
   const { bytes, size, starts, ends, scores, types, byteFallback, unknownSurface, normalizer } = proto;
   if (proto.bytes.length > MOST_NODES)
     throw new MalformedProto(`expected a file of at most ${MOST_NODES} bytes, got ${proto.bytes.length}`);
+  const total = proto.ends.reduce((sum, end, id) => sum + end - proto.starts[id]!, 0);
+  if (total > MOST_TEXTS)
+    throw new MalformedProto(`expected pieces of at most ${MOST_TEXTS} bytes in all, got ${total}`);
   const pieces = sortPieces(proto);
   const { segments, reserved, symbols, unknownId, byteIds, byteOfId } = pieces;
   const normalize = sentencePieceNormalizer(normalizer, symbols, proto.treatWhitespaceAsSuffix);

@@ -1,7 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js';
 import type * as TE from 'fp-ts/lib/TaskEither.js';
 import { isJsonObject, preview } from '../models/configReader.ts';
-import { indexLimits, parseJsonText } from '../models/jsonText.ts';
+import { headerLimits, parseJsonText } from '../models/jsonText.ts';
 import { count, formatShape, type Shape } from '../tensor/shape.ts';
 import { type Checkpoint, checkRange, type StoredDType, type StoredTensor, storedBytes } from './checkpoint.ts';
 import { fail, toPresetError, type WeightsError, weightsError } from './errors.ts';
@@ -13,8 +13,8 @@ import { ambiguity, field } from './json.ts';
 
 const lengthBytes = 8;
 
-/** The largest header that is read: 32 MiB, for 80,000 tensors. The format allows 100 MB. */
-const mostHeaderBytes = indexLimits.length;
+/** The largest header that is read: 32 MiB, for 100,000 tensors. The format allows 100 MB. */
+const mostHeaderBytes = headerLimits.length;
 
 const mostAxes = 64;
 
@@ -91,7 +91,7 @@ const badMetadata = (value: unknown): boolean =>
  * with no overlap and no hole.
  */
 const parseHeader = (path: string, text: string, dataBytes: number): E.Either<WeightsError, readonly HeaderEntry[]> => {
-  const parsed = parseJsonText(text, indexLimits);
+  const parsed = parseJsonText(text, headerLimits);
   if (E.isLeft(parsed)) return fail('BrokenFile', path, `the safetensors header: ${parsed.left}`);
   const header = parsed.right;
   if (!isJsonObject(header))

@@ -109,7 +109,7 @@ describe('a tokenizer’s file that lies', () => {
     [
       'a million objects for merges',
       parseTokenizerJson(`{"model":{"merges":[${'{},'.repeat(2 ** 20)}{}]}}`),
-      'lists and objects',
+      'at most 65536 objects',
     ],
     ['deep merges', parseTokenizerJson(`{"model":{"merges":${'['.repeat(1000)}${']'.repeat(1000)}}}`), '64 deep'],
     [
