@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { type FileHandle, mkdir, open, readdir, realpath, rename, rm, stat, unlink } from 'node:fs/promises';
 import { dirname, join, resolve, sep } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import * as E from 'fp-ts/lib/Either.js';
 import { pipe } from 'fp-ts/lib/function.js';
 import type * as T from 'fp-ts/lib/Task.js';
@@ -247,17 +248,29 @@ export interface FileToWrite {
 /** Where a folder stands aside while a new one takes its place. */
 const asideOf = (path: string): string => `${path}.purelm-old`;
 
+/** How long a folder stands aside in milliseconds where nobody has crashed: far longer than a rename takes. */
+const asideTime = 1000;
+
+/** Whether a folder has stood aside for so long that whoever put it there must have crashed. */
+const isLeftAside = async (path: string): Promise<boolean> => {
+  const found = await stat(path).catch(() => undefined);
+  return found?.isDirectory() === true && Date.now() - found.ctimeMs > asideTime;
+};
+
 /**
  * Puts a folder back that a crash left aside: there is a moment, between two renames, when neither the old folder nor
- * the new one has the name `path`. Call it before a folder is read that `writeFolderAtomically` writes.
+ * the new one has the name `path`. Call it before a folder is read that `writeFolderAtomically` writes. Where somebody is
+ * just writing it, this waits for the new one.
  */
 export const restoreFolder =
   (path: string): TE.TaskEither<WeightsError, void> =>
   async () => {
     const own = resolve(path);
+    const aside = asideOf(own);
     try {
-      if ((await kindOf(own)()) === 'nothing' && (await kindOf(asideOf(own))()) === 'folder')
-        await rename(asideOf(own), own);
+      while ((await kindOf(own)()) === 'nothing' && (await kindOf(aside)()) === 'folder')
+        if (await isLeftAside(aside)) await rename(aside, own);
+        else await setTimeout(20);
       return E.right(undefined);
     } catch (error) {
       return problemOf(path, error);

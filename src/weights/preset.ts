@@ -11,7 +11,7 @@ import type { PresetLayout } from '../models/weightEntry.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { fail, type WeightsError } from './errors.ts';
 import { type Family, families } from './families.ts';
-import { inFolder, kindOf, readBytes, readText, staysIn } from './files.ts';
+import { inFolder, kindOf, readBytes, readText, restoreFolder, staysIn } from './files.ts';
 import { openH5 } from './h5.ts';
 import { field, readJson, readJsonObject } from './json.ts';
 import { openSafetensors } from './safetensors.ts';
@@ -246,6 +246,8 @@ const ownFiles = [
 export const openPreset =
   (folder: string): TE.TaskEither<WeightsError, Preset> =>
   async () => {
+    const restored = await restoreFolder(folder)();
+    if (E.isLeft(restored)) return restored;
     const kind = await kindOf(folder)();
     if (kind !== 'folder')
       return fail(

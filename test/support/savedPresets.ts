@@ -1,5 +1,4 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { readdirSync } from 'node:fs';
 import {
   CausalLM,
   MaskedLM,
@@ -141,12 +140,3 @@ export const savedTexts = [
   "don't  'say' \"morning\" -- again?",
   '',
 ] as const;
-
-/** The files of a folder with their bytes, by name. */
-export const filesOf = (folder: string): ReadonlyMap<string, Buffer> =>
-  new Map(
-    readdirSync(folder, { recursive: true, encoding: 'utf8' })
-      .filter((name) => statSync(join(folder, name)).isFile())
-      .sort()
-      .map((name) => [name.replaceAll('\\', '/'), readFileSync(join(folder, name))]),
-  );

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -20,8 +19,8 @@ import {
 import { referenceDevice } from '../../src/runtime/device.ts';
 import type { NDArray } from '../../src/tensor/ndarray.ts';
 import { leaves, paths, type Tree } from '../../src/tensor/tree.ts';
+import { filesOf, hashOf } from '../support/folders.ts';
 import {
-  filesOf,
   openSaved,
   type SavedCase,
   type SavedModel,
@@ -50,12 +49,6 @@ const expected: Record<string, Expected> = {};
 
 /** Of every saved folder, one hash of all its files. */
 const digests: Record<string, string> = {};
-
-const digestOf = (files: ReadonlyMap<string, Buffer>): string => {
-  const hash = createHash('sha256');
-  for (const [name, bytes] of files) hash.update(`${name} ${bytes.length}\n`).update(bytes);
-  return hash.digest('hex').slice(0, 16);
-};
 
 afterAll(() => {
   if (kept === undefined) return;
@@ -140,7 +133,7 @@ describe.each(['transformers', 'keras'] as const)('saveToPreset in the layout of
     else for (const at of [0, 3]) expect(ids?.[at]).toEqual(idsOf(model)?.[at]);
     const key = `${format}/${own.name.replace('/', '__')}`;
     expected[key] = { kind: own.kind, shape: outputs.shape, outputs: [...outputs.data], ids };
-    digests[key] = digestOf(files);
+    digests[key] = hashOf(target);
 
     if (format === 'transformers') await expectSameIdsByJson(target, own, model);
 
@@ -206,7 +199,7 @@ describe('saveToPreset', () => {
       if (format === 'keras') {
         const ids = savedTexts.map((text) => again.tokenizer!.tokenize(text) as number[]);
         expected['keras/embedder'] = { kind: 'embedder', shape: outputs.shape, outputs: [...outputs.data], ids };
-        digests['keras/embedder'] = digestOf(filesOf(target));
+        digests['keras/embedder'] = hashOf(target);
       }
     }
   });
