@@ -17,7 +17,7 @@ import {
   presetClass,
   type TokenizerSource,
 } from './family.ts';
-import { type BackbonePresetOptions, type TaskPresetOptions, taskPresetOptions } from './presets.ts';
+import { type BackbonePresetOptions, madeOf, type TaskPresetOptions, taskPresetOptions } from './presets.ts';
 import type { Saving } from './withSaving.ts';
 
 /** All that makes a family of causal language models: its classes, `fromPreset` and saving come out of it. */
@@ -98,7 +98,7 @@ export const causalClasses = <
     const saved = preset.sequenceLength._tag === 'Some' ? preset.sequenceLength.value : undefined;
     // transformers saves no length: as long as the model reads, and KerasHub's default at most.
     const most = preset.layout === 'keras' ? undefined : family.model(configOf(preset)).maxSequenceLength;
-    return family.preprocessor({
+    return madeOf(preset, sequenceLength, family.preprocessor, {
       tokenizer: await family.tokenizer.open(preset),
       sequenceLength: sequenceLength ?? saved ?? Math.min(SEQUENCE_LENGTH, most ?? SEQUENCE_LENGTH),
       addStartToken: flag(preset, 'add_start_token'),

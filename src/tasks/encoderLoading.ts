@@ -23,7 +23,7 @@ import type {
 import type { EncoderTaskParams } from './encoderTask.ts';
 import { familyParts, type PreprocessorPresetOptions, type TokenizerSource } from './family.ts';
 import type { AnyMaskedLMPreprocessor, MaskedLMParts } from './maskedLM.ts';
-import { type BackbonePresetOptions, deviceFor, type Loaded, loadParams, orReject } from './presets.ts';
+import { type BackbonePresetOptions, deviceFor, type Loaded, loadParams, madeOf, orReject } from './presets.ts';
 import type {
   AnyTextClassifierPreprocessor,
   ClassifierActivation,
@@ -129,7 +129,7 @@ export const encoderReader = <
     preset: Preset,
     { sequenceLength }: PreprocessorPresetOptions = {},
   ): Promise<MaskedLMPreprocessor<T, K>> =>
-    family.maskedLMPreprocessor({
+    madeOf(preset, sequenceLength, family.maskedLMPreprocessor, {
       tokenizer: await family.tokenizer.open(preset),
       sequenceLength: lengthOf(preset, sequenceLength),
       truncate: savedTruncate(preset),
@@ -143,7 +143,7 @@ export const encoderReader = <
     preset: Preset,
     { sequenceLength }: PreprocessorPresetOptions = {},
   ): Promise<TextClassifierPreprocessor<T, K>> =>
-    family.textClassifierPreprocessor({
+    madeOf(preset, sequenceLength, family.textClassifierPreprocessor, {
       tokenizer: await family.tokenizer.open(preset),
       sequenceLength: lengthOf(preset, sequenceLength),
       truncate: savedTruncate(preset),

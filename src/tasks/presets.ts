@@ -6,6 +6,7 @@ import { formatPath, type PresetLayout, type WeightEntry } from '../models/weigh
 import { type Device, type DeviceChoice, getDevice } from '../runtime/device.ts';
 import type { SamplerLike } from '../samplers/getSampler.ts';
 import type { DType } from '../tensor/dtype.ts';
+import { ArgumentError } from '../tensor/errors.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { paths, type Tree } from '../tensor/tree.ts';
 import type { CausalLMPreprocessor } from '../tokenizers/index.ts';
@@ -67,6 +68,25 @@ export const orReject = <A>(result: E.Either<WeightsError, A>): A => {
 export const brokenFile = ({ path }: Preset, name: string, said: string): WeightsError => {
   const file = `${path}/${name}`;
   return { _tag: 'BrokenFile', message: `${file}: ${said.replace(/^\w+\.(json|txt): /, '')}`, path: file };
+};
+
+/**
+ * What `make` makes of a preset's files. An argument that it does not take is the files' fault, unless the caller gave a
+ * length.
+ */
+export const madeOf = <Options, A>(
+  preset: Preset,
+  given: number | undefined,
+  make: (options: Options) => A,
+  options: Options,
+): A => {
+  try {
+    return make(options);
+  } catch (error) {
+    if (given !== undefined || !(error instanceof ArgumentError)) throw error;
+    const file = preset.layout === 'keras' ? 'preprocessor.json' : 'tokenizer.json';
+    throw toPresetError(brokenFile(preset, file, `does not fit the other files of the preset: ${error.message}`));
+  }
 };
 
 /** Presets that ship with the package, by id. */

@@ -11,7 +11,7 @@ import type { Tokenizer } from '../tokenizers/tokenizer.ts';
 import type { KerasPreprocessor, Preset } from '../weights/index.ts';
 import type { SavableFamily } from './causalFamily.ts';
 import { type FamilyRecord, type FromPreset, familyParts, presetClass, type TokenizerSource } from './family.ts';
-import { type BackbonePresetOptions, taskPresetOptions } from './presets.ts';
+import { type BackbonePresetOptions, madeOf, taskPresetOptions } from './presets.ts';
 import { seq2seqBackbone } from './seq2seqBackbone.ts';
 import { type Seq2SeqLM, type Seq2SeqLMParts, seq2seqLM } from './seq2seqLM.ts';
 import type { Saving } from './withSaving.ts';
@@ -77,7 +77,8 @@ export const seq2seqClasses = <
   /** Neither layout saves lengths: as long as the model reads, and KerasHub's default at most. */
   const preprocessorFrom = async (preset: Preset, lengths: Seq2SeqLengths = {}): Promise<Seq2SeqLMPreprocessor<T>> => {
     const most = Math.min(SEQUENCE_LENGTH, family.model(configOf(preset)).maxSequenceLength ?? SEQUENCE_LENGTH);
-    return family.preprocessor({
+    const given = lengths.encoderSequenceLength ?? lengths.decoderSequenceLength ?? lengths.sequenceLength;
+    return madeOf(preset, given, family.preprocessor, {
       tokenizer: await family.tokenizer.open(preset),
       encoderSequenceLength: lengths.encoderSequenceLength ?? most,
       decoderSequenceLength: lengths.decoderSequenceLength ?? lengths.sequenceLength ?? most,

@@ -108,6 +108,20 @@ describe('a preset with a file that was changed', () => {
   }, 3_600_000);
 });
 
+describe('a preset whose files contradict each other', () => {
+  it('is refused: a mask whose id is beyond the vocabulary, after a gap', async () => {
+    const path = presetPath('transformers/roberta_masked_lm');
+    const text = await readFile(join(path, 'tokenizer.json'), 'utf8');
+    const id = /"id": (\d+),\s*"content": "<mask>"/.exec(text)![1]!;
+    const moved = text.replaceAll(new RegExp(`("id": |"<mask>": )${id}\\b`, 'g'), `$1${Number(id) + 5}`);
+    expect(moved).not.toBe(text);
+    const copy = await copyWith(path, 'tokenizer.json', moved);
+    await expect(masked(copy)).rejects.toThrow(
+      `${copy}/tokenizer.json: does not fit the other files of the preset: maskedLMMaskGenerator: expected maskTokenId`,
+    );
+  });
+});
+
 describe('a preset with JSON that is a bomb, or that is something else', () => {
   const bombs: Readonly<Record<string, string>> = {
     'a hundred thousand lists in each other': '['.repeat(100_000) + ']'.repeat(100_000),
