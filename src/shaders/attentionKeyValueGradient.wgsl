@@ -38,6 +38,9 @@ var<workgroup> weights: array<f32, WORKGROUP>;
 var<workgroup> changes: array<f32, WORKGROUP>;
 var<workgroup> partial: array<f32, WORKGROUP>;
 
+// A bound that compilers do not know, or they unroll, which with barriers takes those for CPUs seconds.
+fn hidden(n: u32) -> u32 { return select(n, 0u, uniforms.workgroups == 0xffffffffu); }
+
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) grid: vec3u,
         @builtin(local_invocation_index) lane: u32) {
@@ -118,7 +121,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) grid: vec3u,
 
   partial[lane] = result;
   workgroupBarrier();
-  for (var half = WORKGROUP / 2u; half >= uniforms.spread; half /= 2u) {
+  for (var half = hidden(WORKGROUP / 2u); half >= uniforms.spread; half /= 2u) {
     if (lane < half) { partial[lane] += partial[lane + half]; }
     workgroupBarrier();
   }

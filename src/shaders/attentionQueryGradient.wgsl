@@ -36,11 +36,14 @@ struct Uniforms {
 var<workgroup> changes: array<f32, WORKGROUP>;
 var<workgroup> partial: array<f32, WORKGROUP>;
 
+// A bound that compilers do not know, or they unroll, which with barriers takes those for CPUs seconds.
+fn hidden(n: u32) -> u32 { return select(n, 0u, uniforms.workgroups == 0xffffffffu); }
+
 fn total(x: f32, lane: u32) -> f32 {
   workgroupBarrier();
   partial[lane] = x;
   workgroupBarrier();
-  for (var half = WORKGROUP / 2u; half > 0u; half /= 2u) {
+  for (var half = hidden(WORKGROUP / 2u); half > 0u; half /= 2u) {
     if (lane < half) { partial[lane] += partial[lane + half]; }
     workgroupBarrier();
   }
@@ -116,7 +119,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) grid: vec3u,
     workgroupBarrier();
     partial[lane] = score;
     workgroupBarrier();
-    for (var half = WORKGROUP / 2u; half > 0u; half /= 2u) {
+    for (var half = hidden(WORKGROUP / 2u); half > 0u; half /= 2u) {
       if (lane < half) { partial[lane] = max(partial[lane], partial[lane + half]); }
       workgroupBarrier();
     }
@@ -136,7 +139,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) grid: vec3u,
   workgroupBarrier();
   partial[lane] = result;
   workgroupBarrier();
-  for (var half = WORKGROUP / 2u; half >= uniforms.spread; half /= 2u) {
+  for (var half = hidden(WORKGROUP / 2u); half >= uniforms.spread; half /= 2u) {
     if (lane < half) { partial[lane] += partial[lane + half]; }
     workgroupBarrier();
   }

@@ -17,6 +17,9 @@ var<workgroup> sums: array<f32, WORKGROUP>;
 var<workgroup> found: array<u32, WORKGROUP>;
 var<workgroup> last: array<u32, WORKGROUP>;
 
+// A bound that compilers do not know, or they unroll, which with barriers takes those for CPUs seconds.
+fn hidden(n: u32) -> u32 { return select(n, 0u, uniforms.rows == 0xffffffffu); }
+
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3u,
         @builtin(local_invocation_index) lane: u32) {
@@ -55,7 +58,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
     }
   }
   workgroupBarrier();
-  for (var half = WORKGROUP / 2; half > 0; half /= 2) {
+  for (var half = hidden(WORKGROUP / 2u); half > 0; half /= 2) {
     if (lane < half) {
       found[lane] = min(found[lane], found[lane + half]);
       last[lane] = max(last[lane], last[lane + half]);

@@ -15,6 +15,9 @@ struct Uniforms { rows: u32, columns: u32 }
 
 var<workgroup> partial: array<f32, WORKGROUP>;
 
+// A bound that compilers do not know, or they unroll, which with barriers takes those for CPUs seconds.
+fn hidden(n: u32) -> u32 { return select(n, 0u, uniforms.rows == 0xffffffffu); }
+
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3u,
         @builtin(local_invocation_index) lane: u32) {
@@ -26,7 +29,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
   for (var j = lane; j < uniforms.columns; j += WORKGROUP) { peak = max(peak, logits[start + j]); }
   partial[lane] = peak;
   workgroupBarrier();
-  for (var half = WORKGROUP / 2; half > 0; half /= 2) {
+  for (var half = hidden(WORKGROUP / 2u); half > 0; half /= 2) {
     if (lane < half) { partial[lane] = max(partial[lane], partial[lane + half]); }
     workgroupBarrier();
   }
@@ -36,7 +39,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
   for (var j = lane; j < uniforms.columns; j += WORKGROUP) { total += exp(logits[start + j] - peak); }
   partial[lane] = total;
   workgroupBarrier();
-  for (var half = WORKGROUP / 2; half > 0; half /= 2) {
+  for (var half = hidden(WORKGROUP / 2u); half > 0; half /= 2) {
     if (lane < half) { partial[lane] += partial[lane + half]; }
     workgroupBarrier();
   }

@@ -72,6 +72,9 @@ fn product(low: vec4f, high: vec4f, words: vec4u) -> f32 {
 
 var<workgroup> partial: array<f32, LANES_X * LANES_Y>; // [LANES_Y][LANES_X]
 
+// A bound that compilers do not know, or they unroll, which with barriers takes those for CPUs seconds.
+fn hidden(n: u32) -> u32 { return select(n, 0u, uniforms.workgroups == 0xffffffffu); }
+
 @compute @workgroup_size(LANES_X, LANES_Y)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3u,
         @builtin(local_invocation_id) lane: vec3u, @builtin(local_invocation_index) index: u32) {
@@ -97,7 +100,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
 
   partial[index] = sum;
   workgroupBarrier();
-  for (var half = LANES_X / 2u; half > 0u; half /= 2u) {
+  for (var half = hidden(LANES_X / 2u); half > 0u; half /= 2u) {
     if (lane.x < half) { partial[index] += partial[index + half]; }
     workgroupBarrier();
   }

@@ -15,11 +15,14 @@ struct Uniforms { rows: u32, columns: u32 }
 
 var<workgroup> partial: array<f32, WORKGROUP>;
 
+// A bound that compilers do not know, or they unroll, which with barriers takes those for CPUs seconds.
+fn hidden(n: u32) -> u32 { return select(n, 0u, uniforms.rows == 0xffffffffu); }
+
 // The sum of every lane's value, in every lane.
 fn total(value: f32, lane: u32) -> f32 {
   partial[lane] = value;
   workgroupBarrier();
-  for (var half = WORKGROUP / 2; half > 0; half /= 2) {
+  for (var half = hidden(WORKGROUP / 2u); half > 0; half /= 2) {
     if (lane < half) { partial[lane] += partial[lane + half]; }
     workgroupBarrier();
   }

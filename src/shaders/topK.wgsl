@@ -31,11 +31,14 @@ fn firstOf(start: u32, begin: u32, step: u32, last: Candidate, all: bool) -> Can
 
 var<workgroup> candidates: array<Candidate, WORKGROUP>;
 
+// A bound that compilers do not know, or they unroll, which with barriers takes those for CPUs seconds.
+fn hidden(n: u32) -> u32 { return select(n, 0u, uniforms.rows == 0xffffffffu); }
+
 // The first of all lanes' candidates, in every lane.
 fn firstOfLanes(own: Candidate, lane: u32) -> Candidate {
   candidates[lane] = own;
   workgroupBarrier();
-  for (var half = WORKGROUP / 2; half > 0; half /= 2) {
+  for (var half = hidden(WORKGROUP / 2u); half > 0; half /= 2) {
     if (lane < half && isBefore(candidates[lane + half], candidates[lane])) {
       candidates[lane] = candidates[lane + half];
     }

@@ -15,11 +15,14 @@ struct Uniforms { rows: u32, columns: u32, p: f32 }
 var<workgroup> partial: array<vec3f, WORKGROUP>;
 var<workgroup> counts: array<u32, WORKGROUP>;
 
+// A bound that compilers do not know, or they unroll, which with barriers takes those for CPUs seconds.
+fn hidden(n: u32) -> u32 { return select(n, 0u, uniforms.rows == 0xffffffffu); }
+
 // The sum of all lanes' values, in every lane.
 fn total(value: vec3f, lane: u32) -> vec3f {
   partial[lane] = value;
   workgroupBarrier();
-  for (var half = WORKGROUP / 2; half > 0; half /= 2) {
+  for (var half = hidden(WORKGROUP / 2u); half > 0; half /= 2) {
     if (lane < half) { partial[lane] += partial[lane + half]; }
     workgroupBarrier();
   }
@@ -59,7 +62,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
 
   // The lowest bits above which numbers sum to p at most: two bits a step, by how many of three bounds are too low.
   var lowest = 0u;
-  for (var i = 0u; i < 16; i++) {
+  for (var i = 0u; i < hidden(16u); i++) {
     let step = 1u << (30 - 2 * i);
     let bounds = vec3u(lowest + step - 1, lowest + 2 * step - 1, lowest + 3 * step - 1);
     let isTooLow = total(sumsAbove(start, lane, bounds), lane) > vec3f(uniforms.p);
