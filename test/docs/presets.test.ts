@@ -60,14 +60,17 @@ const browser = () => {
 describe('docs/presets.md', () => {
   it('runs as it stands, from the first block to the last', async () => {
     const page = readFileSync(new URL('../../docs/presets.md', import.meta.url), 'utf8');
-    const code = [...page.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, block]) => block!).join('\n');
+    const code = [...page.matchAll(/```ts\n([\s\S]*?)```/g)]
+      .map(([, block]) => block!)
+      .join('\n')
+      .replaceAll("'./saved/", `'${join(folder, 'saved').replaceAll('\\', '/')}/`);
     const modules = { purelm, 'purelm/hub': hub, 'purelm/hub/web': web };
     const imports = [...code.matchAll(/^import \{([^}]*)\} from '([^']+)';$/gm)];
     expect(imports.map(([, , name]) => name)).toEqual(Object.keys(modules));
     const heads = imports.map(([, names, name]) => `const {${names}} = modules['${name}'];`).join('\n');
     const program = new AsyncFunction(
       ...['modules', 'console', 'caches', 'navigator'],
-      `${heads}\n${code.replace(/^import .*$/gm, '')}\nreturn { lm, other, folder, state, preset, head };`,
+      `${heads}\n${code.replace(/^import .*$/gm, '')}\nreturn { lm, other, again, folder, state, preset, head };`,
     );
     const printed: string[] = [];
     const { caches, navigator, fetch } = browser();
@@ -78,6 +81,8 @@ describe('docs/presets.md', () => {
     expect(printed.at(-1)).toMatch(/^\S+: (\d+) of \1 bytes, \d+ a second, 0 s left$/);
     expect(await (values.lm as purelm.CausalLM).generate('The old', { maxLength: 5 })).toMatch(/^The old/);
     expect((values.other as purelm.CausalLM).backbone.name).toBe('GPT2Backbone');
+    expect(await (values.again as purelm.CausalLM).generate('The old', { maxLength: 5 })).toMatch(/^The old/);
+    expect(readdirSync(join(folder, 'saved/keras'))).toContain('model.weights.h5');
     expect(values.folder).toContain(join('snapshots', String(values.state)));
     expect([...(values.head as Uint8Array)]).toEqual([...readFileSync(join(tiny, 'model.weights.h5')).subarray(0, 8)]);
   });
