@@ -88,7 +88,8 @@ const timeWorkload = async (
   };
 };
 
-const profileWorkload = async (lm: Timed, workload: Workload, limits: AdapterLimits): Promise<ProfiledWorkload> => {
+/** The launches of a workload. */
+const launchesOf = async (lm: Timed, workload: Workload): Promise<readonly LaunchTime[]> => {
   const { name, kind, count: size } = workload;
   status(`${name}: launch by launch`);
   let launches: readonly LaunchTime[] = [];
@@ -98,9 +99,15 @@ const profileWorkload = async (lm: Timed, workload: Workload, limits: AdapterLim
   if (kind === 'decode') await lm.decode(promptOf(workload), DECODED, around);
   else await around(() => lm.prefill(size));
   status('');
-  const kernels = kernelRows(launches, limits);
-  return { workload: name, launches: launches.length, ms: launches.reduce((sum, { ms }) => sum + ms, 0), kernels };
+  return launches;
 };
+
+const profiled = (workload: string, launches: readonly LaunchTime[], limits: AdapterLimits): ProfiledWorkload => ({
+  workload,
+  launches: launches.length,
+  ms: launches.reduce((sum, { ms }) => sum + ms, 0),
+  kernels: kernelRows(launches, limits),
+});
 
 const line = (figures: Figures): string => {
   const name = figures.workload.padEnd(12);
@@ -152,12 +159,12 @@ export const bench = async (asked: BenchArguments, signal: AbortSignal): Promise
   const own = await timed(lm);
   const workloads = fitting(asked, lm.backbone.model.maxSequenceLength ?? Number.POSITIVE_INFINITY);
   // Whoever asks for a profile in vain is told before anything is timed.
-  const limits = asked.profile ? await measureLimits(own.device) : undefined;
+  let best = asked.profile ? await measureLimits(own.device) : undefined;
   const model = `${nameOf(preset)}: ${lm.name}, ${threeDigits(parameters / 1e6)} M parameters, ${quantize ?? dtypeOf(lm)}`;
   const say = (text: string): void => void (asked.json || process.stdout.write(`${text}\n`));
   say(`${model}, on ${own.device.name}`);
   const all: Figures[] = [];
-  const profiles: ProfiledWorkload[] = [];
+  const traces: (readonly [string, readonly LaunchTime[]])[] = [];
   for (const workload of workloads) {
     signal.throwIfAborted();
     let figures: Figures;
@@ -171,12 +178,19 @@ export const bench = async (asked: BenchArguments, signal: AbortSignal): Promise
       figures = { workload: 'start', loadMs, ...quantized, firstTokenMs: ms, processMs };
     } else {
       figures = await timeWorkload(own, workload, asked, signal);
-      if (limits !== undefined) profiles.push(await profileWorkload(own, workload, limits));
+      if (best !== undefined) {
+        traces.push([workload.name, await launchesOf(own, workload)]);
+        // What else the machine does comes and goes: the best of several moments is nearest to the limit.
+        const again = await measureLimits(own.device);
+        best = { gflops: Math.max(best.gflops, again.gflops), gbs: Math.max(best.gbs, again.gbs) };
+      }
     }
     all.push(figures);
     say(line(figures));
   }
-  for (const profiled of profiles) say(['', heading(profiled), ...kernelTable(profiled.kernels)].join('\n'));
+  const limits = best;
+  const profiles = limits === undefined ? [] : traces.map(([name, launches]) => profiled(name, launches, limits));
+  for (const each of profiles) say(['', heading(each), ...kernelTable(each.kernels)].join('\n'));
   if (limits !== undefined) say(`\n${limitsText(limits)}`);
   if (asked.json)
     process.stdout.write(
@@ -198,7 +212,7 @@ export const bench = async (asked: BenchArguments, signal: AbortSignal): Promise
       kernelChart({
         title: `Time by kernel, ${model}`,
         subtitle: `${own.device.name} · ${limitsText(limits)} · ${new Date().toISOString().slice(0, 10)}`,
-        parts: profiles.map((profiled) => ({ title: heading(profiled), rows: profiled.kernels })),
+        parts: profiles.map((each) => ({ title: heading(each), rows: each.kernels })),
       }),
     );
   }

@@ -1,7 +1,7 @@
 import type { WebGPU } from './device.ts';
 import { prepare, submit } from './execute.ts';
 import type { Plan, Step } from './plan.ts';
-import { type LaunchTime, type Profilable, profile } from './profile.ts';
+import { type Profilable, profile } from './profile.ts';
 
 /** What an adapter reaches where nothing else holds it up. */
 export interface AdapterLimits {
@@ -15,13 +15,10 @@ const LANES = 64;
 /** Vectors of 4 that a lane multiplies and adds to, independently of each other, and how often in one round. */
 const CHAINS = 3;
 const UNROLLED = 4;
-/** Vectors that a lane reads in one round. */
-const READS = 4;
 const VECTOR_BYTES = 16;
-const MOST_BYTES = 2 ** 29;
-/** A measurement is as long as this at least, in milliseconds. */
-const LONG_ENOUGH = 20;
-const REPEATS = 3;
+/** A window of time is this long at least, in milliseconds; the best of many counts, since a processor has other work too. */
+const WINDOW_MS = 3;
+const WINDOWS = 16;
 
 const chains = Array.from({ length: CHAINS }, (_, i) => `x${i}`);
 
@@ -42,72 +39,76 @@ ${Array.from({ length: UNROLLED }, () => chains.map((x) => `    ${x} = fma(${x},
 }
 `;
 
-/** Neighbouring lanes read neighbouring vectors, `rounds` times over all of x. */
-const reading = `struct Uniforms { vectors: u32, rounds: u32 }
+/** `width` lanes side by side read `each` times `width` vectors that lie one after the other; all of that `rounds` times. */
+const reading = `struct Uniforms { first: u32, each: u32, width: u32, rounds: u32 }
 @group(0) @binding(0) var<uniform> u: Uniforms;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 @compute @workgroup_size(${LANES})
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) grid: vec3u) {
-  let lanes = grid.x * ${LANES}u;
+fn main(@builtin(global_invocation_id) id: vec3u) {
+  let start = u.first + id.x / u.width * (u.width * u.each) + id.x % u.width;
   var total = vec4f();
   for (var round = 0u; round < u.rounds; round++) {
-    for (var i = id.x; i < u.vectors; i += ${READS}u * lanes) {
-      total += ${Array.from({ length: READS }, (_, i) => `x[i + ${i}u * lanes]`).join(' + ')};
-    }
+    for (var k = 0u; k < u.each; k++) { total += x[start + k * u.width]; }
   }
   y[id.x] = total.x + total.y + total.z + total.w;
 }
 `;
 
-/** Two buffers, one of which is read and one written, and one launch. */
-const planOf = (bytes: number, workgroups: number, kernel: Omit<Step, 'bindings' | 'workgroups'>): Plan => {
-  const sizes = { x: bytes, y: 4 * LANES * workgroups };
-  const source = kernel.kernel.kind === 'text' ? kernel.kernel.source : '';
+/** What is measured: a kernel on buffers of these sizes, by name, launched once for each set of uniforms. */
+interface Probe {
+  readonly source: string;
+  readonly bytes: Readonly<Record<string, number>>;
+  readonly workgroups: number;
+  readonly uniforms: (rounds: number) => readonly Readonly<Record<string, number>>[];
+}
+
+const planOf = ({ source, bytes, workgroups, uniforms }: Probe, rounds: number): Plan => {
+  const sizes = Object.entries(bytes);
   return {
-    buffers: Object.entries(sizes).map(([label, size]) => ({ kind: 'temporary', bytes: size, label })),
-    steps: [
-      {
-        ...kernel,
-        bindings: Object.entries(sizes).flatMap(([name, size], buffer) =>
-          source.includes(` ${name}: array`) ? [{ name, buffer, start: 0, size }] : [],
-        ),
+    buffers: sizes.map(([label, size]) => ({ kind: 'temporary', bytes: size, label })),
+    steps: uniforms(rounds).map(
+      (own): Step => ({
+        label: 'limit',
+        kernel: { kind: 'text', source },
+        uniforms: own,
+        bindings: sizes.map(([name, size], buffer) => ({ name, buffer, start: 0, size })),
         workgroups: [workgroups, 1, 1],
-      },
-    ],
+      }),
+    ),
     outputs: [],
   };
 };
 
-const timed = async (device: Profilable, gpu: WebGPU, plan: Plan, times: number): Promise<readonly LaunchTime[]> => {
-  const { launches } = await profile(device, () =>
-    gpu.guarded(() => {
-      const prepared = prepare(gpu, plan);
-      try {
-        submit(gpu, prepared, times);
-      } finally {
-        prepared.release();
-      }
-    }),
-  );
-  return launches;
-};
-
-/** The shortest time of a round, in milliseconds: of as many rounds as take long enough. */
-const timeOfRound = async (device: Profilable, gpu: WebGPU, planFor: (rounds: number) => Plan): Promise<number> => {
+/** The shortest window, in milliseconds by round. */
+const fastest = async (device: Profilable, gpu: WebGPU, probe: Probe): Promise<number> => {
+  const best = async (rounds: number, times: number): Promise<number> => {
+    const { launches } = await profile(device, () =>
+      gpu.guarded(() => {
+        const prepared = prepare(gpu, planOf(probe, rounds));
+        try {
+          submit(gpu, prepared, times);
+        } finally {
+          prepared.release();
+        }
+      }),
+    );
+    return Math.min(...launches.map(({ ms }) => ms));
+  };
   // The first launch compiles, where compiling is left to it.
-  await timed(device, gpu, planFor(1), 1);
-  let rounds = 1;
-  for (;;) {
-    const best = Math.min(...(await timed(device, gpu, planFor(rounds), REPEATS)).map(({ ms }) => ms));
-    if (best >= LONG_ENOUGH || rounds >= 2 ** 20) return best / rounds;
-    rounds *= Math.max(2, Math.min(64, Math.ceil((1.5 * LONG_ENOUGH) / Math.max(best, 0.01))));
+  await best(1, 1);
+  const times = Math.ceil(WINDOWS / probe.uniforms(1).length);
+  for (let rounds = 1; ; ) {
+    const ms = await best(rounds, rounds === 1 ? 1 : times);
+    if (ms >= WINDOW_MS || rounds >= 2 ** 24) return Math.min(ms, await best(rounds, times)) / rounds;
+    rounds *= Math.max(2, Math.min(64, Math.ceil((1.2 * WINDOW_MS) / Math.max(ms, 0.01))));
   }
 };
 
 /**
  * Measures what an adapter can do at most, by two small kernels: one that multiplies and adds in registers, and one that
- * reads a large buffer in vectors of 4. Takes about a second, and up to half a gigabyte of the device's memory.
+ * reads a large buffer in vectors of 4. Takes less than a second, and up to half a gigabyte of the device's memory. On a
+ * processor that has other work the limits are too low.
  *
  * @param device - A device that can be profiled.
  * @throws {ArgumentError} By rejection, if it cannot.
@@ -119,22 +120,29 @@ export const measureLimits = async (device: Profilable): Promise<AdapterLimits> 
     await profile(device, async () => undefined);
     throw new Error('measureLimits: a device without WebGPU was profiled; this is a mistake in profile');
   }
-  const { isSoftware, maxBindingBytes, maxBufferBytes } = gpu.traits;
-  // Enough to fill a large GPU; on a processor starting workgroups costs more than it brings.
-  const workgroups = isSoftware ? 256 : 8192;
-  const grain = READS * LANES * workgroups * VECTOR_BYTES;
-  const room = Math.min(MOST_BYTES, maxBindingBytes, maxBufferBytes);
-  const bytes = Math.max(grain, Math.floor(room / grain) * grain);
-  const step = (label: string, source: string, uniforms: Readonly<Record<string, number>>) =>
-    ({ label, kernel: { kind: 'text', source }, uniforms }) as const;
-  const arithmeticMs = await timeOfRound(device, gpu, (rounds) =>
-    planOf(4, workgroups, step('arithmetic', arithmetic, { rounds, factor: 0.999, term: 0.5 })),
-  );
-  const readingMs = await timeOfRound(device, gpu, (rounds) =>
-    planOf(bytes, workgroups, step('reading', reading, { vectors: bytes / VECTOR_BYTES, rounds })),
-  );
+  const { isSoftware, maxBindingBytes, maxBufferBytes, subgroups = 8 } = gpu.traits;
+  // Enough lanes to fill a large GPU; on a processor, starting workgroups costs more than it brings, each subgroup is
+  // fastest by itself on memory that lies together, and parts of the buffer keep windows short.
+  const [workgroups, width, parts, most] = isSoftware ? [64, subgroups, 16, 2 ** 27] : [8192, LANES, 1, 2 ** 29];
+  const y = 4 * LANES * workgroups;
+  const grain = LANES * workgroups * parts;
+  const room = Math.min(most, maxBindingBytes, maxBufferBytes) / VECTOR_BYTES;
+  const each = Math.max(1, Math.floor(room / grain));
+  const vectors = each * LANES * workgroups;
+  const arithmeticMs = await fastest(device, gpu, {
+    source: arithmetic,
+    bytes: { y },
+    workgroups,
+    uniforms: (rounds) => [{ rounds, factor: 0.999, term: 0.5 }],
+  });
+  const readingMs = await fastest(device, gpu, {
+    source: reading,
+    bytes: { x: vectors * parts * VECTOR_BYTES, y },
+    workgroups,
+    uniforms: (rounds) => Array.from({ length: parts }, (_, i) => ({ first: i * vectors, each, width, rounds })),
+  });
   return {
     gflops: (2 * 4 * CHAINS * UNROLLED * LANES * workgroups) / arithmeticMs / 1e6,
-    gbs: bytes / readingMs / 1e6,
+    gbs: (vectors * VECTOR_BYTES) / readingMs / 1e6,
   };
 };
