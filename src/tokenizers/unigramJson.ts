@@ -138,6 +138,8 @@ const readAdded = (added: unknown): E.Either<string, Pick<UnigramJson, 'addedTok
       return E.left(`expected added_tokens to be objects with content and id, got ${describe(token)}`);
     for (const key of ['rstrip', 'single_word'])
       if (token[key] === true) return E.left(`added_tokens: ${key} is not supported (token ${quote(token.content)})`);
+    if (!Number.isInteger(token.id) || token.id < 0)
+      return E.left(`added_tokens: expected an id from 0, got ${token.id} for token ${quote(token.content)}`);
     addedTokens.set(token.content, token.id);
     if (token.lstrip === true) lstripTokens.push(token.content);
   }

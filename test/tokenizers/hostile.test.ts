@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { cutAround } from '../../src/tokenizers/cutAround.ts';
 import { TokenizerFileError } from '../../src/tokenizers/errors.ts';
 import { parseMerges, parseTokenizerJson, parseVocabulary } from '../../src/tokenizers/files.ts';
-import { GemmaTokenizer, GPT2Tokenizer } from '../../src/tokenizers/index.ts';
+import { GemmaTokenizer, GPT2Tokenizer, XLMRobertaTokenizer } from '../../src/tokenizers/index.ts';
 import { parseUnigramJson } from '../../src/tokenizers/unigramJson.ts';
 import { parseVocabularyText } from '../../src/tokenizers/wordPieceFiles.ts';
 
@@ -89,6 +89,15 @@ describe('a tokenizer’s file that lies', () => {
     ['an id below zero', parseTokenizerJson(bpe({}, { vocab: { ...vocabulary, z: -1 } })), 'from 0 to 2^31 - 1'],
     ['an id beyond 2^31', parseTokenizerJson(bpe({}, { vocab: { ...vocabulary, z: 2 ** 31 } })), 'from 0 to 2^31 - 1'],
     ['an id twice', parseTokenizerJson(bpe({}, { vocab: { ...vocabulary, z: 1 } })), 'expected each id once'],
+    [
+      'an added token with an id below zero',
+      XLMRobertaTokenizer.fromTokenizerJson(
+        unigram({ added_tokens: [{ id: -1, content: 'a' }] }, [
+          ...['<s>', '<pad>', '</s>', '<unk>', 'a', 'b'].map((piece) => [piece, 0] as const),
+        ]),
+      ),
+      'expected an id from 0, got -1',
+    ],
     [
       'an added token with another id',
       parseTokenizerJson(bpe({ added_tokens: [{ id: 9, content: 'a' }] })),
