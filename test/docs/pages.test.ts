@@ -53,6 +53,7 @@ describe('README', () => {
       'docs/falcon.md',
       'docs/gemma.md',
       'docs/bart.md',
+      'docs/performance.md',
     ])
       for (const [, link] of pageText(page).matchAll(/\]\((?!https?:)([^)#]+)\)/g))
         expect(existsSync(new URL(link!, new URL(page, root))), `${page}: ${link}`).toBe(true);
@@ -102,6 +103,15 @@ describe('docs/gpt2.md', () => {
     const page = pageText('docs/gpt2.md').replace(/\s+/g, ' ');
     for (const said of ['without any warranty', "somebody else's licence", 'padded tokens carry no weight'])
       expect(page).toContain(said);
+  });
+});
+
+describe('docs/performance.md', () => {
+  it('runs as it stands', async () => {
+    const { values, printed } = await run('docs/performance.md', ['launches', 'total']);
+    expect(values.launches).not.toHaveLength(0);
+    expect(values.total).toBeGreaterThan(0);
+    expect(printed[0]).toMatch(/^The old fox.*: \d+ launches, [\d.]+ ms; the longest is \w+/s);
   });
 });
 
