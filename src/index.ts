@@ -153,6 +153,7 @@ export type { Seq2SeqScoreInputs, Seq2SeqScoreRequest } from './tasks/seq2seqSco
 export type { ClassifierActivation, ClassifierOptions, ClassifierScoreRequest } from './tasks/textClassifier.ts';
 export type { EncodeTextOptions, PoolingMode } from './tasks/textEmbedder.ts';
 export type { EvaluateOptions, FitOptions, PredictOptions } from './tasks/training.ts';
+export { type UploadPresetOptions, uploadPreset } from './tasks/uploadPreset.ts';
 export {
   XLMRobertaBackbone,
   XLMRobertaMaskedLM,

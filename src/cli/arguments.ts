@@ -41,6 +41,8 @@ const options = {
   out: { type: 'string' },
   pooling: { type: 'string' },
   raw: { type: 'boolean' },
+  private: { type: 'boolean' },
+  message: { type: 'string' },
   top: { type: 'string' },
   only: { type: 'string' },
   dtype: { type: 'string' },
@@ -88,7 +90,7 @@ const optionsOf: Readonly<Record<Named, readonly OptionName[]>> = {
   bench: [...shared, 'only', 'dtype', 'quantize', 'reps', 'profile', 'svg'],
   embed: ['revision', 'device', 'json', 'file', 'out', 'batch-size', 'sequence-length', 'pooling', 'raw'],
   inspect: ['revision', 'json'],
-  presets: ['revision', 'json'],
+  presets: ['revision', 'json', 'private', 'message'],
   doctor: ['json'],
 };
 
@@ -243,8 +245,26 @@ const inspectCommand = (rest: readonly string[], revision: string | undefined, j
   return { command: 'inspect', preset, revision, json };
 };
 
-const presetsCommand = (rest: readonly string[], revision: string | undefined, json: boolean): Command => {
+const presetsCommand = (
+  rest: readonly string[],
+  {
+    revision,
+    message,
+    private: own,
+  }: { readonly revision?: string; readonly message?: string; readonly private?: boolean },
+  json: boolean,
+): Command => {
   const [first = '', ...more] = rest;
+  if (first === 'push') {
+    const [folder, uri] = more;
+    if (folder === undefined || uri === undefined || more.length > 2)
+      throw new Error(`presets push: expected a folder and hf://user/repo, got ${more.length}`);
+    if (revision !== undefined)
+      throw new Error('--revision: expected with presets pull only; for push, hf://user/repo@branch');
+    return { command: 'push', folder, uri, isPrivate: own === true, message, json };
+  }
+  if (message !== undefined || own !== undefined)
+    throw new Error(`--${message === undefined ? 'private' : 'message'}: expected with presets push only`);
   if (first === 'pull') {
     const [preset] = more;
     if (preset === undefined || more.length > 1)
@@ -275,7 +295,7 @@ export const parseCommand = (args: readonly string[], freshSeed: () => number): 
         throw new Error(
           `--${foreign}: expected an option of ${command} (${optionsOf[command].map((name) => `--${name}`).join(', ')})`,
         );
-      if (command === 'presets') return presetsCommand(rest, values.revision, values.json === true);
+      if (command === 'presets') return presetsCommand(rest, values, values.json === true);
       if (command === 'inspect') return inspectCommand(rest, values.revision, values.json === true);
       if (command === 'embed') {
         const { revision, device } = values;

@@ -124,6 +124,16 @@ export interface BenchArguments {
   readonly json: boolean;
 }
 
+/** What `purelm presets push` was asked for. */
+export interface PushArguments {
+  readonly folder: string;
+  /** `hf://user/repo`. */
+  readonly uri: string;
+  readonly isPrivate: boolean;
+  readonly message: string | undefined;
+  readonly json: boolean;
+}
+
 /** What the command line says. */
 export type Command =
   | ({ readonly command: 'generate' } & GenerateArguments)
@@ -134,5 +144,6 @@ export type Command =
   | ({ readonly command: 'inspect' } & InspectArguments)
   | ({ readonly command: 'presets' } & PresetsArguments)
   | ({ readonly command: 'pull' } & PullArguments)
+  | ({ readonly command: 'push' } & PushArguments)
   | { readonly command: 'doctor'; readonly json: boolean }
   | { readonly command: 'help' | 'version' };

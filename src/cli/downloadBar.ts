@@ -22,12 +22,12 @@ export interface DownloadBar {
 }
 
 /** A bar with bytes, rate and time left; none where nobody looks, or HF_HUB_DISABLE_PROGRESS_BARS says so. */
-export const downloadBar = (): DownloadBar => {
+export const downloadBar = (doing = 'fetching'): DownloadBar => {
   const settings = nodeSettings();
   if (!process.stderr.isTTY || (E.isRight(settings) && !settings.right.bars))
     return { onDownload: undefined, stop: () => undefined };
   const bar = new SingleBar({
-    format: 'fetching {file} {bar} {percentage}% | {mb} of {mbs} MB | {rate} MB/s | {left} left',
+    format: `${doing} {file} {bar} {percentage}% | {mb} of {mbs} MB | {rate} MB/s | {left} left`,
     stream: process.stderr,
     clearOnComplete: true,
     hideCursor: true,

@@ -1,5 +1,6 @@
+import type { PresetWeight } from '../tasks/presetWeights.ts';
 import { formatShape } from '../tensor/shape.ts';
-import type { InspectedWeight, PresetFacts } from './inspect.ts';
+import type { PresetFacts } from './inspect.ts';
 import { sizeText } from './sizeText.ts';
 
 const number = (value: number): string => value.toLocaleString('en');
@@ -31,8 +32,8 @@ interface Alike {
 const layerNumber = /\[\d+\]|(?<=[._/])\d+(?=[./])/;
 
 /** Parameters with those of a stack of layers as one, where shape and dtype are the same in each. */
-const folded = (weights: readonly InspectedWeight[]): readonly Alike[] => {
-  const groups = new Map<string, InspectedWeight[]>();
+const folded = (weights: readonly PresetWeight[]): readonly Alike[] => {
+  const groups = new Map<string, PresetWeight[]>();
   for (const weight of weights) {
     const key = `${weight.path.replace(layerNumber, '#')} ${weight.shape.join()} ${weight.dtype}`;
     const group = groups.get(key);
@@ -53,7 +54,7 @@ const folded = (weights: readonly InspectedWeight[]): readonly Alike[] => {
   });
 };
 
-const weightTable = (weights: readonly InspectedWeight[]): string =>
+const weightTable = (weights: readonly PresetWeight[]): string =>
   columns(
     folded(weights).map(({ path, times, shape, dtype, bytes }) => [
       path,
@@ -66,7 +67,7 @@ const weightTable = (weights: readonly InspectedWeight[]): string =>
   );
 
 /** Dtypes with how many numbers have each, where there is more than one. */
-const dtypesOf = (weights: readonly InspectedWeight[]): string => {
+const dtypesOf = (weights: readonly PresetWeight[]): string => {
   const counts = new Map<string, number>();
   for (const { dtype, bytes } of weights) counts.set(dtype, (counts.get(dtype) ?? 0) + bytes);
   return counts.size <= 1

@@ -7,7 +7,7 @@ import { embedTexts } from './embed.ts';
 import { fitTexts } from './fit.ts';
 import { generate } from './generate.ts';
 import { inspectPreset } from './inspect.ts';
-import { listPresets, pullPreset } from './presets.ts';
+import { listPresets, pullPreset, pushPreset } from './presets.ts';
 import { scoreTexts } from './score.ts';
 import { usage } from './usage.ts';
 
@@ -45,6 +45,9 @@ const run = async (args: readonly string[], signal: AbortSignal): Promise<number
     }
     case 'presets':
       await listPresets(command);
+      return 0;
+    case 'push':
+      await pushPreset(command, signal);
       return 0;
     case 'pull':
       await pullPreset(command, signal);

@@ -3,7 +3,8 @@ import * as E from 'fp-ts/lib/Either.js';
 import { kaggleHandles, resolve } from '../hub/index.ts';
 import { builtInPresets } from '../models/presets.ts';
 import { presetFolder, shipped } from '../tasks/presets.ts';
-import type { PresetsArguments, PullArguments } from './commands.ts';
+import { uploadPreset } from '../tasks/uploadPreset.ts';
+import type { PresetsArguments, PullArguments, PushArguments } from './commands.ts';
 import { downloadBar } from './downloadBar.ts';
 
 /** A built-in preset, as `purelm presets` lists it. */
@@ -71,6 +72,26 @@ export const pullPreset = async ({ preset, revision, json }: PullArguments, sign
     });
     stop();
     process.stdout.write(json ? `${JSON.stringify({ preset, folder })}\n` : `${folder}\n`);
+  } finally {
+    stop();
+  }
+};
+
+/** `purelm presets push`: uploads a preset folder, with a bar on a terminal, and prints where it is. */
+export const pushPreset = async (
+  { folder, uri, isPrivate, message, json }: PushArguments,
+  signal: AbortSignal,
+): Promise<void> => {
+  const { onDownload, stop } = downloadBar('sending');
+  try {
+    const uploaded = await uploadPreset(uri, folder, {
+      signal,
+      private: isPrivate,
+      ...(message === undefined ? {} : { message }),
+      ...(onDownload === undefined ? {} : { onProgress: onDownload }),
+    });
+    stop();
+    process.stdout.write(json ? `${JSON.stringify(uploaded)}\n` : `${uploaded.url}\n`);
   } finally {
     stop();
   }

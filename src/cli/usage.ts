@@ -11,6 +11,7 @@ export const usage = `purelm: language models on WebGPU
   purelm bench [PRESET]         how fast a preset starts, reads and writes here
   purelm presets [FILTER]       the built-in presets, and which of them are here
   purelm presets pull ID        fetch one, or hf://user/repo, and print its folder
+  purelm presets push FOLDER hf://user/repo   upload one; HF_TOKEN says who; --private, --message TEXT
   purelm doctor [--json]        which adapter, its limits and features, and why this one
   purelm setup                  look for an adapter again
   purelm help | version

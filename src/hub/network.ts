@@ -42,6 +42,10 @@ export interface HubRequest {
   readonly authorization?: string | undefined;
   /** Further headers. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** Default GET. */
+  readonly method?: 'GET' | 'POST' | 'PUT';
+  /** What is sent: a text, or bytes as they are asked for, of which `headers` says how many they are. */
+  readonly body?: string | (() => AsyncIterable<Uint8Array>);
 }
 
 /** Why a request that may be made again failed. */
@@ -76,6 +80,27 @@ const redirected = (url: string, location: string | null): E.Either<Failure, str
     : E.left({ reason: `a redirect out of ${allowed[0]} to ${target.protocol}`, unreachable: false });
 };
 
+/** The body of a request, read anew each time. */
+const bodyOf = (body: HubRequest['body']): Pick<RequestInit, 'body'> & { readonly duplex?: 'half' } =>
+  body === undefined ? {} : typeof body === 'string' ? { body } : { body: streamOf(body()), duplex: 'half' };
+
+const streamOf = (pieces: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array> => {
+  const iterator = pieces[Symbol.asyncIterator]();
+  return new ReadableStream<Uint8Array>({
+    pull: async (controller) => {
+      const { done, value } = await iterator.next();
+      if (done === true) controller.close();
+      else controller.enqueue(value);
+    },
+    cancel: async () => {
+      await iterator.return?.();
+    },
+  });
+};
+
+/** Whether a redirect is followed by the same request: those that would make a GET of another method are not. */
+const mayFollow = (method: string, status: number): boolean => method === 'GET' || status === 307 || status === 308;
+
 /**
  * Makes one request and follows its redirects. Credentials go to the origin that was asked for and to no other.
  *
@@ -83,7 +108,7 @@ const redirected = (url: string, location: string | null): E.Either<Failure, str
  */
 export const send = async (
   { fetch, showsRedirects }: Network,
-  { url, authorization, headers = {} }: HubRequest,
+  { url, authorization, headers = {}, method = 'GET', body }: HubRequest,
   signal: AbortSignal,
 ): Promise<E.Either<Failure, Response>> => {
   const { origin } = new URL(url);
@@ -92,11 +117,14 @@ export const send = async (
     for (let hop = 0; hop <= mostRedirects; hop++) {
       const own = authorization !== undefined && new URL(at).origin === origin ? { authorization } : {};
       const response = await fetch(at, {
+        method,
+        ...bodyOf(body),
         headers: { ...headers, ...own },
         redirect: showsRedirects ? 'manual' : 'follow',
         signal,
       });
-      if (!showsRedirects || !isRedirect(response.status)) return E.right(response);
+      if (!showsRedirects || !isRedirect(response.status) || !mayFollow(method, response.status))
+        return E.right(response);
       await response.body?.cancel();
       const next = redirected(at, response.headers.get('location'));
       if (E.isLeft(next)) return next;
@@ -214,6 +242,22 @@ export interface Answer {
 /** The largest answer of an API that is read: 64 MiB. */
 const mostAnswerBytes = 2 ** 26;
 
+/** The request with a body that tells of each piece of it that goes. */
+const tellingBody = (request: HubRequest, tell: () => void): HubRequest => {
+  const { body } = request;
+  return body === undefined || typeof body === 'string'
+    ? request
+    : {
+        ...request,
+        body: async function* () {
+          for await (const piece of body()) {
+            tell();
+            yield piece;
+          }
+        },
+      };
+};
+
 /**
  * Asks patiently for a small answer: passing failures are tried again. Where nobody answers at all, it is given up after two
  * tries, because there may be a copy in the cache.
@@ -228,9 +272,14 @@ export const ask = async (
   for (let failed = 1; ; failed++) {
     const connection = watch(signal, network.patience.stall);
     let failure: Failure;
+    let hasBegun = false;
+    const told = tellingBody(request, () => {
+      hasBegun = true;
+      connection.alive();
+    });
     try {
-      const sent = await send(network, request, connection.signal);
-      if (E.isLeft(sent)) failure = sent.left;
+      const sent = await send(network, told, connection.signal);
+      if (E.isLeft(sent)) failure = { ...sent.left, unreachable: sent.left.unreachable && !hasBegun };
       else if (isPassing(sent.right.status)) {
         failure = failureOf(sent.right);
         await sent.right.body?.cancel();

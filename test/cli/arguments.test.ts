@@ -65,8 +65,11 @@ describe('purelm’s command line', () => {
     [['presets', 'pull'], 'presets pull: expected one preset, an id or a handle, got 0'],
     [['presets', 'pull', 'a', 'b'], 'presets pull: expected one preset, an id or a handle, got 2'],
     [['presets', 'a', 'b'], 'presets: expected one text to look for, got 2'],
+    [['presets', 'push', 'a'], 'presets push: expected a folder and hf://user/repo, got 1'],
+    [['presets', 'push', 'a', 'hf://b/c', '--revision', 'd'], '--revision: expected with presets pull only; for push'],
+    [['presets', 'pull', 'a', '--private'], '--private: expected with presets push only'],
     [['presets', '--revision', 'a'], '--revision: expected with presets pull only'],
-    [['presets', '--seed', '1'], '--seed: expected an option of presets (--revision, --json)'],
+    [['presets', '--seed', '1'], '--seed: expected an option of presets (--revision, --json, --private, --message)'],
     [['generate', '--temperature', '0'], 'a temperature above 0'],
   ])('refuses %j', (args, message) => {
     const command = parse(...args);
@@ -91,6 +94,11 @@ describe('purelm’s command line', () => {
   it('lists presets and fetches one', () => {
     expect(parse('presets')).toEqual(E.right({ command: 'presets', filter: '', json: false }));
     expect(parse('presets', 'gemma', '--json')).toEqual(E.right({ command: 'presets', filter: 'gemma', json: true }));
+    expect(parse('presets', 'push', './a', 'hf://b/c', '--private', '--message', 'new')).toEqual(
+      E.right({
+        ...{ command: 'push', folder: './a', uri: 'hf://b/c', isPrivate: true, message: 'new', json: false },
+      }),
+    );
     expect(parse('presets', 'pull', 'hf://a/b', '--revision', 'v1')).toEqual(
       E.right({ command: 'pull', preset: 'hf://a/b', revision: 'v1', json: false }),
     );

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import * as hub from '../../src/hub/index.ts';
 import * as web from '../../src/hub/web/index.ts';
 import * as purelm from '../../src/index.ts';
-import { type Files, type Hubs, startHubs } from '../support/hubs/server.ts';
+import { type Files, goodToken, type Hubs, startHubs } from '../support/hubs/server.ts';
 
 const AsyncFunction = Object.getPrototypeOf(async () => {}).constructor as new (
   ...parts: string[]
@@ -30,7 +30,7 @@ beforeAll(async () => {
   });
   folder = mkdtempSync(join(tmpdir(), 'purelm-page-'));
   vi.stubEnv('HF_ENDPOINT', hubs.endpoint).stubEnv('HF_HOME', folder).stubEnv('KAGGLEHUB_CACHE', folder);
-  vi.stubEnv('HF_HUB_OFFLINE', '0');
+  vi.stubEnv('HF_HUB_OFFLINE', '0').stubEnv('HF_TOKEN', goodToken);
 });
 afterAll(async () => {
   vi.unstubAllEnvs();
@@ -66,11 +66,11 @@ describe('docs/presets.md', () => {
       .replaceAll("'./saved/", `'${join(folder, 'saved').replaceAll('\\', '/')}/`);
     const modules = { purelm, 'purelm/hub': hub, 'purelm/hub/web': web };
     const imports = [...code.matchAll(/^import \{([^}]*)\} from '([^']+)';$/gm)];
-    expect(imports.map(([, , name]) => name)).toEqual(Object.keys(modules));
+    expect([...new Set(imports.map(([, , name]) => name))]).toEqual(Object.keys(modules));
     const heads = imports.map(([, names, name]) => `const {${names}} = modules['${name}'];`).join('\n');
     const program = new AsyncFunction(
       ...['modules', 'console', 'caches', 'navigator'],
-      `${heads}\n${code.replace(/^import .*$/gm, '')}\nreturn { lm, other, again, folder, state, preset, head };`,
+      `${heads}\n${code.replace(/^import .*$/gm, '')}\nreturn { lm, other, again, folder, state, preset, head, url };`,
     );
     const printed: string[] = [];
     const { caches, navigator, fetch } = browser();
@@ -80,6 +80,8 @@ describe('docs/presets.md', () => {
     );
     expect(printed.at(-1)).toMatch(/^\S+: (\d+) of \1 bytes, \d+ a second, 0 s left$/);
     expect(await (values.lm as purelm.CausalLM).generate('The old', { maxLength: 5 })).toMatch(/^The old/);
+    expect(values.url).toBe(`${hubs.endpoint}/me/gpt2_of_mine`);
+    expect(Object.keys(hubs.uploads.repos['me/gpt2_of_mine']!.files)).toContain('model.safetensors');
     expect((values.other as purelm.CausalLM).backbone.name).toBe('GPT2Backbone');
     expect(await (values.again as purelm.CausalLM).generate('The old', { maxLength: 5 })).toMatch(/^The old/);
     expect(readdirSync(join(folder, 'saved/keras'))).toContain('model.weights.h5');

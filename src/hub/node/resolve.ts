@@ -25,8 +25,14 @@ const readText = (path: string): string | undefined => {
 export const nodeSettings = (source: Partial<SettingsSource> = {}): E.Either<HubProblem, HubSettings> =>
   readSettings({ variables: process.env, home: homedir(), join, readText, ...source });
 
+/** Node's network. */
+export const nodeNetwork: Platform<PresetStore>['network'] = {
+  fetch: (...request) => globalThis.fetch(...request),
+  showsRedirects: true,
+};
+
 const platform: Platform<PresetStore> = {
-  network: { fetch: (...request) => globalThis.fetch(...request), showsRedirects: true },
+  network: nodeNetwork,
   settings: () => nodeSettings(),
   makeHasher: makeNodeHasher,
   hubStore: (repo, { hubCache, links }) => hubCacheStore(hubCache, repo, links),

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
+import { onUpload, type UploadState } from './uploads.ts';
 
 /** Bytes of a model's files by name. */
 export type Files = Readonly<Record<string, Uint8Array | string>>;
@@ -63,6 +64,8 @@ export interface Hubs {
   readonly failAlways: (path: RegExp, fault: Fault) => void;
   /** Forgets faults and requests. */
   readonly reset: () => void;
+  /** What uploads have left. */
+  readonly uploads: UploadState;
   /** Bytes of bodies that went out. */
   readonly sent: () => number;
   readonly close: () => Promise<void>;
@@ -108,9 +111,14 @@ interface Options {
   readonly page?: number;
   /** What links to further pages begin with, where a mirror passes on another host's. */
   readonly origin?: string;
+  /** Bytes of a part of a large file that is uploaded. Default 100,000. */
+  readonly partBytes?: number;
   /** A port; default any. kagglehub's test environment wants 7777. */
   readonly port?: number;
 }
+
+const procedureOf = (url: URL): RegExpExecArray | null =>
+  /^\/api\/v1\/models\.ModelApiService\/(\w+)$/.exec(url.pathname);
 
 const listen = (server: Server, port = 0): Promise<string> =>
   new Promise((resolve, reject) => {
@@ -120,7 +128,9 @@ const listen = (server: Server, port = 0): Promise<string> =>
 
 /** Starts the hubs. */
 export const startHubs = async (options: Options): Promise<Hubs> => {
-  const { repos = {}, renamed = {}, models = {}, page = 4, origin } = options;
+  const { renamed = {}, models = {}, page = 4, origin, partBytes = 100_000 } = options;
+  const repos: Record<string, Repo> = { ...options.repos };
+  const uploads: UploadState = { repos, objects: new Map(), partBytes, secret: new Set() };
   const seen: Seen[] = [];
   let faults: { readonly path: RegExp; readonly fault: Fault; readonly always: boolean }[] = [];
   let sent = 0;
@@ -362,16 +372,21 @@ export const startHubs = async (options: Options): Promise<Hubs> => {
         response.writeHead(200).end(fault.text);
         return;
       }
-      const procedure = /^\/api\/v1\/models\.ModelApiService\/(\w+)$/.exec(url.pathname);
+      const procedure = procedureOf(url);
       const steps = /^\/api\/v1\/models\/([^/]+\/[^/]+\/[^/]+\/[^/]+)\/(.+)$/.exec(decodeURIComponent(url.pathname));
+      const isWriter = tokenOf(request) === goodToken;
       const answer =
-        host === 'storage'
-          ? onStorage(request, response, url, fault)
-          : procedure !== null
-            ? onProcedure(request, response, procedure[1]!)
-            : steps !== null
-              ? onKaggle(request, response, steps[1]!, steps[2]!.split('/'), url)
-              : onHub(request, response, url, fault);
+        request.method === 'PUT' || (request.method === 'POST' && procedureOf(url) === null)
+          ? onUpload(uploads, { request, response, url, fault, isWriter, endpoint, storage }).then((isDone) => {
+              if (!isDone) response.writeHead(404).end();
+            })
+          : host === 'storage'
+            ? onStorage(request, response, url, fault)
+            : procedure !== null
+              ? onProcedure(request, response, procedure[1]!)
+              : steps !== null
+                ? onKaggle(request, response, steps[1]!, steps[2]!.split('/'), url)
+                : onHub(request, response, url, fault);
       answer.catch((error: unknown) => response.destroy(error as Error));
     });
 
@@ -382,6 +397,7 @@ export const startHubs = async (options: Options): Promise<Hubs> => {
     endpoint,
     storage,
     seen,
+    uploads,
     fail: (path, ...several) => {
       faults = [...faults, ...several.map((fault) => ({ path, fault, always: false }))];
     },

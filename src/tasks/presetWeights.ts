@@ -1,0 +1,108 @@
+import * as E from 'fp-ts/lib/Either.js';
+import * as O from 'fp-ts/lib/Option.js';
+import { formatPath, type PresetLayout, type WeightTable } from '../models/weightEntry.ts';
+import { count } from '../tensor/shape.ts';
+import { type Checkpoint, matchWeights, type Preset, type StoredDType, storedBytes } from '../weights/index.ts';
+import { orReject } from './presets.ts';
+
+/** A parameter of the backbone, or a tensor besides it. */
+export interface PresetWeight {
+  /** Where it stands in `params`, or its name in the file. */
+  readonly path: string;
+  readonly shape: readonly number[];
+  /** As it is stored. */
+  readonly dtype: StoredDType;
+  readonly bytes: number;
+}
+
+/** What a preset's files say of its weights. */
+export interface PresetWeights {
+  /** False: the weights are not here; shapes are the config's, and the dtype is what it says they were saved with. */
+  readonly hasWeights: boolean;
+  /** What does not fit the config, if something does not. */
+  readonly weightsProblem: string | undefined;
+  readonly weights: readonly PresetWeight[];
+  /** Tensors of the files that are no parameters of the backbone: a task's head, and what is passed over. */
+  readonly otherWeights: readonly PresetWeight[];
+  /** Parameters that the files lack and may lack: they start as in a new model. */
+  readonly absentWeights: readonly string[];
+}
+
+/** The dtype that a config says its weights were saved with. */
+const savedDType = ({ config, layout }: Preset): StoredDType => {
+  const own = config.config as { readonly dtype?: { readonly config?: { readonly name?: unknown } } } | undefined;
+  const said = layout === 'keras' ? own?.dtype?.config?.name : (config.dtype ?? config.torch_dtype);
+  return said === 'float16' || said === 'bfloat16' ? said : 'float32';
+};
+
+const weight = (path: string, shape: readonly number[], dtype: StoredDType): PresetWeight => ({
+  path,
+  shape,
+  dtype,
+  bytes: count(shape) * storedBytes[dtype],
+});
+
+/** Names of all tensors that a table reads. */
+const readNames = ({ entries }: WeightTable, layout: PresetLayout): ReadonlySet<string> =>
+  new Set(
+    entries.flatMap(({ sources }) => {
+      const { name, otherNames = [], plus } = sources[layout];
+      return [name, ...otherNames, ...(plus === undefined ? [] : [plus.name, ...(plus.otherNames ?? [])])];
+    }),
+  );
+
+/** Parameters as files hold them: only headers are read. */
+const storedWeights = (layout: PresetLayout, table: WeightTable, checkpoint: Checkpoint): PresetWeights => {
+  const names = readNames(table, layout);
+  const { transformersPrefix: prefix } = table;
+  const isRead = (name: string): boolean =>
+    names.has(name) || (layout === 'transformers' && name.startsWith(prefix) && names.has(name.slice(prefix.length)));
+  const otherWeights = [...checkpoint.tensors.values()]
+    .filter(({ name }) => !isRead(name))
+    .map(({ name, shape, dtype, byteLength }) => ({ path: name, shape, dtype, bytes: byteLength }));
+  // A head beside the backbone is no reason to say that files do not fit.
+  const own = new Map([...checkpoint.tensors].filter(([name]) => isRead(name)));
+  const matched = matchWeights(layout, table, { ...checkpoint, tensors: own });
+  const there = new Set(E.isRight(matched) ? matched.right.map(({ entry }) => entry) : table.entries);
+  const absent = table.entries.filter((entry) => !there.has(entry)).map(({ path }) => formatPath(path));
+  return {
+    hasWeights: true,
+    otherWeights,
+    ...(E.isLeft(matched)
+      ? {
+          weightsProblem: matched.left.message,
+          absentWeights: [],
+          weights: [...own.values()].map(({ name, shape, dtype, byteLength }) => ({
+            ...{ path: name, shape, dtype },
+            bytes: byteLength,
+          })),
+        }
+      : {
+          weightsProblem: undefined,
+          absentWeights: absent,
+          weights: matched.right.map(({ entry, source }) => weight(formatPath(entry.path), entry.shape, source.dtype)),
+        }),
+  };
+};
+
+/** What a preset says of its weights: of files only the headers are read. */
+export const readPresetWeights = async (preset: Preset, table: WeightTable): Promise<PresetWeights> => {
+  const opened = await preset.openWeights()();
+  if (E.isLeft(opened)) {
+    if (opened.left._tag !== 'MissingFile') orReject(opened);
+    const weights = table.entries.map(({ path, shape }) => weight(formatPath(path), shape, savedDType(preset)));
+    return { hasWeights: false, weights, otherWeights: [], absentWeights: [], weightsProblem: undefined };
+  }
+  const task = await preset.openTaskWeights()();
+  try {
+    const facts = storedWeights(preset.layout, table, opened.right);
+    const head = E.isRight(task) && O.isSome(task.right) ? [...task.right.value.tensors.values()] : [];
+    const others = head
+      .filter(({ name }) => !name.startsWith('layers/functional') && !name.includes('_backbone/'))
+      .map(({ name, shape, dtype, byteLength }) => ({ path: name, shape, dtype, bytes: byteLength }));
+    return { ...facts, otherWeights: [...facts.otherWeights, ...others] };
+  } finally {
+    await opened.right.close();
+    if (E.isRight(task) && O.isSome(task.right)) await task.right.value.close();
+  }
+};
