@@ -232,6 +232,20 @@ describe('saveToPreset', () => {
     expect(await shards('keras', 1e6)).toEqual(['model.weights.h5']);
   });
 
+  it('saves what was quantized as the floats that it stands for, and what was trained as it is', async () => {
+    const tokenIds = [[1, 2, 3, 4, 5, 6]];
+    await gpt2(3).saveToPreset(join(temporary, 'exact'));
+    const exact = await GPT2CausalLM.fromPreset(join(temporary, 'exact'), { device });
+    const y = [[2, 3, 4, 5, 6, 0]];
+    const { task: trained } = await exact.fit({ tokenIds }, { y, epochs: 1 });
+    for (const model of [await exact.quantize('int8'), trained]) {
+      await model.saveToPreset(join(temporary, 'changed'));
+      const again = await GPT2CausalLM.fromPreset(join(temporary, 'changed'), { device });
+      expect(await valuesOf(again.params)).toEqual(await valuesOf(model.params));
+      expect(await valuesOf(again.params)).not.toEqual(await valuesOf(exact.params));
+    }
+  });
+
   it('leaves the old folder as it was where it is aborted, and where there is something else', async () => {
     const target = join(temporary, 'aborted');
     await gpt2(1).saveToPreset(target);
