@@ -6,6 +6,12 @@ export const fuzzRuns = (runs: number): number => Number(process.env.PURELM_FUZZ
 /** The seed of a fuzzer: PURELM_FUZZ_SEED, or always the same one. */
 export const fuzzSeed = (): number => Number(process.env.PURELM_FUZZ_SEED ?? 20_261_121);
 
+/** Processor time of this process so far, in milliseconds: other work on the machine does not make it longer. */
+export const processorMs = (): number => {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+};
+
 type Edit = (bytes: Uint8Array) => Uint8Array;
 
 const latin1 = (text: string): Uint8Array => Uint8Array.from(text, (character) => character.charCodeAt(0));
