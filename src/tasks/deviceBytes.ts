@@ -1,5 +1,6 @@
+import { sliceAxis } from '../ops/slice.ts';
 import type { Device } from '../runtime/device.ts';
-import { bfloat16Bits, type DType, float16Bits } from '../tensor/dtype.ts';
+import { bfloat16Bits, type DType, fileBytes, float16Bits } from '../tensor/dtype.ts';
 import type { NDArray } from '../tensor/ndarray.ts';
 import { count } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -13,18 +14,40 @@ const bytesOf = ({ data }: NDArray, dtype: DType): Uint8Array => {
   return new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength);
 };
 
+/** As much as is read at once: 64 MiB. */
+const pieceBytes = 2 ** 26;
+
+/** A tensor as rows that are read at once. */
+const piecesOf = (tensor: Tensor, most: number): readonly Tensor[] => {
+  const [rows = 1] = tensor.shape;
+  const bytes = count(tensor.shape) * fileBytes(tensor.dtype);
+  if (bytes <= most || rows === 1) return [tensor];
+  const step = Math.max(1, Math.floor((rows * most) / bytes));
+  return Array.from({ length: Math.ceil(rows / step) }, (_, piece) =>
+    sliceAxis(tensor, 0, piece * step, Math.min(rows, (piece + 1) * step)),
+  );
+};
+
 /**
- * A tensor's bytes as a file holds them, read from the device when its turn has come.
+ * A tensor's bytes as a file holds them, read from the device when its turn has come, a large one piece by piece.
  *
  * @param tensor - Of float32, float16 or bfloat16.
  * @param signal - Ends the reading.
+ * @param most - Bytes of a piece, unless a row is more.
  */
-export const deviceBytes = (device: Device, tensor: Tensor, signal?: AbortSignal): (() => AsyncIterable<Uint8Array>) =>
+export const deviceBytes = (
+  device: Device,
+  tensor: Tensor,
+  signal?: AbortSignal,
+  most = pieceBytes,
+): (() => AsyncIterable<Uint8Array>) =>
   async function* () {
+    for (const piece of piecesOf(tensor, most)) {
+      signal?.throwIfAborted();
+      const [array] = await device.evaluate([piece]);
+      yield bytesOf(array!, tensor.dtype);
+    }
     signal?.throwIfAborted();
-    const [array] = await device.evaluate([tensor]);
-    signal?.throwIfAborted();
-    yield bytesOf(array!, tensor.dtype);
   };
 
 /** The storage that most numbers have. */

@@ -16,7 +16,10 @@ import {
   read,
   TextEmbedder,
 } from '../../src/index.ts';
+import { cast } from '../../src/ops/cast.ts';
+import { tensor } from '../../src/ops/constant.ts';
 import { referenceDevice } from '../../src/runtime/device.ts';
+import { deviceBytes } from '../../src/tasks/deviceBytes.ts';
 import type { NDArray } from '../../src/tensor/ndarray.ts';
 import { leaves, paths, type Tree } from '../../src/tensor/tree.ts';
 import { filesOf, hashOf } from '../support/folders.ts';
@@ -201,6 +204,23 @@ describe('saveToPreset', () => {
         expected['keras/embedder'] = { kind: 'embedder', shape: outputs.shape, outputs: [...outputs.data], ids };
         digests['keras/embedder'] = hashOf(target);
       }
+    }
+  });
+
+  it('reads a large tensor in pieces, whatever its dtype', async () => {
+    const own = tensor(
+      Array.from({ length: 7 }, (_, i) => [i, -i, i / 3]),
+      { dtype: 'float32' },
+    );
+    for (const dtype of ['float32', 'bfloat16', 'float16'] as const) {
+      const gathered = async (most?: number): Promise<readonly Uint8Array[]> => {
+        const pieces: Uint8Array[] = [];
+        for await (const piece of deviceBytes(device, cast(own, dtype), undefined, most)()) pieces.push(piece);
+        return pieces;
+      };
+      const [whole, pieces] = [await gathered(), await gathered(24)];
+      expect([whole.length, pieces.length]).toEqual([1, dtype === 'float32' ? 4 : 2]);
+      expect(Buffer.concat(pieces)).toEqual(Buffer.from(whole[0]!));
     }
   });
 
