@@ -6,7 +6,16 @@ import { type DownloadProgress, progressMeter } from './progress.ts';
 import type { Remote } from './remote.ts';
 import type { MakeHasher, PresetStore } from './store.ts';
 import { transfer } from './transfer.ts';
-import { hasTokenizer, indexOf, type Layout, layoutOf, type RemoteFile, wantedFiles } from './wanted.ts';
+import {
+  hasTokenizer,
+  indexOf,
+  inPlace,
+  type Layout,
+  layoutOf,
+  placeOf,
+  type RemoteFile,
+  wantedFiles,
+} from './wanted.ts';
 
 /** How a preset is to be had. */
 export interface ObtainOptions {
@@ -59,20 +68,22 @@ const lookUp = async (
   weights: boolean,
 ): Promise<E.Either<readonly string[], Obtained>> => {
   const there = new Set(await store.names(state));
-  if (!there.has('config.json')) return E.left(['config.json']);
+  const json = async (name: string): Promise<unknown> => parse(await store.readText(state, name));
+  const place = placeOf(there, there.has('modules.json') ? await json('modules.json') : undefined);
+  if (place === undefined) return E.left(['config.json']);
   const listing = await store.listing(state);
   const names = listing === undefined ? there : new Set(listing.map(({ name }) => name));
-  const json = async (name: string): Promise<unknown> => parse(await store.readText(state, name));
-  const layout = layoutOf(await json('config.json'));
+  const layout = layoutOf(await json(`${place}config.json`));
   // Whoever opens it says what is wrong with it.
-  if (layout === undefined) return E.right({ state, files: ['config.json'] });
-  const index = weights ? indexOf(layout, names) : undefined;
-  if (index !== undefined && !there.has(index)) return E.left([index]);
+  if (layout === undefined) return E.right({ state, files: [`${place}config.json`] });
+  const index = weights ? indexOf(layout, inPlace(names, place)) : undefined;
+  if (index !== undefined && !there.has(`${place}${index}`)) return E.left([index]);
   const wanted = wantedFiles(remote.uri, {
     layout,
     names,
+    place,
     weights,
-    ...(index === undefined ? {} : { index: await json(index) }),
+    ...(index === undefined ? {} : { index: await json(`${place}${index}`) }),
   });
   if (E.isLeft(wanted)) return E.left([layout === 'keras' ? 'model.weights.h5' : 'model.safetensors']);
   const sizes = new Map(listing?.map((file) => [file.name, file]));
@@ -81,7 +92,7 @@ const lookUp = async (
     const file = sizes.get(name);
     if (!there.has(name) || (file !== undefined && !(await store.has(state, file)))) missing.push(name);
   }
-  if (listing === undefined && !hasTokenizer(layout, there)) missing.push('tokenizer.json');
+  if (listing === undefined && !hasTokenizer(layout, inPlace(there, place))) missing.push('tokenizer.json');
   return missing.length > 0 ? E.left(missing) : E.right({ state, files: wanted.right });
 };
 
@@ -217,7 +228,6 @@ export const obtain =
       if (E.isLeft(listed)) return listed;
       const files = new Map(listed.right.map((file) => [file.name, file]));
       const names = new Set(files.keys());
-      if (!names.has('config.json')) return refuse('NotAPreset', remote.uri, 'has no config.json');
       const nothing = (): void => undefined;
       const json = async (name: string): Promise<E.Either<HubProblem, unknown>> => {
         const file = files.get(name)!;
@@ -226,7 +236,13 @@ export const obtain =
         const had = await fetchFile(state, file, nothing, signal);
         return E.isLeft(had) ? had : E.right(parse(await store.readText(state, name)));
       };
-      const config = await json('config.json');
+      // Where there is no config.json, sentence-transformers may say where the encoder's is.
+      const asks = !names.has('config.json') && names.has('modules.json');
+      const modules = asks ? await json('modules.json') : E.right(undefined);
+      if (E.isLeft(modules)) return modules;
+      const place = placeOf(names, modules.right);
+      if (place === undefined) return refuse('NotAPreset', remote.uri, 'has no config.json');
+      const config = await json(`${place}config.json`);
       if (E.isLeft(config)) return config;
       const layout: Layout | undefined = layoutOf(config.right);
       if (layout === undefined)
@@ -235,10 +251,10 @@ export const obtain =
           remote.uri,
           'Unrecognized format: its config.json has neither "registered_name" (KerasHub) nor "model_type" (transformers)',
         );
-      const indexName = weights ? indexOf(layout, names) : undefined;
-      const index = indexName === undefined ? undefined : await json(indexName);
+      const indexName = weights ? indexOf(layout, inPlace(names, place)) : undefined;
+      const index = indexName === undefined ? undefined : await json(`${place}${indexName}`);
       if (index !== undefined && E.isLeft(index)) return index;
-      const wanted = wantedFiles(remote.uri, { layout, names, weights, index: index?.right });
+      const wanted = wantedFiles(remote.uri, { layout, names, place, weights, index: index?.right });
       if (E.isLeft(wanted)) return wanted;
       await store.keepListing(state, listed.right);
 

@@ -60,6 +60,28 @@ export const isInside = (name: string): boolean =>
   [...name].every((letter) => letter >= ' ') &&
   name.split('/').every((step) => step !== '' && step !== '.' && step !== '..');
 
+/**
+ * The folder of a repository in which the model itself is, with a slash at its end: mostly the repository, so nothing. In
+ * repositories of sentence-transformers it may be a folder that modules.json names.
+ *
+ * @param names - Names of all files there are.
+ * @param modules - modules.json, parsed, where there is one and no config.json beside it.
+ */
+export const placeOf = (names: ReadonlySet<string>, modules: unknown): string | undefined => {
+  if (names.has('config.json')) return '';
+  const encoder: unknown = Array.isArray(modules) ? modules[0] : undefined;
+  const path = isJsonObject(encoder) ? encoder.path : undefined;
+  if (typeof path !== 'string' || !isInside(path)) return undefined;
+  return names.has(`${path}/config.json`) ? `${path}/` : undefined;
+};
+
+/** What lies in a place, by its name there. */
+export const inPlace = (names: ReadonlySet<string>, place: string): ReadonlySet<string> =>
+  new Set([...names].filter((name) => name.startsWith(place)).map((name) => name.slice(place.length)));
+
+/** What sentence-transformers has outside the encoder's folder. */
+const aroundPlace = /^modules\.json$|^\d_\w+\/config\.json$/;
+
 const shardNames = (index: unknown): readonly string[] | undefined => {
   const map = isJsonObject(index) && Object.hasOwn(index, 'weight_map') ? index.weight_map : undefined;
   if (!isJsonObject(map)) return undefined;
@@ -73,6 +95,8 @@ export interface Selection {
   readonly layout: Layout;
   /** Names of all files there are. */
   readonly names: ReadonlySet<string>;
+  /** Where the model is among them; see `placeOf`. Default `''`. */
+  readonly place?: string;
   /** The index of sharded weights, parsed, where `indexOf` says that there is one. */
   readonly index?: unknown;
   /** False: no weights are wanted. */
@@ -86,6 +110,17 @@ export interface Selection {
  * @param uri - What was asked for, for messages.
  */
 export const wantedFiles = (
+  uri: string,
+  { place = '', ...selection }: Selection,
+): E.Either<HubProblem, readonly string[]> => {
+  if (place === '') return wantedHere(uri, selection);
+  const around = [...selection.names].filter((name) => aroundPlace.test(name) && !name.startsWith(place));
+  return E.map((own: readonly string[]) => [...around, ...own.map((name) => `${place}${name}`)])(
+    wantedHere(uri, { ...selection, names: inPlace(selection.names, place) }),
+  );
+};
+
+const wantedHere = (
   uri: string,
   { layout, names, index, weights }: Selection,
 ): E.Either<HubProblem, readonly string[]> => {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type DownloadProgress, HubError } from '../../src/hub/index.ts';
-import { CausalLM, GPT2CausalLM, GPT2Tokenizer, PresetError } from '../../src/index.ts';
+import { CausalLM, GPT2CausalLM, GPT2Tokenizer, PresetError, TextEmbedder } from '../../src/index.ts';
 import { presetPath } from '../support/fixtures.ts';
 import { type Files, type Hubs, startHubs } from '../support/hubs/server.ts';
 
@@ -18,6 +18,15 @@ const filesOf = (folder: string): Files =>
 
 const tiny = filesOf(fileURLToPath(new URL('../../presets/gpt2_tiny_en', import.meta.url)));
 
+/** A folder of sentence-transformers as older versions wrote it: the encoder in a folder of its own. */
+const nested: Files = Object.fromEntries(
+  Object.entries(filesOf(presetPath('sentence/mean'))).map(([name, content]) =>
+    name === 'modules.json'
+      ? [name, String(content).replace('"path": ""', '"path": "0_Transformer"')]
+      : [name.includes('/') || name === 'config_sentence_transformers.json' ? name : `0_Transformer/${name}`, content],
+  ),
+);
+
 let hubs: Hubs;
 let folder: string;
 beforeAll(async () => {
@@ -25,6 +34,7 @@ beforeAll(async () => {
   hubs = await startHubs({
     repos: {
       'keras/gpt2_base_en': { files },
+      'someone/sentence': { files: nested },
       'someone/sharded': { files: filesOf(presetPath('transformers/c_float32')), branches: { other: files } },
     },
     models: { 'keras/gpt2/keras/gpt2_base_en': { versions: { 3: files } } },
@@ -47,6 +57,17 @@ const bodies = (): readonly string[] =>
   hubs.seen.filter(({ path }) => /\/resolve\/|^\/(?:lfs|kaggle)\//.test(path)).map(({ path }) => path);
 
 describe('fromPreset', () => {
+  it('S13: finds the encoder of sentence-transformers in a folder of its own, and again without the network', async () => {
+    const texts = ['the old fox', 'a b'];
+    const own = await TextEmbedder.fromPreset(presetPath('sentence/mean'), { device });
+    const embedder = await TextEmbedder.fromPreset('hf://someone/sentence', { device });
+    expect((await embedder.encodeText(texts)).data).toEqual((await own.encodeText(texts)).data);
+    expect(bodies().some((path) => path.endsWith('config_sentence_transformers.json'))).toBe(false);
+    vi.stubEnv('HF_HUB_OFFLINE', '1');
+    const offline = await TextEmbedder.fromPreset('hf://someone/sentence', { device });
+    expect(offline.poolingMode).toBe('mean');
+  });
+
   it.each(['gpt2_base_en', 'hf://keras/gpt2_base_en', 'kaggle://keras/gpt2/keras/gpt2_base_en'])(
     'S11, S12, S13: fetches %s and writes what the same folder writes',
     async (uri) => {
