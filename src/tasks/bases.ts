@@ -5,7 +5,13 @@ import type { CausalBackbone } from './backbone.ts';
 import type { EncoderBackbone } from './encoderBackbone.ts';
 import { encoderFamilies } from './encoders.ts';
 import { causalFamilies, seq2seqFamilies } from './families.ts';
-import { type BackbonePresetOptions, backbonePresetOptions, openPresetFolder } from './presets.ts';
+import {
+  type BackbonePresetOptions,
+  backbonePresetOptions,
+  type FindPresetOptions,
+  findPresetOptions,
+  openPresetFolder,
+} from './presets.ts';
 import type { Seq2SeqBackbone } from './seq2seqBackbone.ts';
 
 /** The base class of tasks, which names no kind of task: one of its subclasses loads a preset. */
@@ -25,10 +31,14 @@ export const Task = Object.freeze({
   presets: builtInPresets,
 });
 
+/** The names of all sizes and rates that a backbone of some family has. */
+const sizeNames = [...new Set([...builtInPresets.values()].flatMap(({ config }) => Object.keys(config as object)))];
+
 /** The base class of backbones: `fromPreset` finds the family in the preset's config. */
 export const Backbone = Object.freeze({
   /**
-   * The backbone of a preset folder, whatever its family.
+   * The backbone of a preset folder, whatever its family. Sizes and rates of that family that are given take the place of the
+   * preset's.
    *
    * @param preset - A built-in id, `hf://user/repo`, `kaggle://…`, or a folder in KerasHub's or transformers' layout.
    * @throws {ArgumentError} By rejection, if an option is unknown.
@@ -37,9 +47,9 @@ export const Backbone = Object.freeze({
    */
   fromPreset: async (
     preset: string,
-    options: BackbonePresetOptions = {},
+    options: BackbonePresetOptions & Readonly<Record<string, unknown>> = {},
   ): Promise<CausalBackbone | Seq2SeqBackbone | EncoderBackbone> => {
-    refuseUnknown('Backbone.fromPreset', options, backbonePresetOptions);
+    refuseUnknown('Backbone.fromPreset', options, [...backbonePresetOptions, ...sizeNames]);
     const opened = await openPresetFolder(preset, options);
     return familyOf(opened.family).openBackbone(opened, options) as Promise<CausalBackbone>;
   },
@@ -56,8 +66,9 @@ export const Tokenizer = Object.freeze({
    * @throws {PresetError} By rejection: what is wrong with the folder.
    * @see keras_hub.tokenizers.Tokenizer
    */
-  fromPreset: async (preset: string): Promise<AnyTokenizer> => {
-    const opened = await openPresetFolder(preset, { loadWeights: false });
+  fromPreset: async (preset: string, options: FindPresetOptions = {}): Promise<AnyTokenizer> => {
+    refuseUnknown('Tokenizer.fromPreset', options, findPresetOptions);
+    const opened = await openPresetFolder(preset, { ...options, loadWeights: false });
     return familyOf(opened.family).openTokenizer(opened);
   },
   /** Built-in presets by id. */

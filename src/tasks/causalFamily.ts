@@ -58,9 +58,17 @@ export interface AnyCausalFamily extends SavableFamily {
   readonly open: (preset: Preset, options: TaskPresetOptions) => Promise<CausalLM>;
 }
 
+/** What the `fromPreset` of a causal language model's preprocessor may change; what is not given is the preset's. */
+export interface CausalLMPreprocessorPresetOptions extends PreprocessorPresetOptions {
+  /** Put the start token before every text when training. */
+  readonly addStartToken?: boolean;
+  /** Put the end token after every text when training. */
+  readonly addEndToken?: boolean;
+}
+
 /** A class of preprocessors of causal language models. */
 export interface CausalLMPreprocessorClass<Config, T extends Tokenizer>
-  extends FromPreset<Saving<CausalLMPreprocessor<T>>, PreprocessorPresetOptions, Config> {
+  extends FromPreset<Saving<CausalLMPreprocessor<T>>, CausalLMPreprocessorPresetOptions, Config> {
   (options: CausalLMPreprocessorOptions<T>): Saving<CausalLMPreprocessor<T>>;
 }
 
@@ -88,21 +96,30 @@ export const causalClasses = <
   family: CausalFamily<Config, Options, Params, T, Source>,
 ) => {
   const { layout, presets, sampler: defaultSampler } = family;
-  const { configOf, openModel, backboneFrom, preprocessorOf, preprocessorClass, statics, Backbone, Tokenizer } =
-    familyParts(family, causalBackbone<Config, Params>);
+  const {
+    configOf,
+    openModel,
+    openBackbone,
+    backboneFrom,
+    preprocessorOf,
+    preprocessorClass,
+    statics,
+    Backbone,
+    Tokenizer,
+  } = familyParts(family, causalBackbone<Config, Params>);
 
   const preprocessorFrom = async (
     preset: Preset,
-    { sequenceLength }: PreprocessorPresetOptions = {},
+    { sequenceLength, addStartToken, addEndToken }: CausalLMPreprocessorPresetOptions = {},
   ): Promise<CausalLMPreprocessor<T>> => {
     const saved = preset.sequenceLength._tag === 'Some' ? preset.sequenceLength.value : undefined;
     // transformers saves no length: as long as the model reads, and KerasHub's default at most.
     const most = preset.layout === 'keras' ? undefined : family.model(configOf(preset)).maxSequenceLength;
-    return madeOf(preset, sequenceLength, family.preprocessor, {
+    return madeOf(preset, sequenceLength ?? addStartToken ?? addEndToken, family.preprocessor, {
       tokenizer: await family.tokenizer.open(preset),
       sequenceLength: sequenceLength ?? saved ?? Math.min(SEQUENCE_LENGTH, most ?? SEQUENCE_LENGTH),
-      addStartToken: flag(preset, 'add_start_token'),
-      addEndToken: flag(preset, 'add_end_token'),
+      addStartToken: addStartToken ?? flag(preset, 'add_start_token'),
+      addEndToken: addEndToken ?? flag(preset, 'add_end_token'),
     });
   };
 
@@ -139,7 +156,7 @@ export const causalClasses = <
 
   const CausalLMPreprocessor: CausalLMPreprocessorClass<Config, T> = preprocessorClass(
     layout.causalLMPreprocessor.className,
-    ['sequenceLength'],
+    ['sequenceLength', 'addStartToken', 'addEndToken'],
     family.preprocessor,
     preprocessorFrom,
     kerasPreprocessor,
@@ -160,7 +177,7 @@ export const causalClasses = <
       layout: layout as KerasBackboneLayout<unknown>,
       presets,
       open: async (preset, options) => (await taskFrom(preset, options)) as unknown as CausalLM,
-      openBackbone: backboneFrom,
+      openBackbone,
       openModel,
       openTokenizer: family.tokenizer.open,
       kerasPreprocessor,

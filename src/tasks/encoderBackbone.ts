@@ -5,7 +5,7 @@ import type { EncoderContext } from '../models/seq2seqModel.ts';
 import type { Device } from '../runtime/device.ts';
 import type { Tree } from '../tensor/tree.ts';
 import { type Backbone, type BackboneParts, backboneCore } from './backbone.ts';
-import { type EncoderBackboneInputs, encoderTensors } from './encoderInputs.ts';
+import { type EncoderBackboneInputs, encoderTensors, tellMask } from './encoderInputs.ts';
 
 /** An encoder with its parameters: immutable, and a function from inputs to hidden states. */
 export interface EncoderBackbone<Config = unknown, Params extends Tree = Tree>
@@ -30,6 +30,7 @@ const encoderBackboneOf = <Config, Params extends Tree>(
     ...core,
     apply: (inputs, context) => {
       if (context?.intercept !== undefined) checkIntercept(model.name, context.intercept, sites);
+      tellMask(model, inputs);
       return model.apply(params, encoderTensors(inputs), context);
     },
   });

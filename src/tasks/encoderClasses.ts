@@ -15,14 +15,16 @@ import type { EncoderBackbone } from './encoderBackbone.ts';
 import {
   type AnyEncoderFamily,
   type EncoderFamily,
+  type MaskedLMPreprocessorPresetOptions,
   type MaskedLMPresetOptions,
   maskedLMPresetOptions,
+  type TextClassifierPreprocessorPresetOptions,
   type TextClassifierPresetOptions,
   textClassifierPresetOptions,
 } from './encoderFamily.ts';
 import { encoderReader } from './encoderLoading.ts';
 import { encoderSaver } from './encoderSaving.ts';
-import { type FromPreset, type PreprocessorPresetOptions, presetClass, type TokenizerSource } from './family.ts';
+import { type FromPreset, presetClass, type TokenizerSource } from './family.ts';
 import { type MaskedLMParts, type MaskedLM as MaskedLMTask, maskedLM } from './maskedLM.ts';
 import {
   type TextClassifierParts,
@@ -34,13 +36,13 @@ import type { Saving } from './withSaving.ts';
 
 /** A class of preprocessors of masked LMs. */
 export interface MaskedLMPreprocessorClass<Config, T extends MaskTokenizer, K extends EncoderInput>
-  extends FromPreset<Saving<MaskedLMPreprocessorOf<T, K>>, PreprocessorPresetOptions, Config> {
+  extends FromPreset<Saving<MaskedLMPreprocessorOf<T, K>>, MaskedLMPreprocessorPresetOptions, Config> {
   (options: MaskedLMPreprocessorOptions<T>): Saving<MaskedLMPreprocessorOf<T, K>>;
 }
 
 /** A class of preprocessors of classifiers. */
 export interface TextClassifierPreprocessorClass<Config, T extends MaskTokenizer, K extends EncoderInput>
-  extends FromPreset<Saving<TextClassifierPreprocessorOf<T, K>>, PreprocessorPresetOptions, Config> {
+  extends FromPreset<Saving<TextClassifierPreprocessorOf<T, K>>, TextClassifierPreprocessorPresetOptions, Config> {
   (options: TextClassifierPreprocessorOptions<T>): Saving<TextClassifierPreprocessorOf<T, K>>;
 }
 
@@ -89,7 +91,10 @@ export const encoderClasses = <
 
   const MaskedLMPreprocessor: MaskedLMPreprocessorClass<Config, T, K> = preprocessorClass(
     layout.maskedLMPreprocessor.className,
-    ['sequenceLength'],
+    [
+      ...(['sequenceLength', 'truncate', 'maskSelectionRate', 'maskSelectionLength'] as const),
+      ...(['maskTokenRate', 'randomTokenRate', 'seed'] as const),
+    ],
     family.maskedLMPreprocessor,
     reader.maskedLMPreprocessorFrom,
     saver.kerasPreprocessor,
@@ -97,7 +102,7 @@ export const encoderClasses = <
 
   const TextClassifierPreprocessor: TextClassifierPreprocessorClass<Config, T, K> = preprocessorClass(
     layout.textClassifierPreprocessor.className,
-    ['sequenceLength'],
+    ['sequenceLength', 'truncate'],
     family.textClassifierPreprocessor,
     reader.textClassifierPreprocessorFrom,
     saver.kerasPreprocessor,
@@ -153,7 +158,7 @@ export const encoderClasses = <
       openTokenizer: family.tokenizer.open,
       ...saver,
       openBackbone: async (preset, options) =>
-        (await reader.backboneFrom(preset, options)) as unknown as EncoderBackbone,
+        (await reader.openBackbone(preset, options)) as unknown as EncoderBackbone,
       openMaskedLM: async (preset, options) => (await maskedLMFrom(preset, options)) as unknown as MaskedLMTask,
       openTextClassifier: async (preset, options) =>
         (await textClassifierFrom(preset, options)) as unknown as TextClassifierTask,

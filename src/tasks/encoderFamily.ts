@@ -7,13 +7,14 @@ import type { Tree } from '../tensor/tree.ts';
 import type { EncoderInput } from '../tokenizers/encoderInputs.ts';
 import type { MaskedLMPreprocessor, MaskedLMPreprocessorOptions } from '../tokenizers/maskedLMPreprocessor.ts';
 import type { MaskTokenizer } from '../tokenizers/maskTokenizer.ts';
+import type { Truncate } from '../tokenizers/multiSegmentPacker.ts';
 import type {
   TextClassifierPreprocessor,
   TextClassifierPreprocessorOptions,
 } from '../tokenizers/textClassifierPreprocessor.ts';
 import type { Family, KerasPreprocessor, KerasTask, Preset } from '../weights/index.ts';
 import type { EncoderBackbone } from './encoderBackbone.ts';
-import type { FamilyRecord, OpenedModel, TokenizerSource } from './family.ts';
+import type { FamilyRecord, OpenedModel, PreprocessorPresetOptions, TokenizerSource } from './family.ts';
 import type { AnyMaskedLMPreprocessor, MaskedLM } from './maskedLM.ts';
 import { type BackbonePresetOptions, backbonePresetOptions } from './presets.ts';
 import type { AnyTextClassifierPreprocessor, ClassifierOptions, TextClassifier } from './textClassifier.ts';
@@ -59,6 +60,20 @@ export const textClassifierPresetOptions = [
   'dropout',
   'hiddenDim',
 ] as const;
+
+/** What the `fromPreset` of a classifier's preprocessor may change; what is not given is the preset's. */
+export interface TextClassifierPreprocessorPresetOptions extends PreprocessorPresetOptions {
+  /** How segments share a row that is too short. */
+  readonly truncate?: Truncate;
+}
+
+/** What the `fromPreset` of a masked LM's preprocessor may change: these, and how much is masked. */
+export interface MaskedLMPreprocessorPresetOptions
+  extends TextClassifierPreprocessorPresetOptions,
+    Pick<
+      MaskedLMPreprocessorOptions<MaskTokenizer>,
+      'maskSelectionRate' | 'maskSelectionLength' | 'maskTokenRate' | 'randomTokenRate' | 'seed'
+    > {}
 
 /** All that makes a family of encoders: its classes and `fromPreset` come out of it. */
 export interface EncoderFamily<

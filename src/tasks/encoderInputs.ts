@@ -6,6 +6,7 @@ import { formatShape, sameShape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { Batch } from './batches.ts';
 import { describe, hostArray } from './inputs.ts';
+import { warnOnce } from './warnOnce.ts';
 
 /** What an encoder reads, in any form that becomes tensors, `[batch, length]` each. */
 export interface EncoderBackboneInputs {
@@ -36,11 +37,24 @@ export const encoderTensors = ({
 
 /** What tokens are held to. */
 export interface EncoderLimits {
+  readonly name: string;
   readonly vocabularySize: number;
   readonly maxSequenceLength: number;
   readonly numSegments: number | undefined;
   readonly hasPaddingMask: boolean;
 }
+
+/**
+ * Says once that a mask is left out where a model reads none: FNet mixes all places, padding too. KerasHub, given one, takes
+ * it for another input.
+ */
+export const tellMask = (
+  { name, hasPaddingMask }: Pick<EncoderLimits, 'name' | 'hasPaddingMask'>,
+  { paddingMask }: { readonly paddingMask?: unknown },
+): void => {
+  if (!hasPaddingMask && paddingMask !== undefined)
+    warnOnce(`${name}: reads no paddingMask, so the one given is left out; padding counts as text does`);
+};
 
 /** Whether a value is a record of tokens. */
 export const isTokens = (value: unknown): value is EncoderBackboneInputs =>
@@ -65,8 +79,10 @@ const expectBelow = (what: string, { data, shape }: NDArray, high: number, why: 
 export const encoderArrays = (
   what: string,
   inputs: EncoderBackboneInputs & { readonly maskPositions?: TensorValues | undefined },
-  { vocabularySize, maxSequenceLength, numSegments, hasPaddingMask }: EncoderLimits,
+  limits: EncoderLimits,
 ): Batch['x'] => {
+  const { vocabularySize, maxSequenceLength, numSegments, hasPaddingMask } = limits;
+  tellMask(limits, inputs);
   const tokenIds = hostArray(`${what}: tokenIds`, inputs.tokenIds, 'int32');
   const { shape } = tokenIds;
   if (shape.length !== 2 || shape.includes(0))

@@ -16,12 +16,14 @@ import type { Checkpoint, Preset } from '../weights/index.ts';
 import { type EncoderBackbone, encoderBackbone } from './encoderBackbone.ts';
 import type {
   EncoderFamily,
+  MaskedLMPreprocessorPresetOptions,
   MaskedLMPresetOptions,
+  TextClassifierPreprocessorPresetOptions,
   TextClassifierPresetOptions,
   TextEmbedderPresetOptions,
 } from './encoderFamily.ts';
 import type { EncoderTaskParams } from './encoderTask.ts';
-import { familyParts, type PreprocessorPresetOptions, type TokenizerSource } from './family.ts';
+import { familyParts, type TokenizerSource } from './family.ts';
 import type { AnyMaskedLMPreprocessor, MaskedLMParts } from './maskedLM.ts';
 import { type BackbonePresetOptions, deviceFor, type Loaded, loadParams, madeOf, orReject } from './presets.ts';
 import type {
@@ -127,27 +129,29 @@ export const encoderReader = <
 
   const maskedLMPreprocessorFrom = async (
     preset: Preset,
-    { sequenceLength }: PreprocessorPresetOptions = {},
+    { revision: _, signal: _signal, onDownload: _told, ...changes }: MaskedLMPreprocessorPresetOptions = {},
   ): Promise<MaskedLMPreprocessor<T, K>> =>
-    madeOf(preset, sequenceLength, family.maskedLMPreprocessor, {
+    madeOf(preset, firstGiven(changes), family.maskedLMPreprocessor, {
       tokenizer: await family.tokenizer.open(preset),
-      sequenceLength: lengthOf(preset, sequenceLength),
       truncate: savedTruncate(preset),
       maskSelectionRate: savedNumber(preset, 'mask_selection_rate'),
       maskSelectionLength: savedNumber(preset, 'mask_selection_length'),
       maskTokenRate: savedNumber(preset, 'mask_token_rate'),
       randomTokenRate: savedNumber(preset, 'random_token_rate'),
+      ...given(changes),
+      sequenceLength: lengthOf(preset, changes.sequenceLength),
     });
 
   const textClassifierPreprocessorFrom = async (
     preset: Preset,
-    { sequenceLength }: PreprocessorPresetOptions = {},
+    { sequenceLength, truncate }: TextClassifierPreprocessorPresetOptions = {},
   ): Promise<TextClassifierPreprocessor<T, K>> =>
-    madeOf(preset, sequenceLength, family.textClassifierPreprocessor, {
+    madeOf(preset, sequenceLength ?? truncate, family.textClassifierPreprocessor, {
       tokenizer: await family.tokenizer.open(preset),
       sequenceLength: lengthOf(preset, sequenceLength),
-      truncate: savedTruncate(preset),
+      truncate: truncate ?? savedTruncate(preset),
     });
+
   const maskedLMParts = async (
     preset: Preset,
     options: MaskedLMPresetOptions,
@@ -270,6 +274,13 @@ export const encoderReader = <
     textEmbedderParts,
   };
 };
+
+/** The options that are given: one that is undefined is not. */
+const given = <Options extends object>(options: Options): Partial<Options> =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<Options>;
+
+/** The first option that is given, if one is. */
+const firstGiven = (options: object): unknown => Object.values(options).find((value) => value !== undefined);
 
 /** A number that preprocessor.json says. */
 const savedNumber = ({ preprocessorConfig }: Preset, name: string): number | undefined =>

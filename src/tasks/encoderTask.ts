@@ -13,7 +13,7 @@ import { paths, type Tree } from '../tensor/tree.ts';
 import type { OptimizerState } from '../training/index.ts';
 import type { Prepare } from './batches.ts';
 import type { EncoderBackbone } from './encoderBackbone.ts';
-import { encoderTensors } from './encoderInputs.ts';
+import { encoderTensors, tellMask } from './encoderInputs.ts';
 import type { History } from './fit.ts';
 import { deviceOf, heldParams } from './heldParams.ts';
 import type { QuantizationMode, QuantizeOptions } from './quantize.ts';
@@ -155,6 +155,7 @@ export const encoderTask = <Config, Params extends Tree, HeadParams extends Tree
 
   const logits: EncoderForward<Params, HeadParams> = (own, inputs, context = {}) => {
     if (context.intercept !== undefined) checkIntercept(name, context.intercept, sites);
+    tellMask(model, inputs);
     const outputs = model.apply(own.backbone, encoderTensors({ ...inputs, tokenIds: inputs.tokenIds! }), {
       ...context,
       ...(context.intercept === undefined ? {} : { intercept: unchecked(context.intercept) }),

@@ -14,6 +14,8 @@ import {
   type BackbonePresetOptions,
   backbonePresetOptions,
   expectFamily,
+  type FindPresetOptions,
+  findPresetOptions,
   type Loaded,
   loadBackbone,
   type OpenPresetOptions,
@@ -82,19 +84,28 @@ export interface FromPreset<Made, Options, Config> {
 export type Seeded<Options> = Options & { readonly seed?: number };
 
 /** A class of backbones. */
-export interface BackboneClass<Config, Options, B> extends FromPreset<B, BackbonePresetOptions, Config> {
+export interface BackboneClass<Config, Options, B>
+  extends FromPreset<B, BackbonePresetOptions & Partial<Options>, Config> {
   (options: Seeded<Options>): B;
+  /**
+   * The backbone of a preset. Sizes and rates that are given take the place of the preset's: `{ dropout: 0 }`, or with
+   * `loadWeights: false` `{ numLayers: 2 }`.
+   *
+   * @throws {ArgumentError} By rejection, if an option is unknown, or a size is nonsense.
+   * @throws {PresetError} By rejection: what is wrong with the folder, such as weights of other sizes.
+   */
+  readonly fromPreset: (preset: string, options?: BackbonePresetOptions & Partial<Options>) => Promise<B>;
 }
 
-/** A class of tokenizers, with what reads one from the texts of its files; its `fromPreset` takes no options. */
+/** A class of tokenizers, with what reads one from the texts of its files. */
 export type TokenizerClass<Config, T, Source extends TokenizerSource<T>> = ((
   ...options: Parameters<Source>
 ) => Saving<T>) &
   Pick<Source, keyof Source> &
-  FromPreset<Saving<T>, Readonly<Record<string, never>>, Config>;
+  FromPreset<Saving<T>, FindPresetOptions, Config>;
 
 /** What a preprocessor's `fromPreset` may change. */
-export interface PreprocessorPresetOptions {
+export interface PreprocessorPresetOptions extends FindPresetOptions {
   /** The length of every row. Default: what the preset says. */
   readonly sequenceLength?: number;
 }
@@ -134,8 +145,8 @@ export const familyParts = <
     readsWeights = true,
   ): FromPreset<Made, Own, Config> => ({
     fromPreset: async (preset, options = {} as Own) => {
-      refuseUnknown(`${name}.fromPreset`, options, known);
-      const found: OpenPresetOptions = readsWeights ? options : { loadWeights: false };
+      refuseUnknown(`${name}.fromPreset`, options, readsWeights ? known : [...known, ...findPresetOptions]);
+      const found: OpenPresetOptions = readsWeights ? options : { ...options, loadWeights: false };
       const opened = await openPresetFolder(preset, found);
       expectFamily(name, opened, { family: family.family, backbone: backboneName });
       return read(opened, options);
@@ -157,8 +168,22 @@ export const familyParts = <
     return { config, model: family.model(config) };
   };
 
-  const backboneFrom = async (preset: Preset, options: BackbonePresetOptions): Promise<B> => {
-    const said = configOf(preset);
+  const optionNames = family.optionNames ?? Object.keys([...presets.values()][0]!.config);
+
+  /** A config with some of its values replaced: what else KerasHub's from_preset is told, it does the same with. */
+  const changed = (config: Config, changes: object): Config => {
+    const given = Object.entries(changes).filter(([name, value]) => optionNames.includes(name) && value !== undefined);
+    if (given.length === 0) return config;
+    const own = Object.entries(config).filter(([name]) => optionNames.includes(name));
+    const made = family.makeConfig(Object.fromEntries([...own, ...given]) as Options);
+    if (E.isLeft(made)) throw new ArgumentError(made.left.message);
+    const all = made.right as Readonly<Record<string, unknown>>;
+    return { ...config, ...Object.fromEntries(given.map(([name]) => [name, all[name]])) };
+  };
+
+  /** The backbone of a preset; of `changes`, those that are sizes or rates take the place of the preset's. */
+  const backboneFrom = async (preset: Preset, options: BackbonePresetOptions, changes: object = {}): Promise<B> => {
+    const said = changed(configOf(preset), changes);
     const config = options.loadWeights === false ? said : ((await family.configWithWeights?.(preset, said)) ?? said);
     const model = family.model(config);
     const { params, device } = await loadBackbone(preset, model, options);
@@ -168,6 +193,12 @@ export const familyParts = <
   const hasTokenizer = async (preset: Preset): Promise<boolean> => {
     for (const name of tokenizer.files[preset.layout]) if (await preset.has(name)()) return true;
     return false;
+  };
+
+  /** The backbone of a preset for those who do not know its family; what is no option of it is refused. */
+  const openBackbone = async (preset: Preset, options: BackbonePresetOptions): Promise<B> => {
+    refuseUnknown(`${backboneName}.fromPreset`, options, [...backbonePresetOptions, ...optionNames]);
+    return backboneFrom(preset, options, options);
   };
 
   /** The preprocessor that is asked for, or the preset's if it has a tokenizer. */
@@ -181,11 +212,15 @@ export const familyParts = <
     ({ seed = 0, ...options }: Seeded<Options>): B => {
       const config = family.makeConfig(options as unknown as Options);
       if (E.isLeft(config)) throw new ArgumentError(config.left.message);
-      refuseUnknown(backboneName, options, family.optionNames ?? Object.keys(config.right));
+      refuseUnknown(backboneName, options, optionNames);
       const model = family.model(config.right);
       return backboneOf(config.right, model, model.init(seed));
     },
-    statics(backboneName, backbonePresetOptions, backboneFrom),
+    statics(
+      backboneName,
+      [...backbonePresetOptions, ...optionNames],
+      (preset, options: BackbonePresetOptions & Partial<Options>) => backboneFrom(preset, options, options),
+    ),
   );
 
   const { source } = tokenizer;
@@ -226,5 +261,15 @@ export const familyParts = <
     );
   };
 
-  return { configOf, openModel, backboneFrom, preprocessorOf, preprocessorClass, statics, Backbone, Tokenizer };
+  return {
+    configOf,
+    openModel,
+    openBackbone,
+    backboneFrom,
+    preprocessorOf,
+    preprocessorClass,
+    statics,
+    Backbone,
+    Tokenizer,
+  };
 };

@@ -25,6 +25,16 @@ export interface OpenPresetOptions {
   readonly onDownload?: (progress: DownloadProgress) => void;
 }
 
+/** Options of the `fromPreset` of tokenizers and preprocessors: where their small files are found. */
+export type FindPresetOptions = Pick<OpenPresetOptions, 'revision' | 'signal' | 'onDownload'>;
+
+/** The names of these options. */
+export const findPresetOptions = [
+  'revision',
+  'signal',
+  'onDownload',
+] as const satisfies readonly (keyof FindPresetOptions)[];
+
 /** Options of a backbone's `fromPreset`. */
 export interface BackbonePresetOptions extends OpenPresetOptions {
   /** Seed of random weights. Default 0. */
@@ -76,7 +86,7 @@ export const brokenFile = ({ path }: Preset, name: string, said: string): Weight
  */
 export const madeOf = <Options, A>(
   preset: Preset,
-  given: number | undefined,
+  given: unknown,
   make: (options: Options) => A,
   options: Options,
 ): A => {

@@ -11,7 +11,7 @@ import type { Tokenizer } from '../tokenizers/tokenizer.ts';
 import type { KerasPreprocessor, Preset } from '../weights/index.ts';
 import type { SavableFamily } from './causalFamily.ts';
 import { type FamilyRecord, type FromPreset, familyParts, presetClass, type TokenizerSource } from './family.ts';
-import { type BackbonePresetOptions, madeOf, taskPresetOptions } from './presets.ts';
+import { type BackbonePresetOptions, type FindPresetOptions, madeOf, taskPresetOptions } from './presets.ts';
 import { seq2seqBackbone } from './seq2seqBackbone.ts';
 import { type Seq2SeqLM, type Seq2SeqLMParts, seq2seqLM } from './seq2seqLM.ts';
 import type { Saving } from './withSaving.ts';
@@ -47,7 +47,7 @@ export interface AnySeq2SeqFamily extends SavableFamily {
 
 /** A class of preprocessors of sequence-to-sequence models; lengths that `fromPreset` is not told are as the model reads. */
 export interface Seq2SeqLMPreprocessorClass<Config, T extends Tokenizer>
-  extends FromPreset<Saving<Seq2SeqLMPreprocessor<T>>, Seq2SeqLengths, Config> {
+  extends FromPreset<Saving<Seq2SeqLMPreprocessor<T>>, Seq2SeqLengths & FindPresetOptions, Config> {
   (options: Seq2SeqLMPreprocessorOptions<T>): Saving<Seq2SeqLMPreprocessor<T>>;
 }
 
@@ -71,8 +71,17 @@ export const seq2seqClasses = <
   family: Seq2SeqFamily<Config, Options, Params, T, Source>,
 ) => {
   const { layout, presets } = family;
-  const { configOf, openModel, backboneFrom, preprocessorOf, preprocessorClass, statics, Backbone, Tokenizer } =
-    familyParts(family, seq2seqBackbone<Config, Params>);
+  const {
+    configOf,
+    openModel,
+    openBackbone,
+    backboneFrom,
+    preprocessorOf,
+    preprocessorClass,
+    statics,
+    Backbone,
+    Tokenizer,
+  } = familyParts(family, seq2seqBackbone<Config, Params>);
 
   /** Neither layout saves lengths: as long as the model reads, and KerasHub's default at most. */
   const preprocessorFrom = async (preset: Preset, lengths: Seq2SeqLengths = {}): Promise<Seq2SeqLMPreprocessor<T>> => {
@@ -133,7 +142,7 @@ export const seq2seqClasses = <
       layout: layout as KerasBackboneLayout<unknown>,
       presets,
       open: async (preset, options) => (await taskFrom(preset, options)) as unknown as Seq2SeqLM,
-      openBackbone: backboneFrom,
+      openBackbone,
       openModel,
       openTokenizer: family.tokenizer.open,
       kerasPreprocessor,
