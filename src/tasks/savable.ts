@@ -21,7 +21,8 @@ export interface SavesToPreset {
    * Writes a preset folder, whole or not at all, in transformers' layout unless told otherwise: weights, config, tokenizer and a
    * model card. `fromPreset` reads it back to the same numbers.
    *
-   * @param folder - Where to. A preset that is there is replaced; a folder that holds anything else is left alone.
+   * @param folder - Where to. A preset that is there is replaced, by a backbone, a tokenizer or a preprocessor only that part of it;
+   *   a folder that holds anything else is left alone.
    * @throws {ArgumentError} By rejection, if an option is nonsense, or there is LoRA that is not merged.
    * @throws {PresetError} By rejection, if the layout cannot say what the model computes, or the folder cannot be written.
    * @see keras_hub.models.Task.save_to_preset

@@ -16,6 +16,7 @@ import {
 } from '../weights/index.ts';
 import { encoderFamilies } from './encoders.ts';
 import { causalFamilies, seq2seqFamilies } from './families.ts';
+import { keptFiles } from './keptFiles.ts';
 import { modelCard } from './modelCard.ts';
 import { orReject } from './presets.ts';
 import { familyOfBackbone, refuseLora, type SavableBackbone, type SavableTask } from './savable.ts';
@@ -41,7 +42,10 @@ export interface SaveToPresetOptions {
 const optionNames = ['format', 'maxShardBytes', 'savedAt', 'signal'];
 
 /** Options after a look at them. */
-const checked = (folder: unknown, options: SaveToPresetOptions): SaveToPresetOptions => {
+const checked = (
+  folder: unknown,
+  options: SaveToPresetOptions,
+): SaveToPresetOptions & Required<Pick<SaveToPresetOptions, 'format'>> => {
   if (typeof folder !== 'string' || folder === '')
     throw new ArgumentError(`saveToPreset: expected the path of a folder, got ${JSON.stringify(folder)}`);
   refuseUnknown('saveToPreset', options, optionNames);
@@ -131,7 +135,7 @@ export const saveTask = async (folder: string, task: SavableTask, options: SaveT
   await write(folder, files, rest);
 };
 
-/** Writes a backbone as a preset folder; see `saveTask`. */
+/** Writes a backbone as a preset folder, beside the tokenizer that is there; see `saveTask`. */
 export const saveBackbone = async (
   folder: string,
   backbone: SavableBackbone & { readonly name: string },
@@ -143,7 +147,7 @@ export const saveBackbone = async (
     format === 'keras'
       ? await kerasFiles(folder, { backbone }, rest)
       : await transformersFiles(folder, { name: backbone.name, kind: 'backbone', backbone, tokenizer: null }, rest);
-  await write(folder, files, rest);
+  await write(folder, [...files, ...(await keptFiles(folder, 'model', format))], rest);
 };
 
 /** What a tokenizer or a preprocessor is saved by: its family, and how KerasHub writes it down. */
@@ -155,7 +159,7 @@ export interface SavedText {
   readonly tokenizer: Tokenizer;
 }
 
-/** Writes a tokenizer, or a preprocessor, as a preset folder without a model; see `saveTask`. */
+/** Writes a tokenizer, or a preprocessor, beside the model that is there, or without one; see `saveTask`. */
 export const saveText = async (
   folder: string,
   { family, layout, saved, tokenizer }: SavedText,
@@ -180,5 +184,7 @@ export const saveText = async (
       : 'kerasClass' in saved
         ? kerasPreprocessorFiles(layout, saved)
         : kerasTokenizerFiles(layout, saved);
-  await write(folder, files, rest);
+  const kept = await keptFiles(folder, 'text', format);
+  const stays = new Set(kept.map(({ name }) => name));
+  await write(folder, [...files.filter(({ name }) => !stays.has(name)), ...kept], rest);
 };

@@ -207,6 +207,26 @@ describe('saveToPreset', () => {
     }
   });
 
+  it('S26: saves a backbone and a tokenizer into one folder, in any order, as both libraries have it', async () => {
+    const source = fixture('keras/bert_text_classifier');
+    const backbone = await BertBackbone.fromPreset(source, { device });
+    const tokenizer = await purelm.BertTokenizer.fromPreset(source);
+    const preprocessor = await BertTextClassifierPreprocessor.fromPreset(source, { sequenceLength: 7 });
+    for (const format of ['transformers', 'keras'] as const) {
+      const folders = ['first', 'last'].map((name) => join(temporary, `${format}-${name}`)) as [string, string];
+      for (const part of [backbone, tokenizer, preprocessor]) await part.saveToPreset(folders[0], { format, savedAt });
+      for (const part of [preprocessor, backbone]) await part.saveToPreset(folders[1], { format, savedAt });
+      expect(filesOf(folders[1])).toEqual(filesOf(folders[0]));
+      const again = await BertTextClassifier.fromPreset(folders[0], { device, numClasses: 2 });
+      expect(await valuesOf(again.backbone.params)).toEqual(await valuesOf(backbone.params));
+      expect(again.preprocessor!.sequenceLength).toBe(7);
+      const other = format === 'keras' ? 'transformers' : 'keras';
+      await expect(tokenizer.saveToPreset(folders[0], { format: other })).rejects.toThrow(
+        `got one in that of ${format}; save with { format: '${format}' }`,
+      );
+    }
+  });
+
   it('reads a large tensor in pieces, whatever its dtype', async () => {
     const own = tensor(
       Array.from({ length: 7 }, (_, i) => [i, -i, i / 3]),
