@@ -78,7 +78,9 @@ describe('the package', () => {
     const files = readdirSync(dist, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.js'));
     const imported = new Set(
       files
-        .flatMap((name) => [...readFileSync(join(dist, name), 'utf8').matchAll(/^(?:import|export|\}) ?.*?from '([^./][^']*)'/gm)])
+        .flatMap((name) => [
+          ...readFileSync(join(dist, name), 'utf8').matchAll(/^(?:import|export|\}) ?.*?from '([^./][^']*)'/gm),
+        ])
         .map(([, name]) => name!)
         .filter((name) => !name.startsWith('node:'))
         .map((name) =>
