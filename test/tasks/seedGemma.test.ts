@@ -186,7 +186,7 @@ describe('a Gemma’s preset', () => {
       return path;
     };
     await expect(GemmaCausalLM.fromPreset(broken('no model', new Uint8Array([1, 2, 3])))).rejects.toThrow(
-      /no model: GemmaTokenizer: proto: /,
+      /no model\/tokenizer\.model: GemmaTokenizer: proto: /,
     );
     await expect(GemmaCausalLM.fromPreset(broken('no json', '{}'))).rejects.toThrow(
       /no json: tokenizer.json: expected/,
