@@ -188,9 +188,7 @@ describe('a Gemma’s preset', () => {
     await expect(GemmaCausalLM.fromPreset(broken('no model', new Uint8Array([1, 2, 3])))).rejects.toThrow(
       /no model\/tokenizer\.model: GemmaTokenizer: proto: /,
     );
-    await expect(GemmaCausalLM.fromPreset(broken('no json', '{}'))).rejects.toThrow(
-      /no json\/tokenizer\.json: /,
-    );
+    await expect(GemmaCausalLM.fromPreset(broken('no json', '{}'))).rejects.toThrow(/no json\/tokenizer\.json: /);
     expect(() => GemmaTokenizer({ proto: join(folder, 'nowhere.spm') })).toThrow(ArgumentError);
     expect(() => GemmaTokenizer({ proto: join(folder, 'nowhere.spm') })).toThrow(
       /could not read .*nowhere.spm" \(ENOENT\)/,
