@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { readdirSync, renameSync } from 'node:fs';
+import { readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -71,6 +71,8 @@ describe.each(['transformers', 'keras'])('a process that is killed while it save
   it('finds the old preset again that a crash between two renames has left aside', async () => {
     const folder = join(temporary, format);
     const before = hashOf(folder);
+    // The last kill may have left one beside the new preset.
+    rmSync(`${folder}.purelm-old`, { recursive: true, force: true });
     renameSync(folder, `${folder}.purelm-old`);
     right(await openPreset(folder)());
     expect(hashOf(folder)).toBe(before);
