@@ -70,15 +70,17 @@ const generate = async () => {
   const env = {
     ...process.env,
     BENCH_PRESET: preset,
-    BENCH_NAME: values.dtype === undefined ? 'purelm' : `purelm-${values.dtype}`,
     ...(values.only === undefined ? {} : { BENCH_ONLY: values.only }),
-    ...(values.dtype === undefined ? {} : { BENCH_DTYPE: values.dtype }),
     ...(values.reps === undefined ? {} : { BENCH_REPS: values.reps }),
     ...(reference !== undefined && existsSync(reference) ? { BENCH_REF: reference } : {}),
   };
   for (let round = 1; round <= Number(values.rounds); round++) {
-    const status = await start(process.execPath, [beside('gpt2.mjs')], { env });
-    if (status !== 0) process.exitCode = 1;
+    for (const dtype of (values.dtype ?? 'float32').split(',')) {
+      const own =
+        dtype === 'float32' ? { BENCH_NAME: 'purelm' } : { BENCH_NAME: `purelm-${dtype}`, BENCH_DTYPE: dtype };
+      const status = await start(process.execPath, [beside('gpt2.mjs')], { env: { ...env, ...own } });
+      if (status !== 0) process.exitCode = 1;
+    }
     if (values.peers === undefined) continue;
     for (const peer of values.with.split(',')) {
       const out = join(mkdtempSync(join(tmpdir(), 'purelm-peer-')), 'lines.jsonl');
