@@ -1,5 +1,5 @@
 // Folders of weights that every runtime reads alike: model.safetensors by transformers' names, and config.json.
-import { existsSync, mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, linkSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -128,7 +128,13 @@ export const randomBert = async (folder = cached('bert-base'), settings = bertBa
 /** A preset folder around somebody's weights.safetensors. */
 export const presetAround = (data) => {
   const folder = mkdtempSync(join(tmpdir(), 'purelm-bench-'));
-  symlinkSync(resolve(data, 'weights.safetensors'), join(folder, 'model.safetensors'));
+  const [from, to] = [resolve(data, 'weights.safetensors'), join(folder, 'model.safetensors')];
+  // A link that leads out of a preset's folder is refused; a second name for the file is none.
+  try {
+    linkSync(from, to);
+  } catch {
+    copyFileSync(from, to);
+  }
   writeFileSync(join(folder, 'config.json'), JSON.stringify(config));
   return folder;
 };
