@@ -58,7 +58,11 @@ const quantized = async (device: Device, matrix: Tensor, format: QuantizedFormat
   for (let start = 0; start < columns; start += step) {
     const end = Math.min(columns, start + step);
     const [array] = await device.evaluate([cast(sliceAxis(matrix, 1, start, end), 'float32')]);
-    const part = quantizeMatrix(Float32Array.from(array!.data), rows, { ...format, columns: end - start });
+    const { data } = array!;
+    const part = quantizeMatrix(data instanceof Float32Array ? data : Float32Array.from(data), rows, {
+      ...format,
+      columns: end - start,
+    });
     const strip = start / STRIP;
     words.set(part.words, strip * rows * width);
     scales.set(part.scales, strip * scaleWidth);

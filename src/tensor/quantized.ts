@@ -51,11 +51,10 @@ export interface QuantizedMatrix {
   readonly zeros?: Float32Array;
 }
 
-/** To the nearest whole number, ties to the even one. */
-const roundEven = (x: number): number => {
-  const nearest = Math.round(x);
-  return nearest - x === 0.5 && nearest % 2 !== 0 ? nearest - 1 : nearest;
-};
+/** Doubles of this size lie one apart: to add it rounds to the nearest whole number, ties to the even one. */
+const WHOLE = 1.5 * 2 ** 52;
+
+const roundEven = (x: number): number => x + WHOLE - WHOLE;
 
 const clip = (x: number, low: number, high: number): number => Math.max(low, Math.min(high, x));
 
@@ -79,8 +78,11 @@ export const quantizeMatrix = (data: Float32Array, rows: number, format: Quantiz
   const words = new Int32Array(countStrips(columns) * rows * width);
   const scales = new Float32Array(countStrips(columns) * blocks * STRIP);
   const zeros = bits === 4 ? new Float32Array(scales.length) : undefined;
+  // Of the block at hand, by column: the least and the largest number; what numbers are multiplied or divided by; the zero.
   const low = new Float32Array(columns);
   const high = new Float32Array(columns);
+  const step = new Float32Array(columns);
+  const zero = new Float32Array(columns);
   for (let own = 0; own < blocks; own++) {
     const end = Math.min(rows, (own + 1) * block);
     // Zero lies within every range, or a block of one sign could not be said (Keras has that only where a block is cut short).
@@ -93,25 +95,31 @@ export const quantizeMatrix = (data: Float32Array, rows: number, format: Quantiz
         if (w > high[j]!) high[j] = w;
       }
     for (let j = 0; j < columns; j++) {
-      const strip = Math.floor(j / STRIP);
-      const at = (strip * blocks + own) * STRIP + (j % STRIP);
-      const word = Math.floor((j % STRIP) / perWord);
-      const shift = (j % perWord) * bits;
+      const at = (Math.floor(j / STRIP) * blocks + own) * STRIP + (j % STRIP);
       // Keras multiplies by the inverse of the scale where there is one for a column, and divides by those of blocks.
-      const inverse = fround(127 / fround(Math.max(Math.abs(low[j]!), Math.abs(high[j]!)) + EPSILON));
-      const scale = bits === 8 ? fround(1 / inverse) : fround(fround(fround(high[j]! - low[j]!) + EPSILON) / 15);
-      const zero = bits === 8 ? 0 : clip(roundEven(fround(-low[j]! / scale)), 0, 15);
-      scales[at] = scale;
-      if (zeros !== undefined) zeros[at] = zero;
-      for (let k = own * block; k < end; k++) {
-        const w = data[k * columns + j]!;
-        const q =
-          bits === 8
-            ? clip(roundEven(fround(w * inverse)), -127, 127) & 0xff
-            : clip(roundEven(fround(w / scale)) + zero, 0, 15);
-        words[(strip * rows + k) * width + word]! |= q << shift;
+      if (zeros === undefined) {
+        step[j] = 127 / fround(Math.max(-low[j]!, high[j]!) + EPSILON);
+        scales[at] = 1 / step[j]!;
+      } else {
+        step[j] = fround(fround(high[j]! - low[j]!) + EPSILON) / 15;
+        zero[j] = clip(roundEven(fround(-low[j]! / step[j]!)), 0, 15);
+        scales[at] = step[j]!;
+        zeros[at] = zero[j]!;
       }
     }
+    for (let k = own * block; k < end; k++)
+      for (let first = 0; first < columns; first += perWord) {
+        let word = 0;
+        for (let j = first; j < Math.min(columns, first + perWord); j++) {
+          const w = data[k * columns + j]!;
+          const q =
+            bits === 8
+              ? clip(roundEven(fround(w * step[j]!)), -127, 127) & 0xff
+              : clip(roundEven(fround(w / step[j]!)) + zero[j]!, 0, 15);
+          word |= q << ((j - first) * bits);
+        }
+        words[(Math.floor(first / STRIP) * rows + k) * width + (first % STRIP) / perWord] = word;
+      }
   }
   return { format, rows, words, scales, ...(zeros && { zeros }) };
 };
