@@ -7,7 +7,7 @@ import { reshape } from '../../src/ops/reshape.ts';
 import { transpose } from '../../src/ops/transpose.ts';
 import { type Device, read, referenceDevice } from '../../src/runtime/device.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
-import { testDevice, webgpuTestDevice } from '../support/device.ts';
+import { testDevice, unusedTestDevice, webgpuTestDevice } from '../support/device.ts';
 
 const devices: readonly (readonly [string, () => Promise<Device>])[] = [
   ['reference', async () => referenceDevice],
@@ -63,8 +63,7 @@ describe.each(devices)('compile on %s', (_name, open) => {
 
 describe('memory of a WebGPU device', () => {
   it('is the same before and after evaluations, compiled runs and errors', async () => {
-    const gpu = await testDevice();
-    const device = await webgpuTestDevice();
+    const { gpu, device } = await unusedTestDevice();
     const x = tensor(new Float32Array(1000).fill(0.25));
     const f = device.compile((y: Tensor) => multiply(y, y));
     await device.evaluate([exp(x)]);

@@ -21,7 +21,7 @@ import { createWebGPU } from '../../src/runtime/webgpu/device.ts';
 import { evaluate } from '../../src/runtime/webgpu/execute.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
 import { expectAgrees } from '../support/agree.ts';
-import { testDevice } from '../support/device.ts';
+import { testDevice, unusedTestDevice } from '../support/device.ts';
 
 const ramp = (...shape: number[]): Tensor =>
   subtract(multiply(cast(reshape(arange(shape.reduce((a, b) => a * b, 1)), shape), 'float32'), 0.37), 2);
@@ -71,7 +71,7 @@ describe('elementwise chains on WebGPU', () => {
     expect([...y!.data]).toEqual([25001, 25002, 25003]);
   });
   it('two evaluations are bit-equal, and leave as many live buffers as there were', async () => {
-    const device = await testDevice();
+    const { gpu: device } = await unusedTestDevice();
     const x = exp(ramp(1000));
     const [a] = await evaluate(device, [x]);
     const before = device.memory().liveBuffers;

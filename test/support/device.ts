@@ -11,7 +11,7 @@ const open = async (): Promise<WebGPU> => {
 
 let opened: Promise<WebGPU> | undefined;
 
-/** The device under test, opened once a file; there must be one. */
+/** The device under test, opened once a worker; there must be one. */
 export const testDevice = (): Promise<WebGPU> => {
   opened ??= open();
   return opened;
@@ -19,3 +19,12 @@ export const testDevice = (): Promise<WebGPU> => {
 
 /** The same as a device of the library. */
 export const webgpuTestDevice = async (): Promise<Device> => webgpuDevice(await testDevice(), 'the tests ask for it');
+
+/**
+ * A device that nothing else has used, for tests that count its buffers: on the shared one, what earlier tests have left
+ * is given back whenever the garbage collector finds it.
+ */
+export const unusedTestDevice = async (): Promise<{ readonly gpu: WebGPU; readonly device: Device }> => {
+  const gpu = await open();
+  return { gpu, device: webgpuDevice(gpu, 'the tests count its buffers') };
+};

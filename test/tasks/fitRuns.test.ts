@@ -12,7 +12,7 @@ import { GPT2Backbone, GPT2CausalLM } from '../../src/tasks/gpt2.ts';
 import { leaves, paths } from '../../src/tensor/tree.ts';
 import { EarlyStopping, ModelCheckpoint } from '../../src/training/callbacks.ts';
 import { Adam, CosineDecay, SGD } from '../../src/training/index.ts';
-import { testDevice, webgpuTestDevice } from '../support/device.ts';
+import { unusedTestDevice, webgpuTestDevice } from '../support/device.ts';
 import { presetPath } from '../support/fixtures.ts';
 import { type BuiltPackage, buildPackage } from '../support/package.ts';
 
@@ -567,8 +567,7 @@ describe('memory', () => {
 
   it('does not grow over 200 steps, on the device or on the host', async () => {
     const gc = await collect();
-    const gpu = await testDevice();
-    const device = await webgpuTestDevice();
+    const { gpu, device } = await unusedTestDevice();
     const lm = tiny(device).compile({ optimizer: learning });
     const { x, y } = examples(2);
     const buffers: number[] = [];
@@ -592,8 +591,7 @@ describe('memory', () => {
 
   it('leaves the new task’s parameters and optimizer, and nothing else', async () => {
     const gc = await collect();
-    const gpu = await testDevice();
-    const device = await webgpuTestDevice();
+    const { gpu, device } = await unusedTestDevice();
     const lm = tiny(device).compile({ optimizer: learning });
     const { x, y } = examples(4);
     await lm.evaluate(x, { y });
@@ -625,8 +623,7 @@ describe('memory', () => {
 
   it('is given back when a run fails', async () => {
     const gc = await collect();
-    const gpu = await testDevice();
-    const device = await webgpuTestDevice();
+    const { gpu, device } = await unusedTestDevice();
     const lm = tiny(device, 0).compile({ optimizer: SGD({ learningRate: 1e30 }) });
     const { x, y } = examples(8);
     await lm.fit(x, { y, epochs: 0 });

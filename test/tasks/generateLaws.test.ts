@@ -16,7 +16,7 @@ import {
 } from '../../src/samplers/index.ts';
 import type { CausalLM, GeneratedTokens } from '../../src/tasks/causalLM.ts';
 import { GPT2Backbone, GPT2CausalLM } from '../../src/tasks/gpt2.ts';
-import { testDevice, webgpuTestDevice } from '../support/device.ts';
+import { unusedTestDevice, webgpuTestDevice } from '../support/device.ts';
 import { presetPath } from '../support/fixtures.ts';
 
 /** A model of 97 tokens and 32 places without a preprocessor. */
@@ -194,8 +194,8 @@ describe.each([
 
 describe('memory', () => {
   it('live buffers are the same in number before and after, for every sampler, also when it ends early', async () => {
-    const gpu = await testDevice();
-    const lm = await open(await webgpuTestDevice());
+    const { gpu, device } = await unusedTestDevice();
+    const lm = await open(device);
     const drawn: Drawn = { prompts: [[5, 9, 2], [7]], length: 10, seed: 3 };
     // Parameters of the draft stay with it.
     const draft = other();
@@ -215,6 +215,9 @@ describe('memory', () => {
       };
       await expect(lm.compile({ sampler }).generate(tokens(drawn), options)).rejects.toThrow('enough');
     }
+    expect(gpu.memory().liveBuffers).toBe(before);
+    // The draft, and its parameters with it, is alive until here.
+    await run(lm, SpeculativeSampler({ draft, numSpeculativeTokens: 2 }), drawn);
     expect(gpu.memory().liveBuffers).toBe(before);
   });
 });

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Device, referenceDevice } from '../../src/runtime/device.ts';
 import type { ByteSource } from '../../src/runtime/webgpu/device.ts';
 import { GPT2Backbone } from '../../src/tasks/gpt2.ts';
-import { testDevice, webgpuTestDevice } from '../support/device.ts';
+import { unusedTestDevice, webgpuTestDevice } from '../support/device.ts';
 import { presetPath } from '../support/fixtures.ts';
 import { type BuiltPackage, buildPackage } from '../support/package.ts';
 
@@ -115,8 +115,7 @@ describe('loading', () => {
   );
 
   it('gives back what it had uploaded when a read fails or the signal is aborted', async () => {
-    const gpu = await testDevice();
-    const device = await webgpuTestDevice();
+    const { gpu, device } = await unusedTestDevice();
     const before = gpu.memory().liveBuffers;
     let uploads = 0;
     const failing: Device = {

@@ -5,7 +5,7 @@ import { CustomSampler, GreedySampler, RandomSampler, TopKSampler, TopPSampler }
 import { CausalLM } from '../../src/tasks/fromPreset.ts';
 import type { GPT2CausalLM as Task } from '../../src/tasks/gpt2.ts';
 import { GPT2Backbone, GPT2CausalLM } from '../../src/tasks/gpt2.ts';
-import { testDevice, webgpuTestDevice } from '../support/device.ts';
+import { unusedTestDevice, webgpuTestDevice } from '../support/device.ts';
 import { presetPath } from '../support/fixtures.ts';
 
 const open = async (device: Device): Promise<Task> =>
@@ -237,8 +237,8 @@ describe('fromPreset', () => {
 
 describe('memory', () => {
   it('live buffers are the same in number before and after generate, also when it ends early', async () => {
-    const gpu = await testDevice();
-    const lm = (await open(await webgpuTestDevice())).compile({ sampler: TopKSampler({ seed: 1 }) });
+    const { gpu, device } = await unusedTestDevice();
+    const lm = (await open(device)).compile({ sampler: TopKSampler({ seed: 1 }) });
     const before = gpu.memory().liveBuffers;
     await lm.generate(['The old', 'a'], { maxLength: 24 });
     for await (const _piece of lm.stream('a', { stopTokenIds: null, maxLength: 40 })) break;
