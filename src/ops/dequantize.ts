@@ -73,8 +73,6 @@ export const stripRuns = (
   first: number,
   traits: KernelTraits,
 ): readonly {
-  readonly start: number;
-  readonly end: number;
   readonly buffers: Readonly<Record<'words' | 'scales' | 'zeros', Binding>>;
   readonly uniforms: Readonly<Record<'rows' | 'block' | 'blocks' | 'firstStrip' | 'strips', number>>;
 }[] => {
@@ -84,8 +82,6 @@ export const stripRuns = (
   return rowRuns(op, strips, [wordBytes, scaleBytes], traits).map(({ start, end }) => {
     const scales = rowRange({ start, end }, scaleBytes);
     return {
-      start,
-      end,
       buffers: {
         words: input(first, rowRange({ start, end }, wordBytes)),
         scales: input(first + 1, scales),
@@ -112,9 +108,9 @@ export const dequantizeLaunches = (
   const { bits, columns } = format;
   const [, rows = 0] = words;
   if (rows * columns === 0) return [];
-  return stripRuns('dequantize', words, format, first, traits).flatMap(({ buffers, uniforms, start, end }) =>
+  return stripRuns('dequantize', words, format, first, traits).flatMap(({ buffers, uniforms }) =>
     rowRuns('dequantize', rows, [columns * 4], traits).map((run) => {
-      const items = (run.end - run.start) * (end - start) * stripWords(bits);
+      const items = (run.end - run.start) * uniforms.strips * stripWords(bits);
       return {
         shader: 'dequantize',
         constants: { BITS: bits, WORKGROUP: 64 },

@@ -1,7 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js';
 import { ShapeError } from '../tensor/errors.ts';
 import { type Activation, activations, type KernelTraits, type Launch, type LaunchContext } from '../tensor/kernel.ts';
-import { type QuantizedFormat, stripWords } from '../tensor/quantized.ts';
+import { type QuantizedFormat, STRIP, stripWords } from '../tensor/quantized.ts';
 import { count, formatShape, type Shape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import {
@@ -105,32 +105,34 @@ const direct = (
   const k = a!.shape.at(-1)!;
   const epilogue = epilogueOf(context);
   return rowRuns('matmul', count(result.shape) / columns, [k * 4, columns * 4], traits).flatMap((run) =>
-    stripRuns('matmul', words!.shape, attributes, 1, traits).map(({ start, end, buffers, uniforms }) => {
-      const m = run.end - run.start;
-      const kernel = choose(m, end - start);
-      const units = ((end - start) * stripWords(bits)) / kernel.words;
-      const columnTiles = Math.ceil(units / kernel.lanes);
-      const workgroups = Math.ceil(m / kernel.rows) * columnTiles;
-      return {
-        shader: kernel.shader,
-        constants: kernel.constants,
-        uniforms: {
+    stripRuns('matmul', words!.shape, attributes, 1, traits).map(
+      ({ buffers, uniforms: { block, blocks, firstStrip, strips } }) => {
+        const m = run.end - run.start;
+        const kernel = choose(m, strips);
+        const units = (strips * stripWords(bits)) / kernel.words;
+        const columnTiles = Math.ceil(units / kernel.lanes);
+        const workgroups = Math.ceil(m / kernel.rows) * columnTiles;
+        return {
+          shader: kernel.shader,
+          constants: kernel.constants,
+          uniforms: {
+            workgroups,
+            columnTiles,
+            units,
+            m,
+            k,
+            n: columns,
+            block,
+            blocks,
+            firstColumn: STRIP * firstStrip,
+            ...kernel.uniforms,
+            ...epilogue.uniforms,
+          },
+          buffers: { a: input(0, rowRange(run, k * 4)), ...buffers, ...epilogue.buffers(run, columns * 4) },
           workgroups,
-          columnTiles,
-          units,
-          m,
-          k,
-          n: columns,
-          block: uniforms.block,
-          blocks: uniforms.blocks,
-          firstColumn: 64 * start,
-          ...kernel.uniforms,
-          ...epilogue.uniforms,
-        },
-        buffers: { a: input(0, rowRange(run, k * 4)), ...buffers, ...epilogue.buffers(run, columns * 4) },
-        workgroups,
-      };
-    }),
+        };
+      },
+    ),
   );
 };
 
