@@ -2,8 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { type AdapterLimits, measureLimits } from '../runtime/webgpu/limits.ts';
 import { type LaunchTime, profile } from '../runtime/webgpu/profile.ts';
-import type { CausalLM } from '../tasks/causalLM.ts';
-import { count } from '../tensor/shape.ts';
+import { commonDType } from '../tasks/deviceBytes.ts';
 import { leaves } from '../tensor/tree.ts';
 import type { BenchArguments } from './commands.ts';
 import { kernelChart } from './kernelChart.ts';
@@ -120,13 +119,6 @@ const line = (figures: Figures): string => {
   return `${name}${threeDigits(ms)} ms (cpu ${threeDigits(cpuMs)}), ${threeDigits(tokensPerSecond)} tokens/s; first ${threeDigits(firstMs)} ms`;
 };
 
-/** The storage of most of the parameters. */
-const dtypeOf = (lm: CausalLM): string => {
-  const sizes = new Map<string, number>();
-  for (const { dtype, shape } of leaves(lm.params)) sizes.set(dtype, (sizes.get(dtype) ?? 0) + count(shape));
-  return [...sizes].reduce((most, next) => (next[1] > most[1] ? next : most))[0];
-};
-
 const heading = ({ workload, launches, ms }: ProfiledWorkload): string =>
   `${workload}: ${launches} launches, ${threeDigits(ms)} ms on the device`;
 
@@ -160,7 +152,7 @@ export const bench = async (asked: BenchArguments, signal: AbortSignal): Promise
   const workloads = fitting(asked, lm.backbone.model.maxSequenceLength ?? Number.POSITIVE_INFINITY);
   // Whoever asks for a profile in vain is told before anything is timed.
   let best = asked.profile ? await measureLimits(own.device) : undefined;
-  const model = `${nameOf(preset)}: ${lm.name}, ${threeDigits(parameters / 1e6)} M parameters, ${quantize ?? dtypeOf(lm)}`;
+  const model = `${nameOf(preset)}: ${lm.name}, ${threeDigits(parameters / 1e6)} M parameters, ${quantize ?? commonDType(leaves(lm.params))}`;
   const say = (text: string): void => void (asked.json || process.stdout.write(`${text}\n`));
   say(`${model}, on ${own.device.name}`);
   const all: Figures[] = [];
@@ -198,7 +190,7 @@ export const bench = async (asked: BenchArguments, signal: AbortSignal): Promise
         preset,
         model: lm.name,
         parameters,
-        dtype: quantize ?? dtypeOf(lm),
+        dtype: quantize ?? commonDType(leaves(lm.params)),
         device: own.device.name,
         date: new Date().toISOString(),
         workloads: all,
