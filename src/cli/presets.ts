@@ -22,7 +22,10 @@ interface Listed {
 /** The built-in presets whose id or description has a text in it, in whatever case. */
 const list = async (filter: string): Promise<readonly Listed[]> => {
   const own = [...shipped].map(([id, url]) => ({
-    ...{ id, params: undefined, description: 'ships with the package', kaggleHandle: undefined },
+    id,
+    params: undefined,
+    description: 'ships with the package',
+    kaggleHandle: undefined,
     folder: fileURLToPath(url),
   }));
   const others = await Promise.all(

@@ -63,7 +63,10 @@ export const sendLfsFile = async (
   const ofHub = (url: string) => (new URL(url).origin === new URL(endpoint).origin ? { authorization } : {});
   const batch = await call(
     {
-      ...{ url: `${endpoint}/${full}.git/info/lfs/objects/batch`, method: 'POST', authorization, headers },
+      url: `${endpoint}/${full}.git/info/lfs/objects/batch`,
+      method: 'POST',
+      authorization,
+      headers,
       body: JSON.stringify({
         operation: 'upload',
         transfers: ['basic', 'multipart'],
@@ -86,7 +89,9 @@ export const sendLfsFile = async (
     let most = start;
     const answer = await call(
       {
-        ...{ url, method: 'PUT', headers: { ...own, 'content-length': String(end - start) } },
+        url,
+        method: 'PUT',
+        headers: { ...own, 'content-length': String(end - start) },
         body: async function* () {
           let at = start;
           for await (const piece of file.read(start, end)) {
@@ -118,7 +123,7 @@ export const sendLfsFile = async (
     for (const [i, url] of urls.entries())
       parts.push({ partNumber: i + 1, etag: await put(url, i * length, Math.min(size, (i + 1) * length), {}) });
     await call(
-      { ...{ url: upload.href, method: 'POST', headers }, ...ofHub(upload.href), body: JSON.stringify({ oid, parts }) },
+      { url: upload.href, method: 'POST', headers, ...ofHub(upload.href), body: JSON.stringify({ oid, parts }) },
       `${name}: joining its parts`,
     );
   }
@@ -126,7 +131,9 @@ export const sendLfsFile = async (
   if (verify !== undefined)
     await call(
       {
-        ...{ url: verify.href, method: 'POST', headers: { ...headers, ...headersOf(verify.header) } },
+        url: verify.href,
+        method: 'POST',
+        headers: { ...headers, ...headersOf(verify.header) },
         ...ofHub(verify.href),
         body: JSON.stringify({ oid, size }),
       },

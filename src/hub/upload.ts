@@ -152,7 +152,9 @@ export const uploadFiles =
     const post = (path: string, value: unknown, what: string, allowed?: readonly number[]): Promise<Answer> =>
       call(
         {
-          ...{ url: `${endpoint}${path}`, method: 'POST', authorization },
+          url: `${endpoint}${path}`,
+          method: 'POST',
+          authorization,
           headers: { 'content-type': 'application/json' },
           body: JSON.stringify(value),
         },
@@ -244,7 +246,8 @@ export const uploadFiles =
         await call(
           {
             url: `${endpoint}/api/models/${full}/commit/${encodeURIComponent(revision)}`,
-            ...{ method: 'POST', authorization },
+            method: 'POST',
+            authorization,
             headers: { 'content-type': 'application/x-ndjson' },
             body: lines.map((line) => `${JSON.stringify(line)}\n`).join(''),
           },

@@ -48,8 +48,13 @@ const family = <Config extends object, T extends Tokenizer>(
 const end = '<|endoftext|>';
 const endTokens = { bos_token: end, eos_token: end, unk_token: end };
 const sTokens = {
-  ...{ bos_token: '<s>', eos_token: '</s>', sep_token: '</s>', cls_token: '<s>' },
-  ...{ unk_token: '<unk>', pad_token: '<pad>', mask_token: '<mask>' },
+  bos_token: '<s>',
+  eos_token: '</s>',
+  sep_token: '</s>',
+  cls_token: '<s>',
+  unk_token: '<unk>',
+  pad_token: '<pad>',
+  mask_token: '<mask>',
 };
 const plain = ['input_ids', 'attention_mask'];
 const segmented = ['input_ids', 'token_type_ids', 'attention_mask'];
