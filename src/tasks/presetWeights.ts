@@ -2,7 +2,14 @@ import * as E from 'fp-ts/lib/Either.js';
 import * as O from 'fp-ts/lib/Option.js';
 import { formatPath, type PresetLayout, type WeightTable } from '../models/weightEntry.ts';
 import { count } from '../tensor/shape.ts';
-import { type Checkpoint, matchWeights, type Preset, type StoredDType, storedBytes } from '../weights/index.ts';
+import {
+  type Checkpoint,
+  matchWeights,
+  type Preset,
+  type StoredDType,
+  type StoredTensor,
+  storedBytes,
+} from '../weights/index.ts';
 import { orReject } from './presets.ts';
 
 /** A parameter of the backbone, or a tensor besides it. */
@@ -42,6 +49,14 @@ const weight = (path: string, shape: readonly number[], dtype: StoredDType): Pre
   bytes: count(shape) * storedBytes[dtype],
 });
 
+/** A tensor of a file as it stands there. */
+const storedWeight = ({ name, shape, dtype, byteLength }: StoredTensor): PresetWeight => ({
+  path: name,
+  shape,
+  dtype,
+  bytes: byteLength,
+});
+
 /** Names of all tensors that a table reads. */
 const readNames = ({ entries }: WeightTable, layout: PresetLayout): ReadonlySet<string> =>
   new Set(
@@ -57,9 +72,7 @@ const storedWeights = (layout: PresetLayout, table: WeightTable, checkpoint: Che
   const { transformersPrefix: prefix } = table;
   const isRead = (name: string): boolean =>
     names.has(name) || (layout === 'transformers' && name.startsWith(prefix) && names.has(name.slice(prefix.length)));
-  const otherWeights = [...checkpoint.tensors.values()]
-    .filter(({ name }) => !isRead(name))
-    .map(({ name, shape, dtype, byteLength }) => ({ path: name, shape, dtype, bytes: byteLength }));
+  const otherWeights = [...checkpoint.tensors.values()].filter(({ name }) => !isRead(name)).map(storedWeight);
   // A head beside the backbone is no reason to say that files do not fit.
   const own = new Map([...checkpoint.tensors].filter(([name]) => isRead(name)));
   const matched = matchWeights(layout, table, { ...checkpoint, tensors: own });
@@ -72,10 +85,7 @@ const storedWeights = (layout: PresetLayout, table: WeightTable, checkpoint: Che
       ? {
           weightsProblem: matched.left.message,
           absentWeights: [],
-          weights: [...own.values()].map(({ name, shape, dtype, byteLength }) => ({
-            ...{ path: name, shape, dtype },
-            bytes: byteLength,
-          })),
+          weights: [...own.values()].map(storedWeight),
         }
       : {
           weightsProblem: undefined,
@@ -99,7 +109,7 @@ export const readPresetWeights = async (preset: Preset, table: WeightTable): Pro
     const head = E.isRight(task) && O.isSome(task.right) ? [...task.right.value.tensors.values()] : [];
     const others = head
       .filter(({ name }) => !name.startsWith('layers/functional') && !name.includes('_backbone/'))
-      .map(({ name, shape, dtype, byteLength }) => ({ path: name, shape, dtype, bytes: byteLength }));
+      .map(storedWeight);
     return { ...facts, otherWeights: [...facts.otherWeights, ...others] };
   } finally {
     await opened.right.close();
