@@ -1,7 +1,7 @@
 import type { WebGPU } from './device.ts';
 import { prepare, submit } from './execute.ts';
 import type { Plan, Step } from './plan.ts';
-import { type Profilable, profile } from './profile.ts';
+import { type Profilable, profilable, profile } from './profile.ts';
 
 /** What an adapter reaches where nothing else holds it up. */
 export interface AdapterLimits {
@@ -114,12 +114,7 @@ const fastest = async (device: Profilable, gpu: WebGPU, probe: Probe): Promise<n
  * @throws {ArgumentError} By rejection, if it cannot.
  */
 export const measureLimits = async (device: Profilable): Promise<AdapterLimits> => {
-  const gpu = device.webgpu;
-  if (gpu === undefined) {
-    // Says which device, and what is expected.
-    await profile(device, async () => undefined);
-    throw new Error('measureLimits: a device without WebGPU was profiled; this is a mistake in profile');
-  }
+  const gpu = profilable(device);
   const { isSoftware, maxBindingBytes, maxBufferBytes, subgroups = 8 } = gpu.traits;
   // Enough lanes to fill a large GPU; on a processor, starting workgroups costs more than it brings, each subgroup is
   // fastest by itself on memory that lies together, and parts of the buffer keep windows short.

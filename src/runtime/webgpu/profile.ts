@@ -142,6 +142,19 @@ const createRecorder = (device: GPUDevice): Recorder & { readonly launches: () =
 };
 
 /**
+ * The WebGPU device of one that can be profiled.
+ *
+ * @throws {ArgumentError} If it is none, or has no timestamps.
+ */
+export const profilable = ({ name, webgpu }: Profilable): WebGPU => {
+  if (webgpu?.device.features.has('timestamp-query') !== true)
+    throw new ArgumentError(
+      `profile: expected a device that takes timestamps, got ${name}, which has ${webgpu === undefined ? 'no launches' : 'no timestamp-query'}; time the whole by the clock`,
+    );
+  return webgpu;
+};
+
+/**
  * Does work and times every launch that the device runs meanwhile, by timestamps on the device. Launches run one after the
  * other then, each in a pass of its own, so that the whole takes longer than it does otherwise; values are the same.
  *
@@ -158,12 +171,8 @@ const createRecorder = (device: GPUDevice): Recorder & { readonly launches: () =
  * @throws {ArgumentError} By rejection, if the device is no WebGPU device, has no timestamps, or is being profiled already.
  */
 export const profile = async <A>(device: Profilable, work: () => Promise<A>): Promise<Profiled<A>> => {
-  const { name, webgpu } = device;
-  if (webgpu?.device.features.has('timestamp-query') !== true)
-    throw new ArgumentError(
-      `profile: expected a device that takes timestamps, got ${name}, which has ${webgpu === undefined ? 'no launches' : 'no timestamp-query'}; time the whole by the clock`,
-    );
-  const { device: own } = webgpu;
+  const { name } = device;
+  const { device: own } = profilable(device);
   if (recorders.has(own))
     throw new ArgumentError(
       `profile: expected one profile of a device at a time, got another of ${name}; await the first`,
