@@ -21,6 +21,7 @@ import { floorDivided } from '../samplers/sample.ts';
 import type { Sampler } from '../samplers/sampler.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { leaves, mapTree, type Tree } from '../tensor/tree.ts';
+import { remembered } from './remembered.ts';
 
 /** Token ids and a mask on the host, `[batch, length]`, row-major. */
 export interface TokenBatch {
@@ -207,15 +208,6 @@ const compileLoop = <Params extends Tree>(
 };
 
 const loops = new WeakMap<Device, WeakMap<object, WeakMap<Sampler, WeakMap<Intercept, Loop>>>>();
-
-const remembered = <K extends object, V>(map: WeakMap<K, V>, key: K, make: () => V): V => {
-  let value = map.get(key);
-  if (value === undefined) {
-    value = make();
-    map.set(key, value);
-  }
-  return value;
-};
 
 /** The compiled loop of a model's parameters, a sampler and an intercept: traced once, replayed by every later call. */
 export const loopOf = <Params extends Tree>(request: GenerationRequest<Params>, intercept: Intercept): Loop => {

@@ -3,6 +3,7 @@ import { type Device, getDevice, holderOf } from '../runtime/device.ts';
 import { type Tensor, topological } from '../tensor/tensor.ts';
 import { leaves, type Tree } from '../tensor/tree.ts';
 import { realizeParams } from './loadWeights.ts';
+import { remembered } from './remembered.ts';
 
 const realizedParams = new WeakMap<object, WeakMap<Device, Promise<Tree>>>();
 
@@ -13,19 +14,13 @@ const isComputed = (tensor: Tensor): boolean =>
 
 /** Parameters as they are, or, where they are still expressions (random ones), their values, computed once a device. */
 export const heldParams = <Params extends Tree>(device: Device, params: Params): Promise<Params> => {
-  let ofParams = realizedParams.get(params);
-  if (ofParams === undefined) {
-    ofParams = new WeakMap();
-    realizedParams.set(params, ofParams);
-  }
-  let held = ofParams.get(device);
-  if (held === undefined) {
-    held = realizeParams(device, params, isComputed);
-    ofParams.set(device, held);
+  const ofParams = remembered(realizedParams, params, () => new WeakMap<Device, Promise<Tree>>());
+  return remembered(ofParams, device, () => {
+    const held = realizeParams(device, params, isComputed);
     // A failure is not remembered.
     held.catch(() => ofParams.delete(device));
-  }
-  return held as Promise<Params>;
+    return held;
+  }) as Promise<Params>;
 };
 
 /** The device that a backbone's parameters are on, else the default one. */

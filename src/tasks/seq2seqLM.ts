@@ -22,6 +22,7 @@ import {
 } from './generate.ts';
 import { asWeights, describe, forTexts, tokenBatch, tokenExamples } from './inputs.ts';
 import { type LanguageModel, type LanguageModelParts, languageModel } from './languageModel.ts';
+import { remembered } from './remembered.ts';
 import { expectBothSides, type Seq2SeqBackbone, type Seq2SeqBackboneInputs, seq2seqInputs } from './seq2seqBackbone.ts';
 import { type Seq2SeqScoreRequest, scoreSeq2Seq } from './seq2seqScore.ts';
 
@@ -136,15 +137,6 @@ const trimmedDecoder = (batch: Batch): Batch => {
 type Encode = Compiled<readonly [Tensor, Tensor], Tree>;
 
 const encodes = new WeakMap<Device, WeakMap<object, WeakMap<Intercept, Encode>>>();
-
-const remembered = <K extends object, V>(map: WeakMap<K, V>, key: K, make: () => V): V => {
-  let value = map.get(key);
-  if (value === undefined) {
-    value = make();
-    map.set(key, value);
-  }
-  return value;
-};
 
 /** The compiled encoder of a model's parameters under an intercept: traced once, replayed by every later call. */
 const encodeOf = <Params extends Tree>(
