@@ -1,16 +1,11 @@
+import { bertHeads } from '../encoder/layerNames.ts';
 import type { WeightEntry, WeightSource, WeightTable } from '../weightEntry.ts';
 import { encoderLayerEntries, encoderLayerRows, normRows, numbered, row, upTo } from '../weightRows.ts';
 import type { DebertaV3Config } from './config.ts';
 
 /** Tensors of a masked LM's or classifier's head, which the backbone passes over. */
 const heads = [
-  'cls.predictions.bias',
-  'cls.predictions.decoder.weight',
-  'cls.predictions.decoder.bias',
-  'cls.predictions.transform.dense.weight',
-  'cls.predictions.transform.dense.bias',
-  'cls.predictions.transform.LayerNorm.weight',
-  'cls.predictions.transform.LayerNorm.bias',
+  ...bertHeads,
   'lm_predictions.lm_head.bias',
   'lm_predictions.lm_head.dense.weight',
   'lm_predictions.lm_head.dense.bias',
@@ -18,10 +13,6 @@ const heads = [
   'lm_predictions.lm_head.LayerNorm.bias',
   'pooler.dense.weight',
   'pooler.dense.bias',
-  'classifier.weight',
-  'classifier.bias',
-  'qa_outputs.weight',
-  'qa_outputs.bias',
 ];
 
 /** Tensors of the checkpoints of pretraining: the head that tells replaced tokens from the text's own. */

@@ -16,7 +16,7 @@ export const bertLayerNames = (block: string): EncoderLayerNames => ({
   outputNorm: `${block}.output.LayerNorm`,
 });
 
-/** Tensors of a masked LM's, classifier's or next-sentence head, as BERT and FNet name them in transformers' files. */
+/** Tensors of a masked LM's, classifier's or next-sentence head, as BERT and those after it name them in transformers' files. */
 export const bertHeads: readonly string[] = [
   'cls.predictions.bias',
   'cls.predictions.decoder.weight',
