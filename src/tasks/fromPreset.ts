@@ -1,9 +1,9 @@
 import type { PresetInfo } from '../models/presetInfo.ts';
 import { refuseUnknown } from '../tensor/errors.ts';
 import { type Preset, toPresetError } from '../weights/index.ts';
-import type { SavableFamily } from './causalFamily.ts';
 import type { CausalLM as CausalLMTask } from './causalLM.ts';
 import { causalFamilies, seq2seqFamilies } from './families.ts';
+import type { AnyGenerativeFamily } from './generativeFamily.ts';
 import { openPresetFolder, type TaskPresetOptions, taskPresetOptions } from './presets.ts';
 import { type Seq2SeqPresetOptions, seq2seqPresetOptions } from './seq2seqFamily.ts';
 import type { Seq2SeqLM as Seq2SeqLMTask } from './seq2seqLM.ts';
@@ -15,7 +15,11 @@ export type CausalLM = CausalLMTask;
 export type Seq2SeqLM = Seq2SeqLMTask;
 
 /** Rejects a preset of a family that a base class has no task for. */
-const unknownFamily = (name: string, { family, path }: Preset, known: Iterable<SavableFamily>): never => {
+const unknownFamily = (
+  name: string,
+  { family, path }: Preset,
+  known: Iterable<AnyGenerativeFamily<unknown>>,
+): never => {
   throw toPresetError({
     _tag: 'WrongConfig',
     message: `${path}: expected a preset of ${[...known].map(({ layout }) => layout.backbone.className).join(', ')} for ${name}, got one of the family ${family}`,
@@ -24,7 +28,7 @@ const unknownFamily = (name: string, { family, path }: Preset, known: Iterable<S
 };
 
 /** The built-in presets of some families by id. */
-const presetsOf = (families: readonly SavableFamily[]): ReadonlyMap<string, PresetInfo<unknown>> =>
+const presetsOf = (families: readonly AnyGenerativeFamily<unknown>[]): ReadonlyMap<string, PresetInfo<unknown>> =>
   new Map(families.flatMap(({ presets }) => [...presets]));
 
 /** The base class of causal language models: `fromPreset` finds the family in the preset's config. */

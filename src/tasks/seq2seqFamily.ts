@@ -1,4 +1,4 @@
-import type { KerasBackboneLayout, Seq2SeqKerasLayout } from '../models/kerasLayout.ts';
+import type { Seq2SeqKerasLayout } from '../models/kerasLayout.ts';
 import type { Seq2SeqModel } from '../models/seq2seqModel.ts';
 import type { SamplerLike } from '../samplers/getSampler.ts';
 import type { Tree } from '../tensor/tree.ts';
@@ -9,8 +9,8 @@ import type {
 } from '../tokenizers/seq2seqLMPreprocessor.ts';
 import type { Tokenizer } from '../tokenizers/tokenizer.ts';
 import type { KerasPreprocessor, Preset } from '../weights/index.ts';
-import type { SavableFamily } from './causalFamily.ts';
-import { type FamilyRecord, type FromPreset, familyParts, presetClass, type TokenizerSource } from './family.ts';
+import { type FamilyRecord, type FromPreset, familyParts, type TokenizerSource } from './family.ts';
+import { type AnyGenerativeFamily, type GenerativePresetOptions, generativeTask } from './generativeFamily.ts';
 import { type BackbonePresetOptions, type FindPresetOptions, madeOf, taskPresetOptions } from './presets.ts';
 import { seq2seqBackbone } from './seq2seqBackbone.ts';
 import { type Seq2SeqLM, type Seq2SeqLMParts, seq2seqLM } from './seq2seqLM.ts';
@@ -40,10 +40,7 @@ export interface Seq2SeqFamily<
 }
 
 /** A family of sequence-to-sequence models as those see it who do not know which it is. */
-export interface AnySeq2SeqFamily extends SavableFamily {
-  /** The task that an opened preset holds. */
-  readonly open: (preset: Preset, options: Seq2SeqPresetOptions) => Promise<Seq2SeqLM>;
-}
+export type AnySeq2SeqFamily = AnyGenerativeFamily<Seq2SeqLM>;
 
 /** A class of preprocessors of sequence-to-sequence models; lengths that `fromPreset` is not told are as the model reads. */
 export interface Seq2SeqLMPreprocessorClass<Config, T extends Tokenizer>
@@ -53,7 +50,7 @@ export interface Seq2SeqLMPreprocessorClass<Config, T extends Tokenizer>
 
 /** A class of sequence-to-sequence language models. */
 export interface Seq2SeqLMClass<Config, Params extends Tree, T extends Tokenizer>
-  extends FromPreset<Seq2SeqLM<Config, Params, T>, Seq2SeqPresetOptions, Config> {
+  extends FromPreset<Seq2SeqLM<Config, Params, T>, GenerativePresetOptions<Seq2SeqLMPreprocessor<T>>, Config> {
   (parts: Seq2SeqLMParts<Config, Params, T>): Seq2SeqLM<Config, Params, T>;
 }
 
@@ -70,45 +67,17 @@ export const seq2seqClasses = <
 >(
   family: Seq2SeqFamily<Config, Options, Params, T, Source>,
 ) => {
-  const { layout, presets } = family;
-  const {
-    configOf,
-    openModel,
-    openBackbone,
-    backboneFrom,
-    preprocessorOf,
-    preprocessorClass,
-    statics,
-    Backbone,
-    Tokenizer,
-  } = familyParts(family, seq2seqBackbone<Config, Params>);
+  const { layout } = family;
+  const parts = familyParts(family, seq2seqBackbone<Config, Params>);
 
   /** Neither layout saves lengths: as long as the model reads, and KerasHub's default at most. */
   const preprocessorFrom = async (preset: Preset, lengths: Seq2SeqLengths = {}): Promise<Seq2SeqLMPreprocessor<T>> => {
-    const most = Math.min(SEQUENCE_LENGTH, family.model(configOf(preset)).maxSequenceLength ?? SEQUENCE_LENGTH);
+    const most = Math.min(SEQUENCE_LENGTH, family.model(parts.configOf(preset)).maxSequenceLength ?? SEQUENCE_LENGTH);
     const given = lengths.encoderSequenceLength ?? lengths.decoderSequenceLength ?? lengths.sequenceLength;
     return madeOf(preset, given, family.preprocessor, {
       tokenizer: await family.tokenizer.open(preset),
       encoderSequenceLength: lengths.encoderSequenceLength ?? most,
       decoderSequenceLength: lengths.decoderSequenceLength ?? lengths.sequenceLength ?? most,
-    });
-  };
-
-  const taskOf = (parts: Seq2SeqLMParts<Config, Params, T>): Seq2SeqLM<Config, Params, T> =>
-    seq2seqLM(layout.seq2seqLM.className, parts);
-
-  const taskFrom = async (preset: Preset, options: Seq2SeqPresetOptions): Promise<Seq2SeqLM<Config, Params, T>> => {
-    const { preprocessor: wanted, sampler } = options;
-    // Small files first: what is wrong with them is known before the weights are read.
-    const preprocessor = await preprocessorOf(
-      preset,
-      wanted as Seq2SeqLMPreprocessor<T> | null | undefined,
-      preprocessorFrom,
-    );
-    return taskOf({
-      backbone: await backboneFrom(preset, options),
-      preprocessor,
-      ...(sampler === undefined ? {} : { sampler }),
     });
   };
 
@@ -119,7 +88,7 @@ export const seq2seqClasses = <
     tokenizer: family.tokenizer.save((preprocessor as Seq2SeqLMPreprocessor<T>).tokenizer),
   });
 
-  const Seq2SeqLMPreprocessor: Seq2SeqLMPreprocessorClass<Config, T> = preprocessorClass(
+  const Seq2SeqLMPreprocessor: Seq2SeqLMPreprocessorClass<Config, T> = parts.preprocessorClass(
     layout.seq2seqLMPreprocessor.className,
     ['encoderSequenceLength', 'decoderSequenceLength', 'sequenceLength'],
     family.preprocessor,
@@ -127,30 +96,15 @@ export const seq2seqClasses = <
     kerasPreprocessor,
   );
 
-  const Seq2SeqLM: Seq2SeqLMClass<Config, Params, T> = presetClass(
-    taskOf,
-    statics(layout.seq2seqLM.className, seq2seqPresetOptions, taskFrom),
-  );
-
-  return Object.freeze({
-    Backbone,
-    Tokenizer,
-    Seq2SeqLMPreprocessor,
-    Seq2SeqLM,
-    family: Object.freeze<AnySeq2SeqFamily>({
-      family: family.family,
-      layout: layout as KerasBackboneLayout<unknown>,
-      presets,
-      open: async (preset, options) => (await taskFrom(preset, options)) as unknown as Seq2SeqLM,
-      openBackbone,
-      openModel,
-      openTokenizer: family.tokenizer.open,
-      kerasPreprocessor,
-      kerasTask: (preprocessor) => ({
-        kerasClass: layout.seq2seqLM,
-        bases: ['Seq2SeqLM'],
-        preprocessor: preprocessor && kerasPreprocessor(preprocessor),
-      }),
-    }),
+  const { Task, family: record } = generativeTask(family, parts, {
+    kerasClass: layout.seq2seqLM,
+    base: 'Seq2SeqLM',
+    make: (own: Seq2SeqLMParts<Config, Params, T>): Seq2SeqLM<Config, Params, T> =>
+      seq2seqLM(layout.seq2seqLM.className, own),
+    preprocessorFrom,
+    kerasPreprocessor,
   });
+  const Seq2SeqLM: Seq2SeqLMClass<Config, Params, T> = Task;
+  const { Backbone, Tokenizer } = parts;
+  return Object.freeze({ Backbone, Tokenizer, Seq2SeqLMPreprocessor, Seq2SeqLM, family: record as AnySeq2SeqFamily });
 };
