@@ -53,4 +53,24 @@ describe('shaders', () => {
       expect(new Set(bindings).size).toBe(bindings.length);
     }
   });
+
+  it('have one text for a function that several of them hold, since WGSL has no includes', () => {
+    const texts = new Map<string, Set<string>>();
+    for (const [, code] of shaders)
+      for (const [text, name] of code.matchAll(/^fn (\w+)\((?:.*\}$|[\s\S]*?^\})/gm))
+        if (name !== 'main') texts.set(name!, (texts.get(name!) ?? new Set()).add(text));
+    const several = [...texts].filter(([, { size }]) => size > 1).map(([name, { size }]) => [name, size]);
+    expect(Object.fromEntries(several)).toEqual({
+      addRow: 4, // Tiles of other layouts.
+      bfloat16: 2,
+      bias: 2, // attention.wgsl binds another bias, and so widens otherwise.
+      countsBefore: 2,
+      finish: 2, // Products of floats continue sums; those of whole numbers do not.
+      finished: 3, // Softmax's totals, or a gradient's.
+      firstOfLanes: 2,
+      hidden: 3, // By whichever uniform cannot be that large.
+      placeAt: 2, // In a sorted list, or in a table.
+      total: 5, // By lanes, or in workgroup memory; of a number, or of three.
+    });
+  });
 });
