@@ -50,7 +50,10 @@ export interface Prefilled {
   readonly keys: Tensor;
   /** Of the token at `index`, `[batch, vocabulary]`. */
   readonly logits: Tensor;
-  /** States of the tokens that were read, from place 0 on: `[batch, places, hiddenDim]`; what `index` and later hold is void. */
+  /**
+   * For a decoding that `readsStates`: those of the tokens that were read, from place 0 on, `[batch, places, hiddenDim]`;
+   * what `index` and later hold is void.
+   */
   readonly hidden: Tensor;
   /** Of the model, with as many entries for each row as the decoding has copies. */
   readonly cache: Tree;

@@ -50,6 +50,8 @@ export interface GenerationRequest<Params extends Tree> {
   readonly stopTokenIds: readonly number[] | null;
   /** Two words of a random key for each row. */
   readonly keys: Int32Array;
+  /** Tokens of each row that are read at once, where the prompt has more. Default: as many as `pieceOf` says. */
+  readonly piece?: number | undefined;
   /** Called while a pass is traced, once for each kind of pass. */
   readonly intercept?: Intercept | undefined;
   /** In which passes the intercept is in force: 0 is the prefill, 1 the first cached step. Default: in all. */
@@ -60,21 +62,45 @@ export interface GenerationRequest<Params extends Tree> {
 /** What a decoding carries from step to step. */
 export type LoopState = Decoded & Tree;
 
+/** What was read of a prompt before its last piece. */
+export type PromptState = {
+  /** Of the model, `[batch, capacity, heads, headDim]` in each layer. */
+  readonly cache: Tree;
+  /** Of the draft model, if there is one. */
+  readonly draftCache: Tree;
+  /** Where the decoding compares states: those of the places that were read, `[batch, capacity, hiddenDim]`, else nothing. */
+  readonly hidden: Tree;
+};
+
+/** A piece of a prompt, and where it stands. */
+export type PromptPiece = {
+  /** `[batch, width]` int32. */
+  readonly tokenIds: Tensor;
+  /** Place of the first, int32 scalar. */
+  readonly from: Tensor;
+};
+
 /** The compiled passes of a generation. */
 export interface Loop {
-  /** (prompt ids of the prefill, all tokens, mask, stop ids, place of the first new token, keys, memory) to a state. */
-  readonly prefill: Compiled<readonly [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tree], LoopState>;
+  /** A piece of the prompt that is not the last. (what was read before, piece, memory) to what has then been read. */
+  readonly piece: Compiled<readonly [PromptState, PromptPiece, Tree], PromptState>;
+  /**
+   * The prompt, or its last piece. (what was read before: nothing, or a `PromptState`; piece, all tokens, mask, stop ids,
+   * place of the first new token, keys, memory) to a state.
+   */
+  readonly prefill: Compiled<readonly [Tree, PromptPiece, Tensor, Tensor, Tensor, Tensor, Tensor, Tree], LoopState>;
   /** (state, mask, stop ids, memory) to the next state. */
   readonly step: Compiled<readonly [LoopState, Tensor, Tensor, Tree], LoopState>;
 }
 
-/** What stands for the memory of models that have none: a tree without tensors. */
-export const noMemory: Tree = [];
+/** What stands for the memory of models that have none, and for what was read before a whole prompt: a tree without tensors. */
+export const nothing: Tree = [];
 
-const given = (memory: Tree): Tree | undefined => (leaves(memory).length === 0 ? undefined : memory);
+/** A tree, unless it is nothing. */
+export const given = (tree: Tree): Tree | undefined => (leaves(tree).length === 0 ? undefined : tree);
 
 /** A model's cache, as decodings carry it along. */
-type ModelCache = {
+export type ModelCache = {
   readonly layers: readonly KeyValue[];
   /** Where rows share what they have in common: in which row's cache each place of a row is, `[rows, capacity]` int32. */
   readonly rows?: Tensor;
@@ -116,6 +142,21 @@ const decoderOf = <Params extends Tree>(
   };
 };
 
+/** A prompt's tokens, or a piece of them that goes on from a cache. */
+const continued = <Params extends Tree>(
+  { model, params }: { readonly model: CausalModel<Params>; readonly params: Params },
+  cache: Tree | undefined,
+  { tokenIds, from }: PromptPiece,
+  context: Pick<CausalContext, 'intercept' | 'memory'>,
+): { readonly hidden: Tensor; readonly cache: ModelCache } => {
+  const { hidden, presents } = model.apply(
+    params,
+    { tokenIds },
+    cache === undefined ? context : { ...context, cache: { layers: (cache as ModelCache).layers, position: from } },
+  );
+  return { hidden, cache: { layers: presents } };
+};
+
 /**
  * Keys and values of a prefill as a cache of `capacity` places, with entries for `copies` rows of each: the first has them,
  * and the others read them there.
@@ -155,6 +196,10 @@ const logitsOfPlace = <Params extends Tree>(
   return reshape(model.logits(params, reshape(hidden, [batch, 1, width]), context), [batch, model.vocabularySize]);
 };
 
+/** States of a prompt's places with those of a piece written in. */
+const withStates = (before: Tree, from: Tensor, hidden: Tensor): Tensor =>
+  sliceUpdate(before as Tensor, [0, from, 0], hidden);
+
 /** Parameters are part of the traced functions, not arguments: views of stored tensors stay views. */
 const compileLoop = <Params extends Tree>(
   { device, model, params, sampler, draftParams = [] }: GenerationRequest<Params>,
@@ -166,9 +211,21 @@ const compileLoop = <Params extends Tree>(
     memory && decoding.copies > 1 ? mapTree(memory, (leaf) => repeated(leaf, decoding.copies)) : memory;
   const draft = decoding.draft && { model: decoding.draft.backbone.model, params: draftParams };
   return {
+    piece: device.compile(
+      ({ cache, draftCache, hidden }: PromptState, piece: PromptPiece, memory: Tree): PromptState => {
+        const own = continued({ model, params }, cache, piece, { intercept, memory: given(memory) });
+        return {
+          cache: own.cache,
+          draftCache: draft === undefined ? nothing : continued(draft, draftCache, piece, {}).cache,
+          hidden: given(hidden) === undefined ? nothing : withStates(hidden, piece.from, own.hidden),
+        };
+      },
+      { donate: [0] },
+    ),
     prefill: device.compile(
       (
-        prompt: Tensor,
+        before: Tree,
+        piece: PromptPiece,
         tokens: Tensor,
         mask: Tensor,
         stops: Tensor,
@@ -176,26 +233,32 @@ const compileLoop = <Params extends Tree>(
         keys: Tensor,
         memory: Tree,
       ): LoopState => {
-        const [batch = 0, width = 0] = prompt.shape;
+        const { tokenIds, from } = piece;
+        const [batch = 0, width = 0] = tokenIds.shape;
         const capacity = tokens.shape[1]!;
         const context = { intercept, memory: given(memory) };
-        const { hidden, presents } = model.apply(params, { tokenIds: prompt }, context);
+        const earlier = given(before) as PromptState | undefined;
+        const read = continued(own, earlier?.cache, piece, context);
         // Rows of the last given token: only its logits are needed.
-        const rows = add(multiply(arange(batch), width), subtract(index, 1));
-        const last = take(reshape(hidden, [batch * width, hidden.shape[2]!]), rows);
-        const guessed = draft?.model.apply(draft.params, { tokenIds: prompt });
+        const rows = add(multiply(arange(batch), width), subtract(subtract(index, 1), from));
+        const last = take(reshape(read.hidden, [batch * width, read.hidden.shape[2]!]), rows);
+        const guessed = draft && continued(draft, earlier?.draftCache, piece, {});
         const known: Prefilled = {
           tokens,
           index,
           keys,
           logits: logitsOfPlace(own, last, context),
-          hidden,
-          cache: grow(presents, capacity, decoding.copies),
-          draftCache: guessed === undefined ? [] : grow(guessed.presents, capacity, 1),
+          hidden:
+            earlier === undefined || given(earlier.hidden) === undefined
+              ? read.hidden
+              : withStates(earlier.hidden, from, read.hidden),
+          cache: grow(read.cache.layers, capacity, decoding.copies),
+          draftCache: guessed === undefined ? [] : grow(guessed.cache.layers, capacity, 1),
         };
         // What starts may already try several rows for each.
         return decoding.start(known, { mask, stops }, decoderOf(own, { ...context, memory: wide(given(memory)) }));
       },
+      { donate: [0] },
     ),
     step: device.compile(
       (state: LoopState, mask: Tensor, stops: Tensor, memory: Tree): LoopState => {

@@ -8,16 +8,10 @@ import type { NDArray } from '../tensor/ndarray.ts';
 import { leaves, type Tree } from '../tensor/tree.ts';
 import type { Tokenizer } from '../tokenizers/tokenizer.ts';
 import type { TokenBatch } from './decodingLoop.ts';
-import {
-  type Beams,
-  firstStop,
-  type GenerationProgress,
-  generateTokens,
-  repeatRows,
-  shortestPrompt,
-} from './generation.ts';
+import { type Beams, firstStop, type GenerationProgress, generateTokens, repeatRows } from './generation.ts';
 import { deviceOf, heldParams } from './heldParams.ts';
 import { describe } from './inputs.ts';
+import { shortestPrompt } from './prompt.ts';
 
 /** Options of `generate` and `stream`. */
 export interface GenerateOptions {

@@ -1,5 +1,5 @@
 import { type Intercept, identityIntercept } from '../layers/intercept.ts';
-import { constant, tensor } from '../ops/constant.ts';
+import { tensor } from '../ops/constant.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { leaves, type Tree, withLeaves } from '../tensor/tree.ts';
 import {
@@ -7,10 +7,11 @@ import {
   type Loop,
   type LoopState,
   loopOf,
-  noMemory,
+  nothing,
   repeated,
   type TokenBatch,
 } from './decodingLoop.ts';
+import { readPrompt, shortestPrompt } from './prompt.ts';
 
 /** How far a generation has come: columns before `end` are decided. */
 export interface GenerationProgress {
@@ -31,17 +32,6 @@ export interface Beams {
   readonly logProbs: Float32Array;
 }
 
-/** Given tokens of the row that has fewest. */
-export const shortestPrompt = ({ paddingMask, batch, length }: TokenBatch): number => {
-  let shortest = length;
-  for (let row = 0; row < batch; row++)
-    shortest = Math.min(
-      shortest,
-      paddingMask.subarray(row * length, (row + 1) * length).reduce((sum, given) => sum + given, 0),
-    );
-  return shortest;
-};
-
 /** The first place of a row, from `start` and before `end`, where a stop id was generated; undefined if none was. */
 export const firstStop = (
   tokenIds: Int32Array,
@@ -57,8 +47,6 @@ export const firstStop = (
   return undefined;
 };
 
-/** Prefills are cut to a multiple of this, so that a few plans serve all prompts. */
-const PREFILL_STEP = 16;
 /** How long one submission may keep a listener waiting, in milliseconds. */
 const PATIENCE = 60;
 const MOST_STEPS = 32;
@@ -115,7 +103,7 @@ const settled = ({ count, tokenIds }: Beams, length: number, end: number): numbe
 export async function* generateTokens<Params extends Tree>(
   request: GenerationRequest<Params>,
 ): AsyncGenerator<GenerationProgress, GenerationProgress> {
-  const { device, prompt, stopTokenIds, keys, signal, intercept = identityIntercept, when } = request;
+  const { device, prompt, stopTokenIds, signal, intercept = identityIntercept, when } = request;
   const { copies, columns = 1, beams: count = 1 } = request.sampler.decoding;
   const hasBeams = request.sampler.decoding.beams !== undefined;
   const { batch, length } = prompt;
@@ -134,30 +122,18 @@ export async function* generateTokens<Params extends Tree>(
     used.add(loop);
     return loop;
   };
-  const width = Math.min(length, Math.ceil(start / PREFILL_STEP) * PREFILL_STEP);
-  const first = new Int32Array(batch * width);
-  for (let row = 0; row < batch; row++)
-    first.set(prompt.tokenIds.subarray(row * length, row * length + width), row * width);
-  const int32 = (data: Int32Array, shape: readonly number[]): Tensor => tensor(data, { shape });
   // No id is negative, so that one stands for none.
   const ids = Int32Array.from(stopTokenIds === null || stopTokenIds.length === 0 ? [-1] : stopTokenIds);
   const [mask, stops] = (await device.realize([
     tensor(prompt.paddingMask, { shape: [batch, length] }),
-    int32(ids, [ids.length]),
+    tensor(ids, { shape: [ids.length] }),
   ])) as readonly [Tensor, Tensor];
   let state: LoopState | undefined;
-  let memory = noMemory;
+  let memory = nothing;
   try {
-    memory = (await request.memory?.()) ?? noMemory;
-    state = await loopWith(interceptOf(0)).prefill.run(
-      int32(first, [batch, width]),
-      int32(prompt.tokenIds, [batch, length]),
-      mask,
-      stops,
-      constant(start, { dtype: 'int32' }),
-      int32(keys, [batch, 2]),
-      memory,
-    );
+    memory = (await request.memory?.()) ?? nothing;
+    const first = interceptOf(0);
+    state = await readPrompt({ ...request, intercept: first }, loopWith(first), { mask, stops, memory });
     if (copies > 1 && leaves(memory).length > 0) {
       const copied = await device.realize(leaves(memory).map((leaf) => repeated(leaf, copies)));
       device.release(leaves(memory));
@@ -209,7 +185,8 @@ export async function* generateTokens<Params extends Tree>(
     }
   } finally {
     device.release([mask, stops, ...leaves(memory), ...(state === undefined ? [] : leaves(state))]);
-    for (const { prefill, step } of used) {
+    for (const { piece, prefill, step } of used) {
+      piece.release();
       prefill.release();
       step.release();
     }
