@@ -3,8 +3,8 @@
 // tokens of a short run; a long one has twice as many. One JSON line: JavaScript's time to encode a step and to submit it (of
 // the fastest too, since other threads take the core away); calls that make objects of WebGPU, and bytes of JavaScript's
 // heap, by token, where what a run costs once is left out.
-import { timed } from '../dist/cli/timings.js';
 import { CausalLM, getDevice } from '../dist/index.js';
+import { timed } from '../dist/internals.js';
 import { load } from './figures.mjs';
 
 const tokens = Number(process.env.BENCH_DECODE ?? 32);

@@ -4,8 +4,7 @@ import { homedir, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { GPT2Backbone, getDevice } from '../dist/index.js';
-import { bertWeights } from '../dist/models/bert/weightNames.js';
-import { gpt2Weights } from '../dist/models/gpt2/weightNames.js';
+import { bertWeights, gpt2Weights } from '../dist/models/index.js';
 import { writeSafetensors } from '../dist/weights/index.js';
 
 const config = {

@@ -1,9 +1,8 @@
 // A model of Gemma-2-2B's shape with random bfloat16 weights, as a folder in transformers' layout: one file of 5.2 GB.
 import { closeSync, existsSync, mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { gemmaPresets } from '../dist/models/gemma/presets.js';
-import { gemmaWeights } from '../dist/models/gemma/weightNames.js';
-import { bfloat16Bits } from '../dist/tensor/dtype.js';
+import { bfloat16Bits } from '../dist/internals.js';
+import { gemmaPresets, gemmaWeights } from '../dist/models/index.js';
 
 const full = gemmaPresets.get('gemma2_2b_en').config;
 const numLayers = Number(process.env.BENCH_LAYERS ?? full.numLayers);

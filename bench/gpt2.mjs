@@ -2,12 +2,9 @@
 // BENCH_PRESET (a folder), BENCH_ONLY, BENCH_REPS, BENCH_DECODE (tokens a run), BENCH_NAME, BENCH_DTYPE (float16, bfloat16, or
 // int8 and int4, which are made after loading), BENCH_REF (ids' arg-maxes to check against, as JSON).
 import { readFileSync } from 'node:fs';
-import { timed } from '../dist/cli/timings.js';
 import { GPT2CausalLM, getDevice } from '../dist/index.js';
-import { cast } from '../dist/ops/cast.js';
-import { matmul } from '../dist/ops/matmul.js';
-import { key, normal } from '../dist/ops/random.js';
-import { transpose } from '../dist/ops/transpose.js';
+import { timed } from '../dist/internals.js';
+import { cast, key, matmul, normal, transpose } from '../dist/ops/index.js';
 import { cpuMs, load, median, peakMb } from './figures.mjs';
 
 const name = process.env.BENCH_NAME ?? 'purelm';

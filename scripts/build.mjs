@@ -1,11 +1,13 @@
 // @ts-check
-// `npm run build`: the shaders' text, then dist/ by the TypeScript compiler, if anything changed since the last time.
+// `npm run build`: the shaders' text, then dist/, if anything changed since the last time: declarations by the TypeScript compiler,
+// which checks the sources, and JavaScript by the bundler.
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { bundle } from './bundle.mjs';
 import { installPackages } from './setup/packages.mjs';
-import { runInTerminal, runScript, say } from './setup/process.mjs';
+import { problemOf, runInTerminal, runScript, say } from './setup/process.mjs';
 import { writeShaderSources } from './shaders.mjs';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
@@ -48,19 +50,29 @@ const readOr = (path, otherwise = '') => {
 /**
  * Builds if anything changed.
  *
- * @returns {Promise<number>} The compiler's exit status; 0 if there was nothing to do.
+ * @returns {Promise<number>} The compiler's exit status, 1 if the bundler failed; 0 if there was nothing to do.
  */
 export const build = async () => {
   writeShaderSources();
-  const stamp = stampOf(root, ['src', 'tsconfig.json', 'package.json', 'package-lock.json']);
+  const stamp = stampOf(root, ['src', 'scripts/bundle.mjs', 'tsconfig.json', 'package.json', 'package-lock.json']);
   if (readOr(join(dist, STAMP)) === stamp) return 0;
   say('building dist');
   const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
-  const args = [tsc, '-p', join(root, 'tsconfig.json'), '--outDir', draft];
+  const args = [tsc, '-p', join(root, 'tsconfig.json'), '--emitDeclarationOnly', '--outDir', draft];
   try {
     rmSync(draft, { recursive: true, force: true });
+    // Both at once; what the compiler refuses is said before what the bundler makes of it.
+    const bundled = bundle(draft).then(
+      () => undefined,
+      (/** @type {unknown} */ problem) => ({ problem }),
+    );
     const status = await runInTerminal(process.execPath, args, { cwd: root });
+    const failed = await bundled;
     if (status !== 0) return status;
+    if (failed !== undefined) {
+      say(`the bundler failed: ${problemOf(failed.problem)}`);
+      return 1;
+    }
     writeFileSync(join(draft, STAMP), stamp);
     rmSync(dist, { recursive: true, force: true });
     renameSync(draft, dist);

@@ -7,10 +7,7 @@ import { readdirSync, readFileSync } from 'node:fs';
  * @param {{ readonly traits: string, readonly wall: boolean }} options - Traits to pretend, as JSON; whether to read the clock.
  */
 export const openLab = async (load, { traits: pretended, wall }) => {
-  const { findAdapter, openDevice } = await load('runtime/webgpu/adapter.js');
-  const { createWebGPU } = await load('runtime/webgpu/device.js');
-  const { submit } = await load('runtime/webgpu/execute.js');
-  const { patiently } = await load('runtime/webgpu/patience.js');
+  const { createWebGPU, findAdapter, openDevice, patiently, submit } = await load('internals.js');
   const found = await findAdapter();
   if (found.kind === 'missing') throw new Error(found.reason);
   const { device, traits } = await openDevice(found);
@@ -31,12 +28,10 @@ export const openLab = async (load, { traits: pretended, wall }) => {
   };
 
   const run = async (
-    /** @type {{ encode(pass: GPUComputePassEncoder): void }} */ prepared,
+    /** @type {import('../../src/runtime/webgpu/execute.ts').Prepared} */ prepared,
     /** @type {number} */ times,
   ) => {
-    submit(gpu, (/** @type {GPUComputePassEncoder} */ pass) => {
-      for (let i = 0; i < times; i++) prepared.encode(pass);
-    });
+    submit(gpu, prepared, times);
     await patiently(device.queue.onSubmittedWorkDone());
   };
 

@@ -10,11 +10,9 @@ import { openLab } from './lab.mjs';
 
 const dist = process.env.PURELM_DIST ?? new URL('../../dist/', import.meta.url).href;
 const load = (/** @type {string} */ path) => import(new URL(path, dist).href);
-const { prepare } = await load('runtime/webgpu/execute.js');
-const { plan } = await load('runtime/webgpu/plan.js');
-const { tensor } = await load('ops/constant.js');
-const { matmul } = await load('ops/matmul.js');
-const { transpose } = await load('ops/transpose.js');
+const { plan, prepare } = await load('internals.js');
+const { tensor } = await load('index.js');
+const { matmul, transpose } = await load('ops/index.js');
 
 const { values } = parseArgs({
   options: {

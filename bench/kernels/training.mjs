@@ -9,10 +9,8 @@ import { openLab } from './lab.mjs';
 
 const dist = process.env.PURELM_DIST ?? new URL('../../dist/', import.meta.url).href;
 const load = (/** @type {string} */ path) => import(new URL(path, dist).href);
-const { prepare } = await load('runtime/webgpu/execute.js');
-const { plan } = await load('runtime/webgpu/plan.js');
-const { tensor } = await load('ops/constant.js');
-const { pullback, formulaVjp } = await load('ops/pullback.js');
+const { formulaVjp, plan, prepare, pullback } = await load('internals.js');
+const { tensor } = await load('index.js');
 const ops = await load('ops/index.js');
 
 const { values } = parseArgs({

@@ -35,10 +35,8 @@ const train = async () => {
 
   /** @type {typeof import('../../src/index.ts')} */
   const library = await import(new URL('../../dist/index.js', import.meta.url).href);
-  /** @type {typeof import('../../src/ops/threefry.ts')} */
-  const { threefry2x32 } = await import(new URL('../../dist/ops/threefry.js', import.meta.url).href);
-  /** @type {typeof import('../../src/tasks/saveKerasPreset.ts')} */
-  const { saveKerasPreset } = await import(new URL('../../dist/tasks/saveKerasPreset.js', import.meta.url).href);
+  /** @type {typeof import('../../src/internals.ts')} */
+  const { saveKerasPreset, threefry2x32 } = await import(new URL('../../dist/internals.js', import.meta.url).href);
 
   const recipe = { ...shipped, steps, stepsPerEpoch: Math.min(steps, shipped.stepsPerEpoch) };
   const tokenizer = await library.GPT2Tokenizer.fromPreset(preset);

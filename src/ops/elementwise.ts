@@ -78,7 +78,7 @@ export interface Elementwise<A> {
 }
 
 /** Declares an op of one, two or three operands that works element by element, broadcasting by NumPy's rule. */
-export const defineElementwise = <A extends object = object>(rule: Elementwise<A>): Op<A> =>
+/* @__NO_SIDE_EFFECTS__ */ export const defineElementwise = <A extends object = object>(rule: Elementwise<A>): Op<A> =>
   defineOp<A>({
     name: rule.name,
     shape: (inputs) =>

@@ -2,8 +2,8 @@ import * as E from 'fp-ts/lib/Either.js';
 import type { DType } from '../tensor/dtype.ts';
 import { node, type Op, type Tensor } from '../tensor/tensor.ts';
 
-/** Declares an op: one record with shape rule, reference, gradient and kernel. */
-export const defineOp = <A extends object>(op: Op<A>): Op<A> => Object.freeze(op);
+/** Declares an op: one record with shape rule, reference, gradient and kernel. Bundlers leave out those that nobody uses. */
+/* @__NO_SIDE_EFFECTS__ */ export const defineOp = <A extends object>(op: Op<A>): Op<A> => Object.freeze(op);
 
 const orThrow = <Problem extends Error, A>(result: E.Either<Problem, A>): A => {
   if (E.isLeft(result)) throw result.left;

@@ -109,9 +109,18 @@ describe('installSwiftShader', () => {
 });
 
 describe('the build', () => {
-  /** A project of our scripts, with something else for a compiler. */
-  const project = (compiler: string) => {
+  /** A project of our scripts, with something else for a bundler and a compiler. */
+  const project = (compiler: string, bundler = '') => {
     cpSync(scripts, join(folder, 'scripts'), { recursive: true });
+    writeFileSync(
+      join(folder, 'scripts/bundle.mjs'),
+      `import { mkdirSync, writeFileSync } from 'node:fs';
+      export const bundle = async (out) => {
+        mkdirSync(out, { recursive: true });
+        writeFileSync(out + '/index.js', 'new');
+        ${bundler}
+      };`,
+    );
     mkdirSync(join(folder, 'node_modules/typescript/bin'), { recursive: true });
     mkdirSync(join(folder, 'node_modules/webgpu'));
     mkdirSync(join(folder, 'src/shaders'), { recursive: true });
@@ -131,8 +140,8 @@ describe('the build', () => {
   const writing = `
     import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
     const out = process.argv[process.argv.indexOf('--outDir') + 1];
-    mkdirSync(out);
-    writeFileSync(out + '/index.js', 'new');`;
+    mkdirSync(out, { recursive: true });
+    writeFileSync(out + '/index.d.ts', 'new');`;
 
   it('takes its place when it is whole, and is not made again', () => {
     project(writing);
@@ -144,6 +153,16 @@ describe('the build', () => {
   it('leaves the old one where the compiler fails', () => {
     project(`${writing} console.error('error TS5033: Could not write file'); process.exit(2);`);
     expect(build()).toMatchObject({ status: 2, index: 'old' });
+    expect(existsSync(join(folder, 'dist.new'))).toBe(false);
+  });
+
+  it('leaves the old one where the bundler fails', () => {
+    project(writing, "throw new Error('Build failed with 1 error:\\n[PARSE_ERROR] …')");
+    expect(build()).toEqual({
+      status: 1,
+      stderr: 'purelm: building dist\npurelm: the bundler failed: Build failed with 1 error:\n[PARSE_ERROR] …\n',
+      index: 'old',
+    });
     expect(existsSync(join(folder, 'dist.new'))).toBe(false);
   });
 

@@ -32,7 +32,7 @@ describe('the package', () => {
   let built: BuiltPackage;
   let user: string;
   beforeAll(() => {
-    built = buildPackage();
+    built = buildPackage({ declarations: true });
     user = join(built.folder, 'user');
     mkdirSync(join(user, 'node_modules'), { recursive: true });
     symlinkSync(built.folder, join(user, 'node_modules/purelm'));
@@ -73,13 +73,47 @@ describe('the package', () => {
     expect(sum).toBeCloseTo(1, 5);
   });
 
-  it('asks for the packages that its modules import', () => {
+  /** All that a file of dist imports before it runs, with the packages and Node's modules among it. */
+  const importedBy = (file: string): ReadonlySet<string> => {
+    const all = new Set<string>();
+    const visit = (path: string): void => {
+      const code = readFileSync(join(built.folder, 'dist', path), 'utf8');
+      for (const [, name] of code.matchAll(/^(?:import|export|\}) ?(?:.*?from )?"([^"]+)";$/gm)) {
+        const found = name!.startsWith('.') ? join(path, '..', name!) : name!;
+        if (all.has(found)) continue;
+        all.add(found);
+        if (name!.startsWith('.')) visit(found);
+      }
+    };
+    visit(file);
+    return all;
+  };
+
+  it.each(['ops', 'layers', 'models', 'samplers', 'training', 'hub/web'])(
+    'needs nothing of Node for purelm/%s',
+    (name) => {
+      const imported = importedBy(`${name}/index.js`);
+      expect(imported.size).toBeGreaterThan(0);
+      expect([...imported].filter((own) => own.startsWith('node:'))).toEqual([]);
+    },
+  );
+
+  it('is read in a few files, without those that save', () => {
+    const imported = [...importedBy('index.js')].filter((name) => name.endsWith('.js'));
+    expect(imported).toContain('chunks/runtime.js');
+    expect(imported.length).toBeLessThan(40);
+    expect(imported.filter((name) => name.includes('save'))).toEqual([]);
+  });
+
+  it('asks for the packages that its modules and their types import', () => {
     const dist = join(built.folder, 'dist');
-    const files = readdirSync(dist, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.js'));
+    const files = readdirSync(dist, { recursive: true, encoding: 'utf8' }).filter((name) =>
+      /\.(?:js|d\.ts)$/.test(name),
+    );
     const imported = new Set(
       files
         .flatMap((name) => [
-          ...readFileSync(join(dist, name), 'utf8').matchAll(/^(?:import|export|\}) ?.*?from '([^./][^']*)'/gm),
+          ...readFileSync(join(dist, name), 'utf8').matchAll(/^(?:import|export|\}) ?.*?from ['"]([^./][^'"]*)['"]/gm),
         ])
         .map(([, name]) => name!)
         .filter((name) => !name.startsWith('node:'))

@@ -11,20 +11,28 @@ export interface BuiltPackage {
   readonly remove: () => void;
 }
 
-/** Builds the package from the present sources, for tests that need a process of their own. Types are checked elsewhere. */
-export const buildPackage = (): BuiltPackage => {
+/** Builds what is published from the present sources, for tests that need a process of their own. */
+export const buildPackage = ({ declarations = false }: { readonly declarations?: boolean } = {}): BuiltPackage => {
   const cache = join(root, 'node_modules', '.cache');
   mkdirSync(cache, { recursive: true });
   const folder = mkdtempSync(join(cache, 'purelm-package-'));
-  const config = {
-    extends: join(root, 'tsconfig.json'),
-    compilerOptions: { outDir: join(folder, 'dist'), rootDir: join(root, 'src'), noCheck: true, sourceMap: false },
-    include: [join(root, 'src')],
+  const run = (script: string, ...args: readonly string[]): void => {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [join(root, script), ...args], { encoding: 'utf8' });
+    if (status !== 0) throw new Error(`the package cannot be built: ${stdout}${stderr}`);
   };
-  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config));
-  const tsc = join(root, 'node_modules/typescript/bin/tsc');
-  const { status, stdout } = spawnSync(process.execPath, [tsc, '-p', folder], { encoding: 'utf8' });
-  if (status !== 0) throw new Error(`the package cannot be built: ${stdout}`);
+  run('scripts/bundle.mjs', join(folder, 'dist'));
+  if (declarations) {
+    // Types are checked elsewhere.
+    const compilerOptions = {
+      outDir: join(folder, 'dist'),
+      rootDir: join(root, 'src'),
+      noCheck: true,
+      emitDeclarationOnly: true,
+    };
+    const config = { extends: join(root, 'tsconfig.json'), compilerOptions, include: [join(root, 'src')] };
+    writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config));
+    run('node_modules/typescript/bin/tsc', '-p', folder);
+  }
   cpSync(join(root, 'package.json'), join(folder, 'package.json'));
   cpSync(join(root, 'scripts/setup'), join(folder, 'scripts/setup'), { recursive: true });
   cpSync(join(root, 'scripts/purelm.mjs'), join(folder, 'scripts/purelm.mjs'));
