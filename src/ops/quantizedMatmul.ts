@@ -35,19 +35,24 @@ interface QuantizedKernel {
   readonly uniforms: Readonly<Record<string, number>>;
 }
 
-/** For adapters that run subgroups on a CPU: a subgroup is a workgroup; tiles of rows, or for one row more columns. */
-const chooseLanes = (m: number, strips: number, bits: 8 | 4, lanes: number): QuantizedKernel => {
+/** For adapters that run subgroups on a CPU: a subgroup is a workgroup; tiles of rows, or all of a single one. */
+const chooseLanes = (m: number, k: number, { bits, block }: QuantizedFormat, lanes: number): QuantizedKernel => {
   const constants = { BITS: bits, SUBGROUP: lanes };
   if (m === 1) {
-    // The widest of which there are some workgroups for every core.
-    const words = [4, 2].find((each) => (strips * stripWords(bits)) / (each * lanes) >= 8) ?? 1;
+    // Lanes that share out rows of w would be more workgroups; they cost more than idle cores where there are two.
+    const parts = 1;
+    const partBlocks = Math.ceil(k / block / parts);
     return {
       shader: 'quantizedMatvecLanes',
       rows: 1,
-      words,
-      lanes,
-      constants: { ...constants, WORDS: words },
-      uniforms: { lanes, quads: (words * 8) / bits },
+      words: 4,
+      lanes: lanes / parts,
+      constants: { ...constants, PARTS: parts },
+      uniforms: {
+        partRows: bits === 8 ? Math.ceil(k / parts) : Math.min(k, block * partBlocks),
+        lanes: lanes / parts,
+        quads: 32 / bits,
+      },
     };
   }
   const rows = m <= 8 ? 8 : 16;
@@ -97,7 +102,7 @@ const epilogueOf = ({ epilogue }: LaunchContext<QuantizedFormat>) => {
 /** By kernels that read the whole numbers where they lie. */
 const direct = (
   context: LaunchContext<QuantizedFormat>,
-  choose: (m: number, strips: number) => QuantizedKernel,
+  choose: (m: number, k: number) => QuantizedKernel,
 ): readonly Launch[] => {
   const { inputs, attributes, output: result, traits } = context;
   const [a, words] = inputs;
@@ -108,7 +113,7 @@ const direct = (
     stripRuns('matmul', words!.shape, attributes, 1, traits).map(
       ({ buffers, uniforms: { block, blocks, firstStrip, strips } }) => {
         const m = run.end - run.start;
-        const kernel = choose(m, strips);
+        const kernel = choose(m, k);
         const units = (strips * stripWords(bits)) / kernel.words;
         const columnTiles = Math.ceil(units / kernel.lanes);
         const workgroups = Math.ceil(m / kernel.rows) * columnTiles;
@@ -177,8 +182,7 @@ const launches = (context: LaunchContext<QuantizedFormat>): readonly Launch[] =>
   const { output: result, attributes, traits } = context;
   if (count(result.shape) === 0) return [];
   const { isSoftware, subgroups = 0 } = traits;
-  if (isSoftware && subgroups >= 4)
-    return direct(context, (m, strips) => chooseLanes(m, strips, attributes.bits, subgroups));
+  if (isSoftware && subgroups >= 4) return direct(context, (m, k) => chooseLanes(m, k, attributes, subgroups));
   return count(result.shape) === attributes.columns
     ? direct(context, () => chooseRow(attributes.bits, traits))
     : widened(context);

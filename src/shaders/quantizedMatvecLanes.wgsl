@@ -1,27 +1,29 @@
 // y[j] = activate(sum_k a[k] * w[k, j] + bias[j]) + residual[j], w[k, j] = scales[block of k, j] * (q[k, j] - zeros[.., j]),
 // for a single row of a; the whole numbers q are of 8 bits, signed, or of 4, in strips of 64 columns.
-// For adapters that run subgroups on a CPU, as matvecLanes: a subgroup is a workgroup, and a lane has WORDS words of each
-// row of w. Whole numbers are summed as they lie in their word, times a power of two; scale and zero come once a block.
-// Grid: a workgroup for SUBGROUP units of WORDS words. Reference: src/ops/quantizedMatmul.ts.
+// For adapters that run subgroups on a CPU, as matvecLanes: a subgroup is a workgroup, and a lane has four words, which lie
+// together, of each row of w. Where there are few columns, the lanes of a subgroup share out the rows of w: PARTS runs of
+// partRows rows each. Whole numbers are summed as they lie in their word, times a power of two; scale and zero come once a
+// block. Grid: a workgroup for SUBGROUP / PARTS units of four words. Reference: src/ops/quantizedMatmul.ts.
 
 enable subgroups;
 
 override BITS: u32 = 8;     // 8 or 4.
 override SUBGROUP: u32 = 8; // Lanes.
-override WORDS: u32 = 4;    // 1, 2 or 4.
+override PARTS: u32 = 1;    // A power of two.
 
 struct Uniforms {
   workgroups: u32, columnTiles: u32,
   units: u32, // Units of the strips that are bound.
   m: u32, k: u32, n: u32, block: u32, blocks: u32,
   firstColumn: u32, // Of the strips that are bound.
-  lanes: u32, quads: u32, // Bounds of loops that a compiler is not to know: lanes, and fours of columns of a lane.
+  partRows: u32, // Whole blocks, or rows of one.
+  lanes: u32, quads: u32, // Bounds of loops that a compiler is not to know: lanes of a part, and fours of columns of a lane.
   hasBias: u32, biasOffset: u32, biasFormat: u32, activation: u32, hasResidual: u32,
 }
 
 @group(0) @binding(0) var<uniform> uniforms: Uniforms;
 @group(0) @binding(1) var<storage, read> a: array<f32>;        // [m, k]
-@group(0) @binding(2) var<storage, read> words: array<u32>;   // [strips, k, 2 * BITS]
+@group(0) @binding(2) var<storage, read> words: array<vec4u>; // [strips, k, BITS / 2]
 @group(0) @binding(3) var<storage, read> scales: array<vec4f>; // [strips, blocks, 64]
 @group(0) @binding(4) var<storage, read> zeros: array<vec4f>;  // [strips, blocks, 64]; of 4 bits only
 @group(0) @binding(5) var<storage, read> bias: array<u32>;     // [n]
@@ -79,58 +81,61 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
         @builtin(subgroup_invocation_id) lane: u32) {
   let id = group.y * grid.x + group.x;
   if (id >= uniforms.workgroups) { return; } // The whole workgroup leaves, so subgroups stay uniform.
-  let width = 2u * BITS; // Words of a row of a strip.
+  let width = BITS / 2u; // Fours of words of a row of a strip.
+  let lanes = SUBGROUP / PARTS;
+  let place = lane % lanes;
+  let part = lane / lanes;
   // Units that are not there are computed from the last one, and not stored.
-  let unit = min(id * SUBGROUP + lane, uniforms.units - 1u);
-  let strip = unit / (width / WORDS);
-  let place = unit % (width / WORDS) * WORDS;
-  var at = strip * uniforms.k * width + place;
+  let unit = min(id * lanes + place, uniforms.units - 1u);
+  let strip = unit / width;
+  let firstRow = part * uniforms.partRows;
+  let endRow = min(uniforms.k, firstRow + uniforms.partRows);
+  let run = min(uniforms.block, uniforms.partRows);
+  var at = (strip * uniforms.k + firstRow) * width + unit % width;
   let quadsOfWord = 8u / BITS;
   let powers = select(vec4f(1.0, 0.0625, 0.00390625, 0.000244140625), vec4f(5.9604644775390625e-8), BITS == 8u);
 
   var sums: array<vec4f, 8>;
-  for (var block = 0u; block < uniforms.blocks; block++) {
-    let end = min(uniforms.k, (block + 1u) * uniforms.block);
+  for (var start = 0u; start < uniforms.partRows; start += run) {
     var parts = array<vec4f, 8>();
     var total = 0.0;
-    for (var first = block * uniforms.block; first < end; first += SUBGROUP) {
-      let x = a[min(first + lane, uniforms.k - 1u)];
+    let end = min(uniforms.partRows, start + run);
+    for (var first = start; first < end; first += lanes) {
+      let row = firstRow + first + place;
+      let x = select(0.0, a[min(row, uniforms.k - 1u)], first + place < end && row < endRow);
       for (var l = 0u; l < min(uniforms.lanes, end - first); l++) {
-        let term = subgroupShuffle(x, l);
+        let term = subgroupShuffle(x, part * lanes + l);
         total += term;
-        let w0 = words[at];
-        parts[0] += term * lowColumns(w0);
-        if (BITS == 4u) { parts[4] += term * highColumns(w0); }
-        if (WORDS > 1u) {
-          let w1 = words[at + 1u];
-          parts[1] += term * lowColumns(w1);
-          if (BITS == 4u) { parts[5] += term * highColumns(w1); }
-        }
-        if (WORDS > 2u) {
-          let w2 = words[at + 2u];
-          let w3 = words[at + 3u];
-          parts[2] += term * lowColumns(w2);
-          parts[3] += term * lowColumns(w3);
-          if (BITS == 4u) {
-            parts[6] += term * highColumns(w2);
-            parts[7] += term * highColumns(w3);
-          }
+        let four = words[at];
+        parts[0] += term * lowColumns(four.x);
+        parts[1] += term * lowColumns(four.y);
+        parts[2] += term * lowColumns(four.z);
+        parts[3] += term * lowColumns(four.w);
+        if (BITS == 4u) {
+          parts[4] += term * highColumns(four.x);
+          parts[5] += term * highColumns(four.y);
+          parts[6] += term * highColumns(four.z);
+          parts[7] += term * highColumns(four.w);
         }
         at += width;
       }
     }
     // Only this copy is indexed by a variable, so that compilers can tell the sums apart.
     var results = parts;
-    let scaleAt = (strip * uniforms.blocks + block) * 16u + place * quadsOfWord;
+    let block = min((firstRow + start) / uniforms.block, uniforms.blocks - 1u);
+    let scaleAt = (strip * uniforms.blocks + block) * 16u + unit % width * uniforms.quads;
     for (var c = 0u; c < uniforms.quads; c++) {
-      var part = results[c / quadsOfWord + c % quadsOfWord * 4u] * powers;
-      if (BITS == 4u) { part -= total * zeros[scaleAt + c]; }
-      sums[c] += part * scales[scaleAt + c];
+      var value = results[c / quadsOfWord + c % quadsOfWord * 4u] * powers;
+      if (BITS == 4u) { value -= total * zeros[scaleAt + c]; }
+      sums[c] += value * scales[scaleAt + c];
     }
+  }
+  for (var c = 0u; c < uniforms.quads; c++) {
+    for (var other = lanes; other < SUBGROUP; other *= 2u) { sums[c] += subgroupShuffleXor(sums[c], other); }
   }
 
   for (var c = 0u; c < uniforms.quads * 4u; c++) {
-    let j = uniforms.firstColumn + strip * 64u + place * (32u / BITS) + c;
-    if (id * SUBGROUP + lane < uniforms.units && j < uniforms.n) { finish(sums[c / 4u][c % 4u], 0u, j); }
+    let j = uniforms.firstColumn + unit * uniforms.quads * 4u + c;
+    if (part == 0u && id * lanes + place < uniforms.units && j < uniforms.n) { finish(sums[c / 4u][c % 4u], 0u, j); }
   }
 }
