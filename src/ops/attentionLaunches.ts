@@ -1,7 +1,7 @@
 import type { Binding, KernelTraits, Launch, LaunchContext, Operand } from '../tensor/kernel.ts';
 import { count } from '../tensor/shape.ts';
 import { type Attention, inputPlaces, type OptionalInput } from './attentionAttributes.ts';
-import { input, output } from './launch.ts';
+import { input, output, scratch } from './launch.ts';
 import { cover, outerRuns, reach } from './ranges.ts';
 
 /** A shader, and how much of the work one of its workgroups does. */
@@ -50,6 +50,29 @@ const choose = (rows: number, operands: readonly Operand[], keyRows: boolean, tr
   };
 };
 
+/** Workgroups that keep a GPU busy. */
+const BUSY = 1024;
+/** The least keys that one workgroup gets, where those of a row are shared out; and the least of all that are. */
+const LEAST_KEYS = 256;
+const MANY_KEYS = 1024;
+
+/**
+ * How many workgroups share the keys of a row, and how many keys each gets: one gets all, unless rows are few and keys many.
+ *
+ * @param work - Workgroups without that.
+ */
+const sharesOf = (
+  { shader }: Choice,
+  keys: number,
+  work: number,
+  { isSoftware }: KernelTraits,
+): { readonly shares: number; readonly span: number } => {
+  if (shader !== 'attention' || isSoftware || keys < MANY_KEYS) return { shares: 1, span: keys };
+  const wanted = Math.max(1, Math.min(Math.ceil(keys / LEAST_KEYS), Math.floor(BUSY / work)));
+  const span = Math.ceil(keys / wanted / LEAST_KEYS) * LEAST_KEYS;
+  return { shares: Math.ceil(keys / span), span };
+};
+
 /** Uniforms that say where an operand's elements are, in units of `vector`; vectors follow one another. */
 export const steps = (name: string, inner: string, { strides }: Operand, offset: number, vector: 1 | 4) => ({
   [`${name}Offset`]: offset / vector,
@@ -90,7 +113,7 @@ export const attentionLaunches = ({
     throw new RangeError(
       `attention: expected keys and values that the device can bind at once with keyRows, got ${key.shape.join(' x ')}; leave keyRows out and gather them`,
     );
-  return runs.flatMap((run) => {
+  return runs.flatMap((run, number) => {
     const at = (operand: Operand) => cover(reach(operand, run), traits);
     const [queryAt, keyAt, valueAt, outputAt] = [at(query), at(key), at(value), at(result)];
     const pairs = (run.end - run.start) * kvHeads;
@@ -99,6 +122,11 @@ export const attentionLaunches = ({
       const place = places[name];
       return place === undefined ? input(1, keyAt.range) : input(place);
     };
+    const { shares, span } = sharesOf(choice, keys, pairs * chunks * tiles, traits);
+    const foundBytes = pairs * group * queries * shares * (valueDim + 2) * 4;
+    const found = scratch(number, foundBytes);
+    const isShared = shares > 1 && foundBytes <= traits.maxBindingBytes;
+    const workgroups = pairs * chunks * tiles * (isShared ? shares : 1);
     const sizes = { firstBatch: run.start, queries, keys, kvHeads, group, valueDim, window: bounded };
     const main: Launch = {
       shader: choice.shader,
@@ -110,11 +138,13 @@ export const attentionLaunches = ({
         ROUNDED: Number(attributes.slopesDtype === 'bfloat16'),
         SOFT_CAP: Number(softCap !== undefined),
         ...(choice.rows === 1 ? { KEY_ROWS: Number(attributes.keyRows) } : {}),
+        ...(isShared ? { SHARED: 1 } : {}),
       },
       uniforms: {
         ...choice.uniforms,
         ...sizes,
-        workgroups: pairs * chunks * tiles,
+        ...(choice.shader === 'attention' ? { shares: isShared ? shares : 1, span } : {}),
+        workgroups,
         tiles,
         chunks,
         dim: dim / vector,
@@ -136,12 +166,30 @@ export const attentionLaunches = ({
         keyMask: optional(attributes.keyRows ? 'keyRows' : 'keyMask'),
         slopes: optional('slopes'),
         keyPositions: optional('keyPositions'),
-        y: output(outputAt.range),
+        y: isShared ? found : output(outputAt.range),
       },
-      workgroups: pairs * chunks * tiles,
+      workgroups,
     };
-    if (emptyRows === 'zero' || attributes.keyRows || !(attributes.keyMask || window !== undefined)) return [main];
     const rows = (run.end - run.start) * queries;
+    const merge: Launch = {
+      shader: 'attentionMerge',
+      constants: { CAUSAL: masks.CAUSAL, POSITION: masks.POSITION, WINDOW: masks.WINDOW },
+      uniforms: {
+        workgroups: rows * heads,
+        queries,
+        keys,
+        heads,
+        valueDim,
+        window: bounded,
+        shares,
+        span,
+        outputOffset: outputAt.offset,
+      },
+      buffers: { found, position: optional('position'), y: output(outputAt.range) },
+      workgroups: rows * heads,
+    };
+    const whole = isShared ? [main, merge] : [main];
+    if (emptyRows === 'zero' || attributes.keyRows || !(attributes.keyMask || window !== undefined)) return whole;
     const uniform: Launch = {
       shader: 'attentionEmptyRows',
       constants: masks,
@@ -159,6 +207,6 @@ export const attentionLaunches = ({
       },
       workgroups: rows,
     };
-    return [main, uniform];
+    return [...whole, uniform];
   });
 };

@@ -1,7 +1,9 @@
 // y[b, i, h, :] = sum_j softmax_j(scale * query[b, i, h, :] . key[b, j, h / group, :]) * value[b, j, h / group, :]
 // For any device: one workgroup computes one row, its lanes share the keys. For values it is laid out as `spread` columns
 // (a power of two) times WORKGROUP / spread parts of the keys, whose sums are added at the end.
-// Grid: a workgroup for each batch row, query, head and WORKGROUP columns. Reference: src/ops/attentionReference.ts.
+// Where rows are too few to keep a GPU busy, the keys of a row are shared out over several workgroups, `span` keys to each,
+// and attentionMerge.wgsl puts together what they found; those behind the last key that is seen have nothing to do.
+// Grid: a workgroup for each batch row, query, head, WORKGROUP columns and share. Reference: src/ops/attentionReference.ts.
 
 override WORKGROUP: u32 = 64;     // A power of two.
 override CAUSAL: bool = false;    // Query i attends to keys up to position + i.
@@ -13,10 +15,11 @@ override PLACES: bool = false;    // The place of a key is keyPositions[b, j]; o
 override ROUNDED: bool = false;   // Places, and products of slopes and places, are rounded to bfloat16.
 override SOFT_CAP: bool = false;  // Scores are softCap * tanh(score / softCap).
 override KEY_ROWS: bool = false;  // Key j is in row keyMask[b, j] of key and value; there is no mask then.
+override SHARED: bool = false;    // Whether keys are shared out; y is then [rows, shares, valueDim + 2]: sums, their total, the peak.
 const MASKED = -1e30;
 
 struct Uniforms {
-  workgroups: u32, tiles: u32, chunks: u32, spread: u32,
+  workgroups: u32, tiles: u32, chunks: u32, spread: u32, shares: u32, span: u32,
   firstBatch: u32, queries: u32, keys: u32, kvHeads: u32, group: u32, dim: u32, valueDim: u32,
   scale: f32, softCap: f32, slopesScale: f32, window: i32,
   queryOffset: u32, queryBatch: u32, queryRow: u32, queryHead: u32, queryDim: u32,
@@ -58,9 +61,11 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) grid: vec3u,
         @builtin(local_invocation_index) lane: u32) {
   let index = id.y * grid.x + id.x;
   if (index >= uniforms.workgroups) { return; }
-  let row = index % uniforms.tiles; // Query and head of the group.
-  let chunk = index / uniforms.tiles % uniforms.chunks;
-  let pair = index / (uniforms.tiles * uniforms.chunks);
+  let share = index % uniforms.shares;
+  let work = index / uniforms.shares;
+  let row = work % uniforms.tiles; // Query and head of the group.
+  let chunk = work / uniforms.tiles % uniforms.chunks;
+  let pair = work / (uniforms.tiles * uniforms.chunks);
   let batch = pair / uniforms.kvHeads;
   let kvHead = pair % uniforms.kvHeads;
   let i = row / uniforms.group;
@@ -87,6 +92,11 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) grid: vec3u,
     if (POSITION) { last += u32(max(position[0], 0)); }
     end = min(end, last + 1u);
     if (WINDOW) { first = u32(max(0, i32(last) + 1 - uniforms.window)); }
+  }
+  if (SHARED) {
+    first = max(first, share * uniforms.span);
+    end = min(end, (share + 1u) * uniforms.span);
+    if (first >= end) { return; } // The whole workgroup leaves.
   }
 
   var peak = MASKED;
@@ -149,9 +159,15 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) grid: vec3u,
     workgroupBarrier();
   }
   total = weights[0];
-  if (part == 0u && column < uniforms.valueDim) {
-    let at = uniforms.outputOffset
-      + ((batch * uniforms.queries + i) * uniforms.kvHeads * uniforms.group + head) * uniforms.valueDim;
-    y[at + column] = select(0.0, partial[lane] / total, total > 0.0);
+  let outputRow = (batch * uniforms.queries + i) * uniforms.kvHeads * uniforms.group + head;
+  if (SHARED) {
+    let at = (outputRow * uniforms.shares + share) * (uniforms.valueDim + 2u);
+    if (part == 0u && column < uniforms.valueDim) { y[at + column] = partial[lane]; }
+    if (lane == 0u && chunk == 0u) {
+      y[at + uniforms.valueDim] = total;
+      y[at + uniforms.valueDim + 1u] = peak;
+    }
+  } else if (part == 0u && column < uniforms.valueDim) {
+    y[uniforms.outputOffset + outputRow * uniforms.valueDim + column] = select(0.0, partial[lane] / total, total > 0.0);
   }
 }

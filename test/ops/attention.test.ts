@@ -184,6 +184,39 @@ describe.each(Object.keys(devices))('attention on WebGPU, %s', (name) => {
     }
   });
 
+  it('puts together what several workgroups find in many keys', async () => {
+    const keys = 1100;
+    const cache = (seed: number) => noise([1, keys, 2, 20], seed);
+    const [query, key, value] = [noise([1, 2, 4, 20], 1), cache(2), cache(3)];
+    const keyMask = tensor(
+      Uint8Array.from({ length: keys }, (_, j) => Number(j > 600 && j % 3 > 0)),
+      { shape: [1, keys] },
+    );
+    const causal = [0, 254, 255, 256, 700, keys - 2].map((position) =>
+      attention(query, key, value, { causal: true, position: int(position) }),
+    );
+    // At 599, one query attends to no key, and the other to one.
+    const masked = [599, 602, 1000].map((position) =>
+      attention(query, key, value, { causal: true, position: int(position), keyMask, emptyRows: 'uniform' }),
+    );
+    const [queries, keyRows] = [
+      noise([2, 1, 4, 20], 4),
+      tensor(
+        new Int32Array(2 * keys).map((_, j) => +(j % 5 > 2)),
+        { shape: [2, keys] },
+      ),
+    ];
+    const [keysOfTwo, valuesOfTwo] = [noise([2, keys, 2, 20], 5), noise([2, keys, 2, 20], 6)];
+    const inRows = attention(queries, keysOfTwo, valuesOfTwo, {
+      causal: true,
+      position: int(900),
+      window: 500,
+      keyRows,
+    });
+    const all = [...causal, ...masked, attention(query, key, value, { keyMask }), inRows];
+    await expectAgrees(all, tolerance, await devices[name]!());
+  });
+
   it('reads query, key and value through strides', async () => {
     const gpu = await devices[name]!();
     const fused = noise([2, 10, 3 * 4 * 16], 1);

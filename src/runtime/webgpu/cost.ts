@@ -53,7 +53,7 @@ const product = (u: Numbers, constants: Numbers, bindings: readonly PlanBinding[
 const attentionFlops = (u: Numbers, constants: Numbers): number | undefined => {
   if (constants.POSITION === 1) return undefined;
   const { queries = 0, keys = 0, group = 1, dim = 0, valueDim = 0 } = u;
-  const pairs = u.workgroups! / (u.tiles! * u.chunks!);
+  const pairs = u.workgroups! / (u.tiles! * u.chunks! * (u.shares ?? 1));
   // Kernels for subgroups count in vectors.
   const vector = constants.SUBGROUP === undefined ? 1 : 4;
   const most = constants.WINDOW === 1 ? u.window! : keys;
@@ -62,7 +62,7 @@ const attentionFlops = (u: Numbers, constants: Numbers): number | undefined => {
   return 2 * pairs * group * seen * (dim + valueDim) * vector;
 };
 
-const isAttention = (shader: string): boolean => /^attention(?!.*(Gradient|EmptyRows))/.test(shader);
+const isAttention = (shader: string): boolean => /^attention(?!.*(Gradient|EmptyRows|Merge))/.test(shader);
 
 /** The work of a step of a plan. */
 export const costOf = ({ kernel, uniforms, bindings }: Step): Cost => {
