@@ -4,6 +4,7 @@ import { broadcastShapes, count, formatShape, type Shape } from '../tensor/shape
 import type { HostTensor, Tensor } from '../tensor/tensor.ts';
 import { quantizedOf } from './dequantize.ts';
 import { broadcastPlaces, floats } from './elementwise.ts';
+import { matmulChoice } from './matmulKernels.ts';
 import { matmulLaunches } from './matmulLaunches.ts';
 import { apply, defineOp } from './op.ts';
 import { quantizedMatmul } from './quantizedMatmul.ts';
@@ -106,7 +107,7 @@ const matmulOp = defineOp<object>({
     return [sumTo(da, a.shape), sumTo(db, b.shape)];
   },
 
-  kernel: { kind: 'shader', strided: [true, true], epilogue: true, launches: matmulLaunches },
+  kernel: { kind: 'shader', strided: [true, true], epilogue: true, launches: matmulLaunches, choice: matmulChoice },
 });
 
 /**

@@ -1,6 +1,9 @@
-import type { KernelTraits } from '../tensor/kernel.ts';
+import type { KernelChoice, KernelTraits, LaunchContext } from '../tensor/kernel.ts';
 import { count } from '../tensor/shape.ts';
-import { isInVectors, type Product } from './matmulGeometry.ts';
+import { corner, distinct } from './choice.ts';
+import { storageFormat } from './launch.ts';
+import { flatten, isInVectors, type Product } from './matmulGeometry.ts';
+import { powerOfTwo } from './rows.ts';
 
 /** What the choice of a kernel looks at, besides the device. */
 export interface MatmulCase extends Product {
@@ -10,6 +13,9 @@ export interface MatmulCase extends Product {
 
 /** A shader, its overrides, and the rows and columns of y that one of its workgroups computes. */
 export interface MatmulKernel {
+  /** By which it is remembered. */
+  readonly name: string;
+  /** `matmulPacked` reads strips, which are written first; all others read a and b where they lie. */
   readonly shader: string;
   readonly constants: Readonly<Record<string, number>>;
   readonly rows: number;
@@ -19,6 +25,7 @@ export interface MatmulKernel {
 }
 
 const tiled = (format: number, lanesX: number, lanesY: number, blocks: number): MatmulKernel => ({
+  name: `matmul ${lanesX}x${lanesY}x${blocks}`,
   shader: 'matmul',
   constants: { FORMAT: format, LANES_X: lanesX, LANES_Y: lanesY, BLOCKS: blocks },
   rows: 4 * lanesY * blocks,
@@ -26,80 +33,163 @@ const tiled = (format: number, lanesX: number, lanesY: number, blocks: number): 
   uniforms: {},
 });
 
-/** For adapters that run subgroups on a CPU: a subgroup is a workgroup, and nothing passes through workgroup memory. */
-const chooseLanes = ({ m, k, n, a, b, format }: MatmulCase, lanes: number): MatmulKernel => {
-  const width = format === 0 ? 4 : 8;
-  const rows = m === 1 ? 1 : m <= 8 ? 8 : 16;
+/** Elements of b in a vector. */
+const widthOf = (format: number): number => (format === 0 ? 4 : 8);
+
+/** How a and b lie, as BLAS says it: n along rows, t along columns, and b, if not in whole vectors, x. */
+const layoutOf = ({ k, n, a, b, format }: MatmulCase): 'nn' | 'nt' | 'nx' | 'tn' | 'tt' | 'tx' => {
+  const width = widthOf(format);
+  const ofA = a.column === 1 ? 'n' : 't';
+  return isInVectors('row', b, width, n) ? `${ofA}n` : isInVectors('column', b, width, k) ? `${ofA}t` : `${ofA}x`;
+};
+
+const hasLanes = ({ subgroups = 0 }: KernelTraits): boolean => subgroups >= 4;
+
+/** Those where a subgroup is a workgroup, and nothing passes through workgroup memory. */
+const laneKernels = (product: MatmulCase, traits: KernelTraits): readonly MatmulKernel[] => {
+  if (!hasLanes(traits)) return [];
+  const { m, k, a, format } = product;
+  const lanes = traits.subgroups!;
   const constants = { FORMAT: format, SUBGROUP: lanes };
-  const tile = (shader: string, each: number): MatmulKernel => ({
+  const layout = layoutOf(product);
+  const inRows = layout.endsWith('n') && k > 0;
+  const inColumns = layout.endsWith('t') && isInVectors('row', a, 4, k);
+  const row = (shader: string, each: number): MatmulKernel => ({
+    name: shader,
     shader,
-    constants: { ...constants, ROWS: Math.max(8, rows) },
-    rows: Math.max(8, rows),
+    constants,
+    rows: 1,
     columns: each * lanes,
-    uniforms: { tileRows: Math.max(8, rows), each },
+    uniforms: { lanes, each },
   });
-  if (isInVectors('row', b, width, n) && k > 0)
-    return rows === 1
-      ? { shader: 'matvecLanes', constants, rows, columns: 2 * width * lanes, uniforms: { lanes, each: 2 * width } }
-      : tile('matmulLanes', 8);
-  if (isInVectors('column', b, width, k) && isInVectors('row', a, 4, k))
-    return rows === 1
-      ? { shader: 'matvecLanesTransposed', constants, rows, columns: 2 * lanes, uniforms: { lanes, each: 2 } }
-      : tile('matmulLanesTransposed', 4);
-  return tile('matmulLanesStrided', 4);
+  const tile = (shader: string, rows: number, each: number): MatmulKernel => ({
+    name: `${shader} ${rows}`,
+    shader,
+    constants: { ...constants, ROWS: rows },
+    rows,
+    columns: each * lanes,
+    uniforms: { tileRows: rows, each },
+  });
+  if (m === 1 && inRows) return [row('matvecLanes', 2 * widthOf(format))];
+  if (m === 1 && inColumns) return [row('matvecLanesTransposed', 2)];
+  return (m <= 8 ? [8, 16] : [16, 8]).flatMap((rows) => [
+    ...(inRows ? [tile('matmulLanes', rows, 8)] : []),
+    ...(inColumns ? [tile('matmulLanesTransposed', rows, 4)] : []),
+    ...(inRows || inColumns ? [] : [tile('matmulLanesStrided', rows, 4)]),
+  ]);
+};
+
+/** Those that read strips; with many rows for packing b to pay, and many columns for packing a. */
+const packedKernels = ({ batch, m, k, n }: MatmulCase, traits: KernelTraits): readonly MatmulKernel[] => {
+  if (!hasLanes(traits) || count(batch) !== 1 || m < 16 || k < 16 || n < 64) return [];
+  const lanes = traits.subgroups!;
+  return (lanes >= 8 ? [32, 16] : [16]).map((rows) => ({
+    name: `matmulPacked ${rows}`,
+    shader: 'matmulPacked',
+    constants: { SUBGROUP: lanes, ROWS: rows },
+    rows,
+    columns: 8 * lanes,
+    uniforms: { tileRows: rows, each: 8 },
+  }));
 };
 
 /** For a single row, where b lies in vectors: lanes along its rows or along its columns, meeting in workgroup memory. */
-const chooseRow = ({ m, k, n, a, b, format }: MatmulCase, traits: KernelTraits): MatmulKernel | undefined => {
-  if (m !== 1 || k === 0) return undefined;
-  const width = format === 0 ? 4 : 8;
-  // 16384 bytes of sums for 256 invocations; few invocations for short sums.
-  const invocations = Math.min(256, 2 ** Math.floor(Math.log2(traits.maxInvocations)), k < 128 ? 64 : 256);
-  if (isInVectors('row', b, width, n) && invocations * 32 <= traits.workgroupBytes)
-    return {
-      shader: 'matvec',
-      constants: { FORMAT: format, LANES_X: 8, LANES_Y: invocations / 8 },
-      rows: 1,
-      columns: 8 * width,
-      uniforms: {},
-    };
+const rowKernels = ({ m, k, n, a, b, format }: MatmulCase, traits: KernelTraits): readonly MatmulKernel[] => {
+  if (m !== 1 || k === 0) return [];
+  const width = widthOf(format);
+  const most = Math.min(256, 2 ** Math.floor(Math.log2(traits.maxInvocations)));
+  // Few invocations for short sums.
+  const sizes = (k < 128 ? [64, 256] : [256, 128, 64]).filter((invocations) => invocations <= most);
+  if (isInVectors('row', b, width, n))
+    return sizes
+      .filter((invocations) => invocations * 32 <= traits.workgroupBytes)
+      .map((invocations) => ({
+        name: `matvec ${invocations}`,
+        shader: 'matvec',
+        constants: { FORMAT: format, LANES_X: 8, LANES_Y: invocations / 8 },
+        rows: 1,
+        columns: 8 * width,
+        uniforms: {},
+      }));
   if (isInVectors('column', b, width, k) && isInVectors('row', a, 4, k))
-    return {
+    return sizes.map((invocations) => ({
+      name: `matvecTransposed ${invocations}`,
       shader: 'matvecTransposed',
       constants: { FORMAT: format, LANES_X: 32, LANES_Y: invocations / 32 },
       rows: 1,
       columns: invocations / 32,
       uniforms: {},
-    };
-  return undefined;
+    }));
+  return [];
 };
 
-/** The largest tiles of which there are enough for the device; small ones where the product is small. */
-const chooseTiles = ({ batch, m, n, format }: MatmulCase, traits: KernelTraits): MatmulKernel => {
-  if (m <= 16) return tiled(format, 8, 4, 1);
+/** Those that compute tiles in workgroup memory: the largest of which there are enough for the device first. */
+const tileKernels = ({ batch, m, n, format }: MatmulCase, traits: KernelTraits): readonly MatmulKernel[] => {
   const fits = ({ constants, rows, columns }: MatmulKernel): boolean =>
     (constants.LANES_X ?? 1) * (constants.LANES_Y ?? 1) <= traits.maxInvocations &&
     (rows + columns) * 64 <= traits.workgroupBytes;
   const tiles = ({ rows, columns }: MatmulKernel): number =>
     count(batch) * Math.ceil(m / rows) * Math.ceil(n / columns);
-  const large = [tiled(format, 16, 16, 2), tiled(format, 16, 16, 1)];
-  return large.find((kernel) => fits(kernel) && tiles(kernel) >= 256) ?? tiled(format, 8, 8, 1);
+  const small = [tiled(format, 8, 8, 1), ...(m <= 16 ? [tiled(format, 8, 4, 1)] : [])].reverse();
+  const large = [tiled(format, 16, 16, 2), tiled(format, 16, 16, 1)].filter(fits);
+  // A processor gains nothing by workgroup memory, the less the more of it is used.
+  if (traits.isSoftware || m <= 16) return small;
+  return distinct([...large.filter((kernel) => tiles(kernel) >= 256), ...small, ...large]);
 };
 
-/** The kernel for a product on a device: by size, by how a and b lie in memory, and by the kind of device. */
-export const chooseMatmul = (product: MatmulCase, traits: KernelTraits): MatmulKernel =>
-  traits.isSoftware && traits.subgroups !== undefined && traits.subgroups >= 4
-    ? chooseLanes(product, traits.subgroups)
-    : (chooseRow(product, traits) ?? chooseTiles(product, traits));
+/**
+ * Whether strips are usual: on adapters that run subgroups on a CPU, where there are enough rows to pay for packing b, and
+ * enough columns to pay for packing a. A b whose columns lie in vectors gains less, and one of halves nothing.
+ */
+const isPacked = ({ m, k, n, b, format }: MatmulCase): boolean =>
+  n >= 256 && (isInVectors('row', b, widthOf(format), n) ? format === 0 && m >= 256 && k >= 256 : m >= 64 && k >= 16);
 
 /**
- * Whether a part is computed from strips: on adapters that run subgroups on a CPU, where there are enough rows to pay for
- * packing b, and enough columns to pay for packing a. A b whose columns lie in vectors gains less, and one of halves nothing.
+ * The kernels that can compute a product on a device, by how a and b lie in memory; first the one that is usual there, by
+ * size and by the kind of device.
  */
-export const isPacked = (
-  { batch, m, k, n, b, format }: MatmulCase,
-  { isSoftware, subgroups = 0 }: KernelTraits,
-): boolean => {
-  if (!isSoftware || subgroups < 4 || count(batch) !== 1 || n < 256) return false;
-  return isInVectors('row', b, format === 0 ? 4 : 8, n) ? format === 0 && m >= 256 && k >= 256 : m >= 64 && k >= 16;
+export const matmulKernels = (product: MatmulCase, traits: KernelTraits): readonly MatmulKernel[] => {
+  const lanes = laneKernels(product, traits);
+  const packed = packedKernels(product, traits);
+  const others = [...rowKernels(product, traits), ...tileKernels(product, traits)];
+  return traits.isSoftware && lanes.length > 0
+    ? [...(isPacked(product) ? [...packed, ...lanes] : [...lanes, ...packed]), ...others]
+    : [...others, ...lanes, ...packed];
+};
+
+const formats = ['float32', 'float16', 'bfloat16'] as const;
+
+/** The class of shapes of a product: its operands' formats, how they lie, and its sizes, rounded up to powers of two. */
+export const matmulClass = (product: MatmulCase): string => {
+  const { m, k, n, format } = product;
+  const sizes = [Math.min(1024, powerOfTwo(m)), powerOfTwo(k), powerOfTwo(n)];
+  return `matmul ${formats[format]} ${layoutOf(product)} ${sizes.join(' ')}`;
+};
+
+/** The case of a whole product. */
+export const matmulCase = (context: LaunchContext<object>): MatmulCase => ({
+  ...flatten(context),
+  format: storageFormat(context.inputs[1]!.dtype),
+});
+
+/** Rows and columns of a sample. */
+const SAMPLE = { rows: 3, columns: 70 };
+
+/** What there is to choose for products of one matrix b: those of dense layers, and not of batches of matrices. */
+export const matmulChoice = (context: LaunchContext<object>): KernelChoice<object> | undefined => {
+  const product = matmulCase(context);
+  const { batch, m, k, n } = product;
+  if (count(batch) !== 1 || m * k * n === 0) return undefined;
+  const { inputs, output, attributes, traits } = context;
+  const [a, b] = inputs.map(({ shape }) => shape) as [readonly number[], readonly number[]];
+  const ones = (shape: readonly number[]): readonly number[] => shape.slice(2).map(() => 1);
+  return {
+    shapes: matmulClass(product),
+    names: matmulKernels(product, traits).map(({ name }) => name),
+    samples: [false, true].map((isLast) => ({
+      inputs: [corner(a, [...ones(a), SAMPLE.rows, k], isLast), corner(b, [...ones(b), k, SAMPLE.columns], isLast)],
+      output: corner(output.shape, [...ones(output.shape), SAMPLE.rows, SAMPLE.columns], isLast),
+      attributes,
+    })),
+  };
 };

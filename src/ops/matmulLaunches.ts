@@ -1,8 +1,9 @@
 import { type Activation, activations, type ByteRange, type Launch, type LaunchContext } from '../tensor/kernel.ts';
 import { count } from '../tensor/shape.ts';
+import { chosen } from './choice.ts';
 import { input, output, scratch, storageFormat } from './launch.ts';
-import { bindable, flatten, type Matrices, type Product, pieces, windowsOf } from './matmulGeometry.ts';
-import { chooseMatmul, isPacked } from './matmulKernels.ts';
+import { bindable, type Matrices, type Product, pieces, windowsOf } from './matmulGeometry.ts';
+import { type MatmulKernel, matmulCase, matmulClass, matmulKernels } from './matmulKernels.ts';
 
 const steps = (name: string, { batch, row, column }: Matrices, offset: number) => ({
   [`${name}Offset`]: offset,
@@ -45,12 +46,11 @@ const finishing = ({ context: { inputs, epilogue, traits } }: Whole, product: Pr
   };
 };
 
-/** A part by the one kernel that suits it, its operands read where they lie. */
-const direct = (whole: Whole, product: Product): Launch => {
+/** A part by one kernel, its operands read where they lie. */
+const direct = (whole: Whole, product: Product, kernel: MatmulKernel): Launch => {
   const { inputs, traits } = whole.context;
   const { batch, m, k, n, a, b, y } = product;
   const windows = windowsOf(product, inputs, traits);
-  const kernel = chooseMatmul({ ...product, format: whole.format }, traits);
   const rowTiles = Math.ceil(m / kernel.rows);
   const columnTiles = Math.ceil(n / kernel.columns);
   const workgroups = count(batch) * rowTiles * columnTiles;
@@ -84,11 +84,10 @@ const PACKED_BYTES = 2 ** 24;
 const PACKED_TERMS = 2 ** 14;
 
 /** A part by way of strips of a and b, which are written first. */
-const packed = (whole: Whole, product: Product): readonly Launch[] => {
+const packed = (whole: Whole, product: Product, kernel: MatmulKernel): readonly Launch[] => {
   const { inputs, traits } = whole.context;
+  const { rows, columns } = kernel;
   const lanes = traits.subgroups!;
-  const rows = lanes >= 8 ? 32 : 16;
-  const columns = 8 * lanes;
   /** Rows or columns whose strips are few enough, in whole strips. */
   const most = (width: number, k: number): number => Math.max(1, Math.floor(PACKED_BYTES / (4 * k * width))) * width;
 
@@ -123,8 +122,8 @@ const packed = (whole: Whole, product: Product): readonly Launch[] => {
         const workgroups = Math.ceil(m / rows) * columnTiles;
         const { uniforms, buffers } = finishing(whole, own);
         launches.push({
-          shader: 'matmulPacked',
-          constants: { SUBGROUP: lanes, ROWS: rows },
+          shader: kernel.shader,
+          constants: kernel.constants,
           uniforms: {
             workgroups,
             columnTiles,
@@ -133,8 +132,7 @@ const packed = (whole: Whole, product: Product): readonly Launch[] => {
             n,
             yOffset: windowsOf(own, inputs, traits).y.skip,
             yRow: y.row,
-            tileRows: rows,
-            each: 8,
+            ...kernel.uniforms,
             ...uniforms,
           },
           buffers: { a: strips(0, rows, k, m), b: strips(1, columns, k, n), ...buffers },
@@ -146,13 +144,15 @@ const packed = (whole: Whole, product: Product): readonly Launch[] => {
   return launches;
 };
 
-/** How the kernels of matmul are launched. */
+/** How the kernels of matmul are launched: all parts by the kernel of the whole, where it can compute them. */
 export const matmulLaunches = (context: LaunchContext<object>): readonly Launch[] => {
   const { inputs, output: result, traits } = context;
   if (count(result.shape) === 0) return [];
-  const format = storageFormat(inputs[1]!.dtype);
+  const { format, ...all } = matmulCase(context);
+  const shapes = matmulClass({ ...all, format });
   const whole: Whole = { context, format };
-  return bindable(flatten(context), inputs, traits).flatMap((product) =>
-    isPacked({ ...product, format }, traits) ? packed(whole, product) : [direct(whole, product)],
-  );
+  return bindable(all, inputs, traits).flatMap((product) => {
+    const kernel = chosen(matmulKernels({ ...product, format }, traits), shapes, traits);
+    return kernel.shader === 'matmulPacked' ? packed(whole, product, kernel) : [direct(whole, product, kernel)];
+  });
 };

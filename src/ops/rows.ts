@@ -36,7 +36,8 @@ export const expectIntegers = (op: string, argument: string, dtype: DType | unde
     ? E.right(dtype)
     : E.left(new DTypeError(`${op}: expected ${argument} of dtype int32, got ${dtype}; use cast to convert`));
 
-const powerOfTwo = (least: number): number => 2 ** Math.ceil(Math.log2(Math.max(1, least)));
+/** The power of two that is at least so large. */
+export const powerOfTwo = (least: number): number => 2 ** Math.ceil(Math.log2(Math.max(1, least)));
 
 /** How a kernel that gives a row to a workgroup runs on a device. */
 export interface RowKernel {

@@ -6,9 +6,10 @@ import type { Storage } from '../tensor/storage.ts';
 import { isTensor, type Tensor, topological } from '../tensor/tensor.ts';
 import { leaves, type Tree, withLeaves } from '../tensor/tree.ts';
 import { evaluateReferenceAsync } from './reference/evaluate.ts';
+import { tunedWebGPU } from './tuning.ts';
 import { findAdapter, openDevice } from './webgpu/adapter.ts';
 import { type Compiled, type CompileOptions, compile as compileForWebGPU } from './webgpu/compile.ts';
-import { type ByteSource, createWebGPU, ownerOf, upload as uploadToWebGPU, type WebGPU } from './webgpu/device.ts';
+import { type ByteSource, ownerOf, upload as uploadToWebGPU, type WebGPU } from './webgpu/device.ts';
 import { evaluate as evaluateOnWebGPU, realize as realizeOnWebGPU } from './webgpu/execute.ts';
 
 /** What gives expressions their numbers. */
@@ -145,7 +146,7 @@ const openWebGPU = async (): Promise<Device | string> => {
   const { device, traits } = await openDevice(found);
   const kind = traits.isSoftware ? 'a software adapter' : 'an adapter';
   return webgpuDevice(
-    createWebGPU(device, traits),
+    tunedWebGPU(device, traits),
     `${kind} that ${found.source === 'dawn' ? 'Dawn' : 'the browser'} offers`,
   );
 };

@@ -33,6 +33,24 @@ export interface KernelTraits {
   readonly f16: boolean;
   /** Lanes of a subgroup, where the device has subgroups and they are all of one size. */
   readonly subgroups: number | undefined;
+  /** Names of the kernels that were measured to be the fastest here, by class of shapes. */
+  readonly tuning?: ReadonlyMap<string, string> | undefined;
+}
+
+/** A box out of a tensor: along each axis, `size` elements from `start` on. */
+export interface Box {
+  readonly start: readonly number[];
+  readonly size: Shape;
+}
+
+/** Kernels that compute the same, of which a measurement may find another one faster than the usual one. */
+export interface KernelChoice<A> {
+  /** The shapes for which one measurement speaks, such as `matmul float32 nn 128 1024 4096`. */
+  readonly shapes: string;
+  /** Names of the kernels, that of the usual one first. */
+  readonly names: readonly string[];
+  /** Parts of the value, with all of the inputs (and the attributes) that they depend on: small enough for the reference. */
+  readonly samples: readonly { readonly inputs: readonly Box[]; readonly output: Box; readonly attributes: A }[];
 }
 
 /** A part of a buffer, in bytes; `start` is a multiple of the device's offset alignment. */
@@ -100,6 +118,8 @@ export interface ShaderKernel<A> {
   /** Whether the launches honour `epilogue`. */
   readonly epilogue?: boolean;
   launches(context: LaunchContext<A>): readonly Launch[];
+  /** The kernels among which `launches` chooses by `traits.tuning`; undefined where there is nothing to choose. */
+  choice?(context: LaunchContext<A>): KernelChoice<A> | undefined;
 }
 
 /**

@@ -22,6 +22,7 @@ import { gradients } from '../../src/transforms/gradients.ts';
 import { testDevice } from '../support/device.ts';
 import { drawn, referenceValues } from '../support/draw.ts';
 import { expectGradients } from '../support/gradient.ts';
+import { expectEveryKernelAgrees } from '../support/tuning.ts';
 import { expectAgreesInParts, expectAllAgree } from '../support/variants.ts';
 
 /** Float32 sums of terms below 1: errors grow with the square root of their number, and are far below 1e-6 each. */
@@ -158,6 +159,28 @@ describe('matmul', () => {
               await expectAllAgree(matmul(drawn([m, k]), b), near(k));
     });
 
+    it('by every kernel that a measurement may choose', async () => {
+      const shaders = new Set<string>();
+      for (const [m, k, n] of [
+        [1, 8, 8],
+        [1, 136, 72],
+        [9, 16, 64],
+        [33, 40, 264],
+        [17, 19, 67],
+      ] as const)
+        for (const across of [false, true])
+          for (const dtype of ['float32', across ? 'bfloat16' : 'float16'] as const) {
+            const b = across ? drawnAcross([k, n], 2, dtype) : drawn([k, n], { seed: 2, dtype });
+            const y = add(gelu(add(matmul(drawn([m, k]), b), drawn([n], { seed: 3 }))), drawn([m, n], { seed: 4 }));
+            for (const name of await expectEveryKernelAgrees(y, near(k))) shaders.add(name.split(' ')[0]!);
+          }
+      const tiles = ['matmul', 'matmulLanes', 'matmulLanesStrided', 'matmulLanesTransposed', 'matmulPacked'];
+      expect([...shaders].sort()).toEqual([
+        ...tiles,
+        ...['matvec', 'matvecLanes', 'matvecLanesTransposed', 'matvecTransposed'],
+      ]);
+    });
+
     it('by way of strips, where there are many rows and columns', async () => {
       const residual = drawn([70, 300], { seed: 4 });
       for (const dtype of ['float32', 'float16', 'bfloat16'] as const)
@@ -276,6 +299,30 @@ describe('matmul', () => {
       expect(shader([1, 768, 50257], gpu)).toEqual(['matmul']);
       expect(launches([2048, 768, 3072], gpu)[0]!.constants).toMatchObject({ LANES_X: 16, LANES_Y: 16, BLOCKS: 2 });
       expect(launches([128, 768, 768], gpu)[0]!.constants).toMatchObject({ LANES_X: 8, LANES_Y: 8, BLOCKS: 1 });
+    });
+
+    it('by what was measured for a class of shapes, where that can compute the product', () => {
+      const tuned = (shapes: string, name: string): KernelTraits => ({
+        ...software,
+        tuning: new Map([[shapes, name]]),
+      });
+      const nn = tuned('matmul float32 nn 128 1024 4096', 'matmulPacked 16');
+      expect(shader([128, 1024, 3072], nn)).toEqual(['matmulPack', 'matmulPack', 'matmulPacked']);
+      expect(shader([65, 768, 2304], nn)).toEqual(shader([128, 1024, 3072], nn));
+      expect(shader([129, 768, 2304], nn)).toEqual(['matmulLanes']);
+      expect(shader([65, 768, 2304], nn, { across: true, dtype: 'float16' })).toEqual([
+        'matmulPack',
+        'matmulPack',
+        'matmulPacked',
+      ]);
+      const nt = tuned('matmul float32 nt 1 1024 65536', 'matvecTransposed 128');
+      expect(launches([1, 768, 50257], nt, { across: true }).map(({ constants }) => constants)).toEqual([
+        { FORMAT: 0, LANES_X: 32, LANES_Y: 4 },
+        { FORMAT: 0, LANES_X: 32, LANES_Y: 4 },
+      ]);
+      expect(
+        shader([1, 768, 50257], tuned('matmul float32 nt 1 1024 65536', 'no such kernel'), { across: true }),
+      ).toEqual(['matvecLanesTransposed', 'matvecLanesTransposed']);
     });
 
     it('whose pipeline does not depend on the length of a prompt', () => {

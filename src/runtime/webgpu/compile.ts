@@ -6,7 +6,8 @@ import type { Tensor } from '../../tensor/tensor.ts';
 import { leaves, signature, type Tree, withLeaves } from '../../tensor/tree.ts';
 import type { WebGPU } from './device.ts';
 import { type Prepared, prepare, realize, submit } from './execute.ts';
-import { type Plan, plan } from './plan.ts';
+import { type Plan, type PlanOptions, plan } from './plan.ts';
+import { type Choosable, tunerOf } from './tune.ts';
 
 /** A function on trees of tensors, traced once for each set of shapes and replayed after that. */
 export interface Compiled<Arguments extends readonly Tree[], Result extends Tree> {
@@ -36,7 +37,10 @@ interface Ready {
 }
 
 interface Traced<Result> {
-  readonly plan: Plan;
+  readonly makePlan: () => Plan;
+  plan: Plan;
+  /** Nodes of the plan whose kernels may be measured before it runs. */
+  met: readonly Choosable[];
   readonly result: Result;
   readonly donated: ReadonlyMap<number, number>;
   readonly donates: ReadonlySet<number>;
@@ -92,8 +96,13 @@ export const compile = <Arguments extends readonly Tree[], Result extends Tree>(
     const result = f(...placed);
     const outputs = leaves(result);
     const donated = matchDonated(outputs, inputs, donates);
+    const met: Choosable[] = [];
+    const makePlan = (onChoice?: PlanOptions['onChoice']): Plan =>
+      plan(outputs, { traits: gpu.traits, inputs, donated, onChoice });
     const traced: Traced<Result> = {
-      plan: plan(outputs, { traits: gpu.traits, inputs, donated }),
+      makePlan,
+      plan: makePlan(tunerOf(gpu) && ((choice, node) => void met.push({ choice, node }))),
+      met,
       result,
       donated,
       donates,
@@ -109,11 +118,22 @@ export const compile = <Arguments extends readonly Tree[], Result extends Tree>(
     traced.ready = undefined;
   };
 
+  /** Has kernels measured that the plan met for the first time; the plan is made again where others have won. */
+  const measureKernels = async (traced: Traced<Result>): Promise<void> => {
+    const { met, makePlan } = traced;
+    if (met.length === 0) return;
+    traced.met = [];
+    if (!(await tunerOf(gpu)?.measure(met))) return;
+    forget(traced);
+    traced.plan = makePlan();
+  };
+
   const isSame = (a: readonly GPUBuffer[], b: readonly GPUBuffer[]): boolean =>
     a.length === b.length && a.every((buffer, i) => buffer === b[i]);
 
   const execute = async (times: number, args: Arguments): Promise<Result> => {
     const traced = trace(args);
+    await measureKernels(traced);
     const { donated, donates, result } = traced;
     const outputs = leaves(result);
     if (times !== 1 && donated.size !== outputs.length)

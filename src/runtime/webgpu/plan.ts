@@ -3,7 +3,15 @@ import { leafStorage, placeholderOp } from '../../ops/constant.ts';
 import { contiguous, isContiguous } from '../../ops/view.ts';
 import type { DType } from '../../tensor/dtype.ts';
 import { ArgumentError } from '../../tensor/errors.ts';
-import type { Binding, Epilogue, KernelTraits, Launch, Operand } from '../../tensor/kernel.ts';
+import type {
+  Binding,
+  Epilogue,
+  KernelChoice,
+  KernelTraits,
+  Launch,
+  LaunchContext,
+  Operand,
+} from '../../tensor/kernel.ts';
 import { count, formatShape, type Shape, sameShape } from '../../tensor/shape.ts';
 import type { Storage } from '../../tensor/storage.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
@@ -59,10 +67,15 @@ export interface PlanOptions {
   readonly inputs?: readonly Tensor[];
   /** For an output that is to end up in an input's own buffer: output index to input index. */
   readonly donated?: ReadonlyMap<number, number>;
+  /** Told of each node whose kernel is one of several. */
+  readonly onChoice?: ((choice: KernelChoice<object>, node: Tensor) => void) | undefined;
 }
 
 /** Makes a plan for the values of `outputs`. */
-export const plan = (outputs: readonly Tensor[], { traits, inputs = [], donated = new Map() }: PlanOptions): Plan => {
+export const plan = (
+  outputs: readonly Tensor[],
+  { traits, inputs = [], donated = new Map(), onChoice }: PlanOptions,
+): Plan => {
   const graph = graphOf(outputs);
   const { order, position, wanted, inputsOf, consumers, seenOf, copied } = graph;
   const epilogues = fuseEpilogues(graph);
@@ -266,13 +279,16 @@ export const plan = (outputs: readonly Tensor[], { traits, inputs = [], donated 
       ...(activation === undefined ? {} : { activation }),
       ...(residualOperand === undefined ? {} : { residual: residualOperand.operand }),
     };
-    const launches: readonly Launch[] = kernel.launches({
+    const context: LaunchContext<object> = {
       inputs: own.map(({ operand }) => operand),
       output: { ...contiguous(tensor.shape), dtype: tensor.dtype },
       attributes: source.attributes,
       traits,
       epilogue,
-    });
+    };
+    const choice = onChoice && kernel.choice?.(context);
+    if (choice !== undefined) onChoice?.(choice, source);
+    const launches: readonly Launch[] = kernel.launches(context);
     const scratch = new Map<number, number>();
     const locate = (binding: Binding): { buffer: number; all: number } => {
       switch (binding.of) {
