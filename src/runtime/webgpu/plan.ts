@@ -19,6 +19,7 @@ import { formChains } from './chains.ts';
 import { type Chain, type ChainValue, generate } from './elementwise.ts';
 import { type Fused, fuseEpilogues } from './epilogues.ts';
 import { graphOf, isHalfWidth, type Seen, scalarOf, wholeBytes } from './graph.ts';
+import { pairUpdates } from './pairs.ts';
 
 /** A buffer of a plan: memory that the plan needs for a while, or values that come from outside. */
 export type PlanBuffer =
@@ -441,7 +442,7 @@ export const plan = (
 
   return {
     buffers,
-    steps,
+    steps: pairUpdates(steps),
     outputs: wanted.map((tensor, i) => ({ buffer: target.get(i)!, shape: tensor.shape, dtype: tensor.dtype })),
   };
 };

@@ -1,0 +1,38 @@
+// x[start + i] = update[i] and otherX[start + i] = otherUpdate[i], as sliceUpdate does one of them: keys and values go to
+// their places in a cache by one launch.
+// Grid: a lane for each element of the update. Reference: src/ops/sliceUpdate.ts.
+
+override WORKGROUP: u32 = 64;
+override DYNAMIC: bool = false; // Whether start counts; otherwise the box begins at base.
+
+struct Uniforms {
+  count: u32, size1: u32, size2: u32, size3: u32,
+  base: u32, step: u32, limit: i32, first: u32, end: u32,
+  to0: u32, to1: u32, to2: u32,
+  offset: u32, otherOffset: u32, from0: u32, from1: u32, from2: u32, from3: u32,
+}
+
+@group(0) @binding(0) var<uniform> uniforms: Uniforms;
+@group(0) @binding(1) var<storage, read> start: array<i32>;       // []
+@group(0) @binding(2) var<storage, read> update: array<u32>;      // [count / size1 / size2 / size3, size1, size2, size3], strided
+@group(0) @binding(3) var<storage, read> otherUpdate: array<u32>; // The same.
+@group(0) @binding(4) var<storage, read_write> x: array<u32>;
+@group(0) @binding(5) var<storage, read_write> otherX: array<u32>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) grid: vec3u,
+        @builtin(local_invocation_index) lane: u32) {
+  let index = (id.y * grid.x + id.x) * WORKGROUP + lane;
+  if (index >= uniforms.count) { return; }
+  let i3 = index % uniforms.size3;
+  let rows = index / uniforms.size3;
+  let i2 = rows % uniforms.size2;
+  let i1 = rows / uniforms.size2 % uniforms.size1;
+  let i0 = rows / uniforms.size2 / uniforms.size1;
+  var place = uniforms.base + i0 * uniforms.to0 + i1 * uniforms.to1 + i2 * uniforms.to2 + i3;
+  if (DYNAMIC) { place += u32(clamp(start[0], 0, uniforms.limit)) * uniforms.step; }
+  if (place < uniforms.first || place >= uniforms.end) { return; }
+  let source = i0 * uniforms.from0 + i1 * uniforms.from1 + i2 * uniforms.from2 + i3 * uniforms.from3;
+  x[place - uniforms.first] = update[uniforms.offset + source];
+  otherX[place - uniforms.first] = otherUpdate[uniforms.otherOffset + source];
+}
