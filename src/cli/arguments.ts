@@ -3,9 +3,16 @@ import * as E from 'fp-ts/lib/Either.js';
 import type { DeviceChoice } from '../runtime/device.ts';
 import type { PoolingMode } from '../tasks/textEmbedder.ts';
 import { getOptimizer } from '../training/index.ts';
-import type { BenchArguments, Command, DraftArguments, EmbedArguments, FitArguments } from './commands.ts';
+import type {
+  BenchArguments,
+  Command,
+  DraftArguments,
+  EmbedArguments,
+  FitArguments,
+  TuneArguments,
+} from './commands.ts';
 import { samplerOf } from './sampler.ts';
-import { defaultWorkloads, workloadsOf } from './workloads.ts';
+import { defaultWorkloads, tunedWorkloads, workloadsOf } from './workloads.ts';
 
 const options = {
   preset: { type: 'string' },
@@ -48,6 +55,7 @@ const options = {
   dtype: { type: 'string' },
   quantize: { type: 'string' },
   reps: { type: 'string' },
+  budget: { type: 'string' },
   profile: { type: 'boolean' },
   svg: { type: 'string' },
   device: { type: 'string' },
@@ -62,7 +70,7 @@ type OptionName = keyof typeof options;
 const shared = ['preset', 'revision', 'device', 'json'] as const satisfies readonly OptionName[];
 
 /** The commands that have options. */
-type Named = 'generate' | 'fit' | 'score' | 'bench' | 'embed' | 'inspect' | 'presets' | 'doctor';
+type Named = 'generate' | 'fit' | 'score' | 'bench' | 'tune' | 'embed' | 'inspect' | 'presets' | 'doctor';
 
 /** Which options a command has. */
 const optionsOf: Readonly<Record<Named, readonly OptionName[]>> = {
@@ -88,6 +96,7 @@ const optionsOf: Readonly<Record<Named, readonly OptionName[]>> = {
   ],
   score: [...shared, 'text', 'top'],
   bench: [...shared, 'only', 'dtype', 'quantize', 'reps', 'profile', 'svg'],
+  tune: [...shared, 'only', 'dtype', 'quantize', 'budget'],
   embed: ['revision', 'device', 'json', 'file', 'out', 'batch-size', 'sequence-length', 'pooling', 'raw'],
   inspect: ['revision', 'json'],
   presets: ['revision', 'json', 'private', 'message'],
@@ -172,20 +181,41 @@ const oneOf = <A extends string>(name: OptionName, text: string | undefined, val
   return value;
 };
 
+/** What bench and tune are asked alike: for which preset, how its weights are held, and which workloads. */
+const workArguments = (
+  command: 'bench' | 'tune',
+  values: Readonly<Partial<Record<OptionName, unknown>>>,
+  rest: readonly string[],
+  usual: string,
+): Pick<BenchArguments, 'only' | 'dtype' | 'quantize'> & { readonly preset?: string } => {
+  const text = (name: OptionName): string | undefined => values[name] as string | undefined;
+  const [preset, ...more] = rest;
+  if (more.length > 0 || (preset !== undefined && values.preset !== undefined))
+    throw new Error(`${command}: expected one preset, got ${[text('preset'), ...rest].filter(Boolean).join(', ')}`);
+  return {
+    ...(preset === undefined ? {} : { preset }),
+    only: workloadsOf(text('only') ?? usual),
+    dtype: oneOf('dtype', text('dtype'), ['float32', 'float16', 'bfloat16']),
+    quantize: oneOf('quantize', text('quantize'), ['int8', 'int4']),
+  };
+};
+
+const tuneArguments = (
+  values: Readonly<Partial<Record<OptionName, unknown>>>,
+  rest: readonly string[],
+): Omit<TuneArguments, 'preset' | 'revision' | 'device' | 'json'> & { readonly preset?: string } => ({
+  ...workArguments('tune', values, rest, tunedWorkloads),
+  budget: wholeOf('budget', values.budget as string | undefined, 1) ?? 2000,
+});
+
 const benchArguments = (
   values: Readonly<Partial<Record<OptionName, unknown>>>,
   rest: readonly string[],
 ): Omit<BenchArguments, 'preset' | 'revision' | 'device' | 'json'> & { readonly preset?: string } => {
   const text = (name: OptionName): string | undefined => values[name] as string | undefined;
-  const [preset, ...more] = rest;
-  if (more.length > 0 || (preset !== undefined && values.preset !== undefined))
-    throw new Error(`bench: expected one preset, got ${[text('preset'), ...rest].filter(Boolean).join(', ')}`);
   const svg = fileOf('svg', text('svg'), '.svg');
   return {
-    ...(preset === undefined ? {} : { preset }),
-    only: workloadsOf(text('only') ?? defaultWorkloads),
-    dtype: oneOf('dtype', text('dtype'), ['float32', 'float16', 'bfloat16']),
-    quantize: oneOf('quantize', text('quantize'), ['int8', 'int4']),
+    ...workArguments('bench', values, rest, defaultWorkloads),
     reps: wholeOf('reps', text('reps'), 1) ?? 3,
     profile: values.profile === true || svg !== undefined,
     svg,
@@ -284,7 +314,7 @@ export const parseCommand = (args: readonly string[], freshSeed: () => number): 
       const [command = 'help', ...rest] = positionals;
       if (values.version === true || command === 'version') return { command: 'version' };
       if (values.help === true || command === 'help') return { command: 'help' };
-      if (rest.length > 0 && !['presets', 'bench', 'embed', 'inspect'].includes(command))
+      if (rest.length > 0 && !['presets', 'bench', 'tune', 'embed', 'inspect'].includes(command))
         throw new Error(
           `expected options after ${command}, got ${JSON.stringify(rest[0])}${command === 'generate' ? '; is a prompt meant? use --prompt' : command === 'score' ? '; is a text meant? use --text' : ''}`,
         );
@@ -311,6 +341,7 @@ export const parseCommand = (args: readonly string[], freshSeed: () => number): 
       if (command === 'score')
         return { ...common, command, texts: values.text ?? [], top: wholeOf('top', values.top, 1) ?? 0 };
       if (command === 'bench') return { ...common, command, ...benchArguments(values, rest) };
+      if (command === 'tune') return { ...common, command, ...tuneArguments(values, rest) };
       const seed = wholeOf('seed', values.seed);
       if (command === 'fit') return { ...common, command, ...fitArguments(values), seed: seed ?? 0 };
       return {

@@ -1,5 +1,5 @@
 import { mkdir, writeFile } from 'node:fs/promises';
-import { basename, dirname } from 'node:path';
+import { dirname } from 'node:path';
 import { type AdapterLimits, measureLimits } from '../runtime/webgpu/limits.ts';
 import { type LaunchTime, profile } from '../runtime/webgpu/profile.ts';
 import { commonDType } from '../tasks/deviceBytes.ts';
@@ -7,9 +7,10 @@ import { leaves } from '../tensor/tree.ts';
 import type { BenchArguments } from './commands.ts';
 import { kernelChart } from './kernelChart.ts';
 import { type KernelRow, kernelRows, kernelTable, threeDigits } from './kernelTable.ts';
-import { load } from './load.ts';
-import { type Decoding, type Spent, stopwatch, type Timed, timed } from './timings.ts';
-import { DECODED, lengthOf, promptOf, type Workload } from './workloads.ts';
+import { load, nameOf } from './load.ts';
+import { status } from './statusLine.ts';
+import { runWorkload, type Spent, stopwatch, type Timed, timed } from './timings.ts';
+import { DECODED, fitting, promptOf, type Workload } from './workloads.ts';
 
 /** What a workload came to. Times are in milliseconds. */
 type Figures =
@@ -43,14 +44,6 @@ interface ProfiledWorkload {
 
 const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1]!;
 
-/** What goes on, on one line of a terminal that is written over. */
-const status = process.stderr.isTTY
-  ? (text: string): void => void process.stderr.write(`\r\u001b[K${text}`)
-  : (): void => undefined;
-
-const run = (lm: Timed, workload: Workload): Promise<Decoding> =>
-  workload.kind === 'decode' ? lm.decode(promptOf(workload), DECODED) : lm.prefill(workload.count);
-
 const timeWorkload = async (
   lm: Timed,
   workload: Workload,
@@ -59,14 +52,14 @@ const timeWorkload = async (
 ): Promise<Figures> => {
   const { name, kind } = workload;
   status(`${name}: once before it counts`);
-  const first = await run(lm, workload);
+  const first = await runWorkload(lm, workload);
   status(`${name}: is it right?`);
   await lm.check(name, first.tokenIds, promptOf(workload));
   const runs: Spent[] = [];
   for (let rep = 1; rep <= reps; rep++) {
     signal.throwIfAborted();
     status(`${name}: ${rep} of ${reps}`);
-    const { tokenIds, ...spent } = await run(lm, workload);
+    const { tokenIds, ...spent } = await runWorkload(lm, workload);
     const place = tokenIds.findIndex((id, at) => id !== first.tokenIds[at]);
     if (place !== -1)
       throw new Error(
@@ -125,18 +118,6 @@ const heading = ({ workload, launches, ms }: ProfiledWorkload): string =>
 const limitsText = ({ gflops, gbs }: AdapterLimits): string =>
   `limits measured here: ${threeDigits(gflops)} GFLOPS, ${threeDigits(gbs)} GB/s`;
 
-/** A preset as people call it: of a folder its last name. */
-const nameOf = (preset: string): string => (preset.includes('://') ? preset : basename(preset));
-
-/** Those of the workloads asked for that the model is long enough for; said of the others. */
-const fitting = (asked: BenchArguments, most: number): readonly Workload[] => {
-  const tooLong = asked.only.filter((workload) => lengthOf(workload) > most);
-  for (const { name } of tooLong) process.stderr.write(`${name} is left out: the model reads ${most} tokens at most\n`);
-  if (tooLong.length === asked.only.length)
-    throw new Error(`--only: expected a workload of at most ${most} tokens, which is all that the model reads`);
-  return asked.only.filter((workload) => !tooLong.includes(workload));
-};
-
 /** `purelm bench`: how fast a preset starts, reads and writes here, and with `--profile` which kernels take the time. */
 export const bench = async (asked: BenchArguments, signal: AbortSignal): Promise<void> => {
   const { preset, quantize } = asked;
@@ -149,7 +130,7 @@ export const bench = async (asked: BenchArguments, signal: AbortSignal): Promise
   const lm = quantize === undefined ? plain : await plain.quantize(quantize, { signal });
   const quantizeMs = quantizing().ms;
   const own = await timed(lm);
-  const workloads = fitting(asked, lm.backbone.model.maxSequenceLength ?? Number.POSITIVE_INFINITY);
+  const workloads = fitting(asked.only, lm.backbone.model.maxSequenceLength ?? Number.POSITIVE_INFINITY);
   // Whoever asks for a profile in vain is told before anything is timed.
   let best = asked.profile ? await measureLimits(own.device) : undefined;
   const model = `${nameOf(preset)}: ${lm.name}, ${threeDigits(parameters / 1e6)} M parameters, ${quantize ?? commonDType(leaves(lm.params))}`;

@@ -124,6 +124,21 @@ export interface BenchArguments {
   readonly json: boolean;
 }
 
+/** What `purelm tune` was asked for. */
+export interface TuneArguments {
+  readonly preset: string;
+  readonly revision: string | undefined;
+  /** What is done once, for the shapes that come up in it. */
+  readonly only: readonly Workload[];
+  /** How weights are stored; by default as they were saved. */
+  readonly dtype: DType | undefined;
+  readonly quantize: QuantizationMode | undefined;
+  /** Milliseconds for the kernels of a class of shapes. */
+  readonly budget: number;
+  readonly device: DeviceChoice | undefined;
+  readonly json: boolean;
+}
+
 /** What `purelm presets push` was asked for. */
 export interface PushArguments {
   readonly folder: string;
@@ -140,6 +155,7 @@ export type Command =
   | ({ readonly command: 'fit' } & FitArguments)
   | ({ readonly command: 'score' } & ScoreArguments)
   | ({ readonly command: 'bench' } & BenchArguments)
+  | ({ readonly command: 'tune' } & TuneArguments)
   | ({ readonly command: 'embed' } & EmbedArguments)
   | ({ readonly command: 'inspect' } & InspectArguments)
   | ({ readonly command: 'presets' } & PresetsArguments)

@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import { SingleBar } from 'cli-progress';
 import type { Sampler } from '../samplers/sampler.ts';
 import type { CausalLM as CausalLMTask } from '../tasks/causalLM.ts';
@@ -7,6 +8,9 @@ import type { BackbonePresetOptions } from '../tasks/presets.ts';
 import type { DType } from '../tensor/dtype.ts';
 import type { GenerateArguments } from './commands.ts';
 import { downloadBar } from './downloadBar.ts';
+
+/** A preset as people call it: of a folder its last name. */
+export const nameOf = (preset: string): string => (preset.includes('://') ? preset : basename(preset));
 
 const megabytes = (bytes: number): string => (bytes / 2 ** 20).toFixed(1);
 

@@ -9,6 +9,7 @@ import { generate } from './generate.ts';
 import { inspectPreset } from './inspect.ts';
 import { listPresets, pullPreset, pushPreset } from './presets.ts';
 import { scoreTexts } from './score.ts';
+import { tune } from './tune.ts';
 import { usage } from './usage.ts';
 
 const FAILED = 1;
@@ -69,6 +70,9 @@ const run = async (args: readonly string[], signal: AbortSignal): Promise<number
       return 0;
     case 'bench':
       await bench(command, signal);
+      return 0;
+    case 'tune':
+      await tune(command, signal);
       return 0;
   }
 };

@@ -5,6 +5,7 @@ import type { Device } from '../runtime/device.ts';
 import type { CausalLM } from '../tasks/causalLM.ts';
 import { generateTokens } from '../tasks/generation.ts';
 import { deviceOf, heldParams } from '../tasks/heldParams.ts';
+import { DECODED, promptOf, type Workload } from './workloads.ts';
 
 /** Time that something took. */
 export interface Spent {
@@ -126,3 +127,7 @@ export const timed = async (task: CausalLM): Promise<Timed> => {
     },
   };
 };
+
+/** A workload, once; of decoding, so many tokens. */
+export const runWorkload = (lm: Timed, workload: Workload, tokens = DECODED): Promise<Decoding> =>
+  workload.kind === 'decode' ? lm.decode(promptOf(workload), tokens) : lm.prefill(workload.count);

@@ -1,4 +1,4 @@
-import { defaultWorkloads } from './workloads.ts';
+import { defaultWorkloads, tunedWorkloads } from './workloads.ts';
 
 /** The text of `purelm help`. */
 export const usage = `purelm: language models on WebGPU
@@ -9,6 +9,7 @@ export const usage = `purelm: language models on WebGPU
   purelm embed PRESET [TEXT …]  a point in space for each text
   purelm inspect PRESET         what a preset is: sizes, parameters, tokenizer; no weights are read
   purelm bench [PRESET]         how fast a preset starts, reads and writes here
+  purelm tune [PRESET]          measure here which kernels are the fastest for a preset, and remember that
   purelm presets [FILTER]       the built-in presets, and which of them are here
   purelm presets pull ID        fetch one, or hf://user/repo, and print its folder
   purelm presets push FOLDER hf://user/repo   upload one; HF_TOKEN says who; --private, --message TEXT
@@ -16,12 +17,12 @@ export const usage = `purelm: language models on WebGPU
   purelm setup                  look for an adapter again
   purelm help | version
 
-Options of generate, fit, score and bench; all but --preset also of embed:
+Options of generate, fit, score, bench and tune; all but --preset also of embed:
   --preset NAME           gpt2_tiny_en, which ships with the package (default), another built-in id, which is
                           fetched if it is not here, hf://user/repo, kaggle://owner/model/keras/variation, or a folder
   --device NAME           webgpu, reference or auto (default auto)
   --revision REV          a branch, tag or commit of hf://user/repo; also for presets pull
-  --json                  JSON on standard output: a line for each prompt or text; one object for fit and bench
+  --json                  JSON on standard output: a line for each prompt or text; one object for fit, bench and tune
 
 Options of generate:
   --prompt TEXT           may be given more than once; without it, every line of standard input is a prompt
@@ -69,6 +70,9 @@ Options of bench:
   --reps N                how often each is timed; the middle one counts (default 3)
   --profile               time every launch on the device: by kernel, as a table, beside what the adapter can do
   --svg FILE.svg          the same as a chart
+
+Options of tune: --only (default ${tunedWorkloads}), --dtype and --quantize as for bench, and
+  --budget MS             for the kernels of a class of shapes (default 2000)
 
 Options of embed (PRESET: as --preset, of an encoder or of sentence-transformers):
   --file FILE             texts, one a line; may be given more than once; - is standard input, which is read too where

@@ -21,6 +21,9 @@ export const lengthOf = (workload: Workload): number =>
 /** What is timed unless something else is asked for. */
 export const defaultWorkloads = 'start,prefill16,prefill128,prefill512,decode128';
 
+/** What kernels are measured for unless something else is asked for. */
+export const tunedWorkloads = 'prefill16,prefill128,prefill512,decode128';
+
 /**
  * The workloads that a list with commas names.
  *
@@ -35,3 +38,12 @@ export const workloadsOf = (list: string): readonly Workload[] =>
       `--only: expected start, prefill and decode with a number of tokens (${defaultWorkloads}), got ${name}`,
     );
   });
+
+/** Those of the workloads asked for that a model of so many places is long enough for; said of the others. */
+export const fitting = (asked: readonly Workload[], most: number): readonly Workload[] => {
+  const tooLong = asked.filter((workload) => lengthOf(workload) > most);
+  for (const { name } of tooLong) process.stderr.write(`${name} is left out: the model reads ${most} tokens at most\n`);
+  if (tooLong.length === asked.length)
+    throw new Error(`--only: expected a workload of at most ${most} tokens, which is all that the model reads`);
+  return asked.filter((workload) => !tooLong.includes(workload));
+};

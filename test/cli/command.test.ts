@@ -1,13 +1,15 @@
 import { spawnSync } from 'node:child_process';
-import { closeSync, cpSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, cpSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CausalLM } from '../../src/index.ts';
+import { tuningName } from '../../src/runtime/tuningFile.ts';
 import { BeamSampler } from '../../src/samplers/index.ts';
 import type { Beam } from '../../src/tasks/generate.ts';
 import { type Run, type RunOptions, runCommand, withoutDawn } from '../support/command.ts';
+import { testDevice } from '../support/device.ts';
 import { type BuiltPackage, buildPackage } from '../support/package.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -173,6 +175,40 @@ describe('purelm generate', () => {
       onText: (child) => child.stdout!.destroy(),
     });
     expect({ status, stderr: withoutDawn(stderr) }).toEqual({ status: 0, stderr: '' });
+  });
+});
+
+describe('purelm tune', () => {
+  it('measures the shapes of a preset, and replaces a file that is of no use', async () => {
+    const cache = mkdtempSync(join(tmpdir(), 'purelm-tune-'));
+    try {
+      const { traits } = await testDevice();
+      const path = join(cache, 'purelm', 'tuning', tuningName(traits.name));
+      mkdirSync(dirname(path), { recursive: true });
+      writeFileSync(path, '{"version": 1');
+      const { status, stdout, stderr } = await purelm(['tune', '--only', 'prefill1', '--budget', '1', '--json'], {
+        env: { XDG_CACHE_HOME: cache },
+      });
+      expect(status).toBe(0);
+      expect(withoutDawn(stderr)).toBe(
+        `purelm: ${path} is ignored: expected a table of kernels in JSON, got none; purelm tune writes a new one\n`,
+      );
+      const { classes, ...rest } = JSON.parse(stdout);
+      expect(rest).toMatchObject({ preset: 'gpt2_tiny_en', model: 'GPT2CausalLM', dtype: 'float32', path });
+      expect(classes.length).toBeGreaterThan(2);
+      const chosen = classes.map(({ shapes, chosen }: Record<string, string>) => [shapes, chosen]);
+      expect(JSON.parse(readFileSync(path, 'utf8')).kernels).toEqual(Object.fromEntries(chosen));
+    } finally {
+      rmSync(cache, { recursive: true });
+    }
+  });
+
+  it('says that there is nothing to choose on the reference interpreter', async () => {
+    const { status, stderr } = await purelm(['tune', '--only', 'prefill1', '--device', 'reference']);
+    expect(status).toBe(1);
+    expect(stderr).toBe(
+      'purelm: tune: expected a device whose kernels can be chosen, got reference interpreter; is there an adapter?\n',
+    );
   });
 });
 
