@@ -24,7 +24,7 @@ import { pieceOf, readPrompt } from '../../src/tasks/prompt.ts';
 import { leaves, type Tree, withLeaves } from '../../src/tensor/tree.ts';
 import { familyCases } from '../families/families.ts';
 import { expectClose } from '../support/agree.ts';
-import { unusedTestDevice } from '../support/device.ts';
+import { unusedTestDevice, webgpuTestDevice } from '../support/device.ts';
 
 const LENGTH = 16;
 
@@ -247,6 +247,41 @@ describe('a prompt that is read in pieces', () => {
     });
     await expect(tokensOf({ ...request, piece: 4, signal: ending.signal })).rejects.toThrow('enough');
     expect(gpu.memory().liveBuffers).toBe(before);
+  });
+
+  it('S64: a thousand tokens go in three pieces where nothing else is said', async () => {
+    const device = await webgpuTestDevice();
+    const { model, params } = GPT2Backbone({
+      vocabularySize: 97,
+      numLayers: 1,
+      numHeads: 2,
+      hiddenDim: 16,
+      intermediateDim: 16,
+      maxSequenceLength: 1040,
+      seed: 3,
+    });
+    const places: number[] = [];
+    const counted: CausalModel = {
+      ...(model as unknown as CausalModel),
+      apply: (own, inputs, context) => {
+        places.push(inputs.tokenIds.shape[1]!);
+        return model.apply(own as typeof params, inputs, context);
+      },
+    };
+    const held = withLeaves(params as Tree, await device.realize(leaves(params)));
+    const request: GenerationRequest<Tree> = {
+      ...requestOf({ device, model: counted, params: held }, RandomSampler(), { prompts: [[5]] }),
+      prompt: {
+        tokenIds: Int32Array.from({ length: 1036 }, (_, i) => (i * 31) % 97),
+        paddingMask: new Uint8Array(1036).fill(1, 0, 1030),
+        batch: 1,
+        length: 1036,
+      },
+    };
+    const tokens = await tokensOf(request);
+    expect(places).toEqual([512, 12, 1]);
+    expect(await tokensOf({ ...request, piece: 2000 })).toEqual(tokens);
+    expect(places.slice(3)).toEqual([1036]);
   });
 
   it('has 512 tokens in a piece, and fewer of each row where there are many', () => {
