@@ -1,4 +1,5 @@
 import { leaf, leafStorage } from '../ops/constant.ts';
+import { fileBytes, narrow, wordsOf } from '../tensor/dtype.ts';
 import { ArgumentError } from '../tensor/errors.ts';
 import type { NDArray } from '../tensor/ndarray.ts';
 import { count } from '../tensor/shape.ts';
@@ -93,13 +94,18 @@ export const referenceDevice: Device = Object.freeze<Device>({
     return values.map((array) => leaf({ kind: 'host', array }, array.shape, array.dtype));
   },
   compile: compileForReference,
-  upload: async (_label, { shape, dtype, read }) => {
+  upload: async (_label, { shape, dtype, storedAs, read }) => {
     const words = dtype === 'float16' || dtype === 'bfloat16' ? Uint16Array : undefined;
-    const bytes = count(shape) * (words !== undefined ? 2 : dtype === 'bool' ? 1 : 4);
+    const bytes = count(shape) * fileBytes(dtype);
     const whole = new Uint8Array(bytes);
     const piece = 2 ** 24;
     for (let start = 0; start < bytes; start += piece)
       whole.set(await read(start, Math.min(bytes, start + piece)), start);
+    if (storedAs !== undefined) {
+      const data = new Uint16Array(count(shape));
+      narrow(wordsOf(whole), storedAs, data);
+      return leaf({ kind: 'host', array: { data, shape, dtype: storedAs } }, shape, storedAs);
+    }
     const data =
       words !== undefined
         ? new words(whole.buffer)

@@ -98,6 +98,8 @@ export const loadWeights = async (
       const stored = await device.upload(source.name, {
         shape: source.shape,
         dtype: source.dtype as DType,
+        // Halves are made on the way; other floats on the device, where the usual case is that nothing is to be done.
+        storedAs: source.dtype === 'float32' && (dtype === 'float16' || dtype === 'bfloat16') ? dtype : undefined,
         read: async (start, end) => {
           signal?.throwIfAborted();
           const bytes = await readPiece(source, start, end);

@@ -1,6 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { bfloat16Bits, bfloat16FromBits, float16Bits, float16FromBits } from '../../src/tensor/dtype.ts';
+import {
+  bfloat16Bits,
+  bfloat16FromBits,
+  float16Bits,
+  float16FromBits,
+  narrow,
+  wordsOf,
+} from '../../src/tensor/dtype.ts';
 
 describe('float16', () => {
   it('gives every finite pattern back', () => {
@@ -42,5 +49,39 @@ describe('bfloat16', () => {
     expect(bfloat16FromBits(bfloat16Bits(1 + 2 ** -8))).toBe(1);
     expect(bfloat16FromBits(bfloat16Bits(1 + 3 * 2 ** -8))).toBe(1 + 2 ** -6);
     expect(bfloat16FromBits(bfloat16Bits(Number.NaN))).toBeNaN();
+  });
+});
+
+describe('narrow', () => {
+  const float32 = (bits: number): number => new Float32Array(Uint32Array.of(bits).buffer)[0]!;
+
+  it.each([
+    ['float16', float16Bits],
+    ['bfloat16', bfloat16Bits],
+  ] as const)('rounds to %s as is done one by one', (dtype, bitsOf) => {
+    const edges = [
+      0, 1, 0x387fffff, 0x38800000, 0x477fefff, 0x477ff000, 0x477fffff, 0x47800000, 0x7f7fffff, 0x7f800000,
+    ];
+    const both = edges.flatMap((bits) => [bits, (bits | 0x80000000) >>> 0]);
+    fc.assert(
+      fc.property(fc.array(fc.nat(0xffffffff)), (drawn) => {
+        // NaN has many bits; which of them stay says nothing.
+        const bits = Uint32Array.from([...both, ...drawn.filter((own) => (own & 0x7fffffff) <= 0x7f800000)]);
+        const halves = new Uint16Array(bits.length);
+        narrow(bits, dtype, halves);
+        expect(Array.from(halves)).toEqual(Array.from(bits, (own) => bitsOf(float32(own))));
+      }),
+    );
+    const halves = new Uint16Array(2);
+    narrow(Uint32Array.of(0x7f800001, 0xffffffff), dtype, halves);
+    const valueOf = dtype === 'float16' ? float16FromBits : bfloat16FromBits;
+    expect(Array.from(halves, valueOf)).toEqual([Number.NaN, Number.NaN]);
+  });
+
+  it('takes bytes wherever they begin', () => {
+    const bytes = new Uint8Array(12);
+    new DataView(bytes.buffer).setFloat32(5, 1.5, true);
+    expect(wordsOf(bytes.subarray(5, 9))[0]).toBe(0x3fc00000);
+    expect(wordsOf(bytes.subarray(4, 8)).buffer).toBe(bytes.buffer);
   });
 });

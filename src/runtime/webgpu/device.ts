@@ -1,5 +1,5 @@
 import { leaf, leafStorage } from '../../ops/constant.ts';
-import { type DType, deviceBytes, fileBytes } from '../../tensor/dtype.ts';
+import { type DType, deviceBytes, fileBytes, narrow, wordsOf } from '../../tensor/dtype.ts';
 import type { KernelTraits } from '../../tensor/kernel.ts';
 import type { HostData, NDArray } from '../../tensor/ndarray.ts';
 import { widen } from '../../tensor/ndarray.ts';
@@ -256,6 +256,8 @@ export const UPLOAD_BYTES = 4 * 2 ** 20;
 export interface ByteSource {
   readonly shape: Shape;
   readonly dtype: DType;
+  /** Halves that the float32 numbers of the file are rounded to on their way. */
+  readonly storedAs?: 'float16' | 'bfloat16' | undefined;
   /** What it gives may be overwritten by the call after the next. */
   read(start: number, end: number): Promise<Uint8Array>;
 }
@@ -264,18 +266,33 @@ export interface ByteSource {
  * A tensor on the device whose bytes are read in pieces: host memory holds two of them, one that goes to the device and one
  * that is being read.
  */
-export const upload = async (gpu: WebGPU, label: string, { shape, dtype, read }: ByteSource): Promise<Tensor> => {
-  const bytes = count(shape) * fileBytes(dtype);
+export const upload = async (
+  gpu: WebGPU,
+  label: string,
+  { shape, dtype: given, storedAs, read }: ByteSource,
+): Promise<Tensor> => {
+  const dtype = storedAs ?? given;
+  const bytes = count(shape) * fileBytes(given);
   const buffer = await gpu.guarded(() => gpu.pool.take(Math.max(4, count(shape) * deviceBytes(dtype)), label));
   const readFrom = (start: number): Promise<Uint8Array> | undefined =>
     start < bytes ? read(start, Math.min(bytes, start + UPLOAD_BYTES)) : undefined;
+  const halves = storedAs === undefined ? undefined : new Uint16Array(Math.min(bytes, UPLOAD_BYTES) / 4);
+  /** A piece as it is stored. */
+  const stored = (piece: Uint8Array): Uint8Array | Uint16Array => {
+    if (storedAs === undefined || halves === undefined) return piece;
+    narrow(wordsOf(piece), storedAs, halves);
+    return halves.subarray(0, piece.length / 4);
+  };
   let next = readFrom(0);
   try {
     for (let start = 0; start < bytes; start += UPLOAD_BYTES) {
       const piece = (await next)!;
+      // The next piece is read while this one is rounded and copied.
       next = readFrom(start + UPLOAD_BYTES);
-      const image = deviceImage({ data: piece, shape: [piece.length], dtype: dtype === 'bool' ? 'bool' : 'int32' });
-      gpu.device.queue.writeBuffer(buffer, dtype === 'bool' ? start * 4 : start, image as Uint8Array<ArrayBuffer>);
+      const data = stored(piece);
+      const image = deviceImage({ data, shape: [data.length], dtype: dtype === 'bool' ? 'bool' : 'int32' });
+      const at = (start / fileBytes(given)) * deviceBytes(dtype);
+      gpu.device.queue.writeBuffer(buffer, at, image as Uint8Array<ArrayBuffer>);
     }
     return gpu.resident(buffer, shape, dtype);
   } catch (cause) {
