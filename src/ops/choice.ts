@@ -21,3 +21,11 @@ export const corner = (shape: Shape, most: readonly number[], isLast: boolean): 
   const size = shape.map((length, axis) => Math.min(length, most[axis]!));
   return { size, start: shape.map((length, axis) => (isLast ? length - size[axis]! : 0)) };
 };
+
+/** As `corner`, of the last two axes; of those before them one element. */
+export const rowsCorner = (shape: Shape, rows: number, columns: number, isLast: boolean): Box =>
+  corner(
+    shape,
+    shape.map((_, axis) => [columns, rows][shape.length - 1 - axis] ?? 1),
+    isLast,
+  );

@@ -1,6 +1,6 @@
 import type { KernelChoice, KernelTraits, LaunchContext } from '../tensor/kernel.ts';
 import { count } from '../tensor/shape.ts';
-import { corner, distinct } from './choice.ts';
+import { distinct, rowsCorner } from './choice.ts';
 import { storageFormat } from './launch.ts';
 import { flatten, isInVectors, type Product } from './matmulGeometry.ts';
 import { powerOfTwo } from './rows.ts';
@@ -181,14 +181,13 @@ export const matmulChoice = (context: LaunchContext<object>): KernelChoice<objec
   const { batch, m, k, n } = product;
   if (count(batch) !== 1 || m * k * n === 0) return undefined;
   const { inputs, output, attributes, traits } = context;
-  const [a, b] = inputs.map(({ shape }) => shape) as [readonly number[], readonly number[]];
-  const ones = (shape: readonly number[]): readonly number[] => shape.slice(2).map(() => 1);
+  const [a, b] = inputs.map(({ shape }) => shape);
   return {
     shapes: matmulClass(product),
     names: matmulKernels(product, traits).map(({ name }) => name),
     samples: [false, true].map((isLast) => ({
-      inputs: [corner(a, [...ones(a), SAMPLE.rows, k], isLast), corner(b, [...ones(b), k, SAMPLE.columns], isLast)],
-      output: corner(output.shape, [...ones(output.shape), SAMPLE.rows, SAMPLE.columns], isLast),
+      inputs: [rowsCorner(a!, SAMPLE.rows, k, isLast), rowsCorner(b!, k, SAMPLE.columns, isLast)],
+      output: rowsCorner(output.shape, SAMPLE.rows, SAMPLE.columns, isLast),
       attributes,
     })),
   };

@@ -1,9 +1,10 @@
 import * as E from 'fp-ts/lib/Either.js';
 import { ShapeError } from '../tensor/errors.ts';
-import { type Activation, activations, type KernelTraits, type Launch, type LaunchContext } from '../tensor/kernel.ts';
+import { type Activation, activations, type Launch, type LaunchContext } from '../tensor/kernel.ts';
 import { type QuantizedFormat, STRIP, stripWords } from '../tensor/quantized.ts';
 import { count, formatShape, type Shape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
+import { chosen } from './choice.ts';
 import {
   dequantize,
   dequantizeLaunches,
@@ -19,65 +20,10 @@ import { input, output, type Rows, rowRange, rowRuns, scratch, storageFormat } f
 import { matmul } from './matmul.ts';
 import { matmulLaunches } from './matmulLaunches.ts';
 import { apply, defineOp } from './op.ts';
+import { quantizedCase, quantizedChoice, quantizedClass, quantizedKernels } from './quantizedKernels.ts';
 import { asFloat32 } from './rows.ts';
 import { transpose } from './transpose.ts';
 import { contiguous } from './view.ts';
-
-/** A kernel that reads whole numbers, and the rows and words of a row of a strip that one of its lanes computes. */
-interface QuantizedKernel {
-  readonly shader: string;
-  readonly rows: number;
-  readonly words: number;
-  /** Lanes of a workgroup side by side. */
-  readonly lanes: number;
-  readonly constants: Readonly<Record<string, number>>;
-  /** Bounds of loops that a compiler is not to know. */
-  readonly uniforms: Readonly<Record<string, number>>;
-}
-
-/** For adapters that run subgroups on a CPU: a subgroup is a workgroup; tiles of rows, or all of a single one. */
-const chooseLanes = (m: number, k: number, { bits, block }: QuantizedFormat, lanes: number): QuantizedKernel => {
-  const constants = { BITS: bits, SUBGROUP: lanes };
-  if (m === 1) {
-    // Lanes that share out rows of w would be more workgroups; they cost more than idle cores where there are two.
-    const parts = 1;
-    const partBlocks = Math.ceil(k / block / parts);
-    return {
-      shader: 'quantizedMatvecLanes',
-      rows: 1,
-      words: 4,
-      lanes: lanes / parts,
-      constants: { ...constants, PARTS: parts },
-      uniforms: {
-        partRows: bits === 8 ? Math.ceil(k / parts) : Math.min(k, block * partBlocks),
-        lanes: lanes / parts,
-        quads: 32 / bits,
-      },
-    };
-  }
-  const rows = m <= 8 ? 8 : 16;
-  return {
-    shader: 'quantizedMatmulLanes',
-    rows,
-    words: bits / 4,
-    lanes,
-    constants: { ...constants, ROWS: rows },
-    uniforms: { tileRows: rows, each: 8 },
-  };
-};
-
-/** For a single row on a GPU: 256 invocations that share out the rows of some columns, and meet in workgroup memory. */
-const chooseRow = (bits: 8 | 4, traits: KernelTraits): QuantizedKernel => {
-  const invocations = Math.min(256, 2 ** Math.floor(Math.log2(traits.maxInvocations)));
-  return {
-    shader: 'quantizedMatvec',
-    rows: 1,
-    words: bits / 2,
-    lanes: 8,
-    constants: { BITS: bits, LANES_Y: invocations / 8 },
-    uniforms: {},
-  };
-};
 
 const epilogueOf = ({ epilogue }: LaunchContext<QuantizedFormat>) => {
   const { bias, residual } = epilogue;
@@ -99,11 +45,8 @@ const epilogueOf = ({ epilogue }: LaunchContext<QuantizedFormat>) => {
   };
 };
 
-/** By kernels that read the whole numbers where they lie. */
-const direct = (
-  context: LaunchContext<QuantizedFormat>,
-  choose: (m: number, k: number) => QuantizedKernel,
-): readonly Launch[] => {
+/** By kernels that read the whole numbers where they lie: that of the name, where it can compute a part too. */
+const direct = (context: LaunchContext<QuantizedFormat>, name: string): readonly Launch[] => {
   const { inputs, attributes, output: result, traits } = context;
   const [a, words] = inputs;
   const { bits, columns } = attributes;
@@ -113,7 +56,8 @@ const direct = (
     stripRuns('matmul', words!.shape, attributes, 1, traits).map(
       ({ buffers, uniforms: { block, blocks, firstStrip, strips } }) => {
         const m = run.end - run.start;
-        const kernel = choose(m, k);
+        const kernels = quantizedKernels({ m, k, format: attributes }, traits);
+        const kernel = kernels.find((candidate) => candidate.name === name) ?? kernels[0]!;
         const units = (strips * stripWords(bits)) / kernel.words;
         const columnTiles = Math.ceil(units / kernel.lanes);
         const workgroups = Math.ceil(m / kernel.rows) * columnTiles;
@@ -179,13 +123,11 @@ const widened = (context: LaunchContext<QuantizedFormat>): readonly Launch[] => 
 };
 
 const launches = (context: LaunchContext<QuantizedFormat>): readonly Launch[] => {
-  const { output: result, attributes, traits } = context;
+  const { output: result, traits } = context;
   if (count(result.shape) === 0) return [];
-  const { isSoftware, subgroups = 0 } = traits;
-  if (isSoftware && subgroups >= 4) return direct(context, (m, k) => chooseLanes(m, k, attributes, subgroups));
-  return count(result.shape) === attributes.columns
-    ? direct(context, () => chooseRow(attributes.bits, traits))
-    : widened(context);
+  const product = quantizedCase(context);
+  const { name, shader } = chosen(quantizedKernels(product, traits), quantizedClass(product), traits);
+  return shader === 'dequantize' ? widened(context) : direct(context, name);
 };
 
 const quantizedMatmulOp = defineOp<QuantizedFormat>({
@@ -218,7 +160,7 @@ const quantizedMatmulOp = defineOp<QuantizedFormat>({
   vjp: ({ inputs: [, words, scales, zeros], attributes }, dy) => [
     matmul(dy, transpose(dequantize({ words: words!, scales: scales!, zeros }, attributes))),
   ],
-  kernel: { kind: 'shader', epilogue: true, launches },
+  kernel: { kind: 'shader', epilogue: true, launches, choice: quantizedChoice },
 });
 
 /** `a [..., k]` times a matrix in few bits, `[..., columns]`; `matmul` calls this. */

@@ -15,6 +15,7 @@ import type { Tensor } from '../../src/tensor/tensor.ts';
 import { testDevice } from '../support/device.ts';
 import { drawn, drawnIntegers, referenceValues } from '../support/draw.ts';
 import { expectGradients } from '../support/gradient.ts';
+import { expectEveryKernelAgrees } from '../support/tuning.ts';
 import { expectAgreesInParts, expectAllAgree } from '../support/variants.ts';
 
 /** A random matrix in few bits, and its numbers before that. */
@@ -98,6 +99,23 @@ describe('matrices of 8 and 4 bits', () => {
       const y = matmul(drawn([m, 40], { low: -1 }), quantized(40, 72, 4, 16).w);
       await expectAllAgree(add(gelu(add(y, drawn([72]))), drawn([m, 72], { seed: 3 })), near(40));
     }
+  });
+
+  it('agree by every kernel that a measurement may choose', async () => {
+    const names = new Set<string>();
+    for (const bits of [8, 4] as const)
+      for (const [m, k, columns, block] of [
+        [1, 7, 5, 3],
+        [1, 67, 130, 16],
+        [9, 33, 65, 16],
+        [17, 32, 192, 32],
+      ] as const) {
+        const product = matmul(drawn([m, k]), quantized(k, columns, bits, bits === 8 ? k : block).w);
+        const y = add(gelu(add(product, drawn([columns], { seed: 3 }))), drawn([m, columns], { seed: 4 }));
+        // Sums of products with numbers of up to 3.
+        for (const name of await expectEveryKernelAgrees(y, near(3 * k))) names.add(name.split(' ')[0]!);
+      }
+    expect([...names].sort()).toEqual(['quantizedMatmulLanes', 'quantizedMatvec', 'quantizedMatvecLanes', 'widened']);
   });
 
   it('are read in place through what reshapes and turns them, and never widened', async () => {
