@@ -20,6 +20,7 @@ import { type Chain, type ChainValue, generate } from './elementwise.ts';
 import { type Fused, fuseEpilogues } from './epilogues.ts';
 import { graphOf, isHalfWidth, type Seen, scalarOf, wholeBytes } from './graph.ts';
 import { pairUpdates } from './pairs.ts';
+import { joinSiblings } from './siblings.ts';
 
 /** A buffer of a plan: memory that the plan needs for a while, or values that come from outside. */
 export type PlanBuffer =
@@ -77,7 +78,7 @@ export const plan = (
   outputs: readonly Tensor[],
   { traits, inputs = [], donated = new Map(), onChoice }: PlanOptions,
 ): Plan => {
-  const graph = graphOf(outputs);
+  const graph = joinSiblings(graphOf(outputs));
   const { order, position, wanted, inputsOf, consumers, seenOf, copied } = graph;
   const epilogues = fuseEpilogues(graph);
   const { fused, absorbed } = epilogues;
