@@ -21,7 +21,7 @@ import { saveKerasPreset } from '../../src/tasks/saveKerasPreset.ts';
 import { withoutPadding } from '../../src/tasks/seq2seqLM.ts';
 import { leaves, paths } from '../../src/tensor/tree.ts';
 import { openSafetensors, writeSafetensors } from '../../src/weights/index.ts';
-import { webgpuTestDevice } from '../support/device.ts';
+import { unusedTestDevice, webgpuTestDevice } from '../support/device.ts';
 import { presetPath } from '../support/fixtures.ts';
 import { bytesOf, right, temporaryFolder } from '../weights/helpers.ts';
 
@@ -255,13 +255,13 @@ describe('generate', () => {
   });
 
   it('leaves no memory behind on the device', async () => {
-    const device = await webgpuTestDevice();
+    const { gpu, device } = await unusedTestDevice();
     const lm = await BartSeq2SeqLM.fromPreset(keras, { ...greedy, device });
     const run = () => lm.generate(['the dog', 'a'], { maxLength: 12 });
     await run();
-    const before = device.webgpu!.memory();
+    const before = gpu.memory();
     await run();
-    expect(device.webgpu!.memory()).toEqual(before);
+    expect(gpu.memory()).toEqual(before);
   });
 
   it('takes intercepts in both stacks', async () => {
