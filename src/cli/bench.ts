@@ -68,7 +68,7 @@ const timeWorkload = async (
     runs.push(spent);
   }
   status('');
-  const tokens = kind === 'decode' ? DECODED : workload.count;
+  const tokens = workload.rows * (kind === 'decode' ? DECODED : workload.count);
   const ms = median(runs.map((spent) => spent.ms));
   return {
     workload: name,
@@ -82,14 +82,14 @@ const timeWorkload = async (
 
 /** The launches of a workload. */
 const launchesOf = async (lm: Timed, workload: Workload): Promise<readonly LaunchTime[]> => {
-  const { name, kind, count: size } = workload;
+  const { name, kind, count: size, rows } = workload;
   status(`${name}: launch by launch`);
   let launches: readonly LaunchTime[] = [];
   const around = async (work: () => Promise<unknown>): Promise<void> => {
     launches = (await profile(lm.device, work)).launches;
   };
-  if (kind === 'decode') await lm.decode(promptOf(workload), DECODED, around);
-  else await around(() => lm.prefill(size));
+  if (kind === 'decode') await lm.decode(promptOf(workload), DECODED, around, rows);
+  else await around(() => lm.prefill(size, rows));
   status('');
   return launches;
 };

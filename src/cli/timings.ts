@@ -3,7 +3,7 @@ import { reshape } from '../ops/reshape.ts';
 import { take } from '../ops/take.ts';
 import type { Device } from '../runtime/device.ts';
 import type { CausalLM } from '../tasks/causalLM.ts';
-import { generateTokens } from '../tasks/generation.ts';
+import { generateTokens, repeatRows } from '../tasks/generation.ts';
 import { deviceOf, heldParams } from '../tasks/heldParams.ts';
 import { DECODED, promptOf, type Workload } from './workloads.ts';
 
@@ -17,21 +17,27 @@ export interface Spent {
 
 /** Tokens that a model decided, and what they took. */
 export interface Decoding extends Spent {
-  /** The prompt and what was decided. */
+  /** The prompt and what was decided; of several texts, which are all the same, one. */
   readonly tokenIds: Int32Array;
 }
 
 /** A model to be timed: prompts are ids without meaning, tokens are chosen greedily, and nothing stops. */
 export interface Timed {
   readonly device: Device;
-  /** Decides the first token after a prompt of `count` ids. */
-  prefill(count: number): Promise<Decoding>;
+  /** Decides the first token after a prompt of `count` ids, in so many rows (default 1). */
+  prefill(count: number, rows?: number): Promise<Decoding>;
   /**
    * Decides `tokens` tokens after the first that follows a prompt of `count` ids, and times those.
    *
    * @param around - Called with the work that is timed.
+   * @param rows - Texts at once. Default 1.
    */
-  decode(count: number, tokens: number, around?: (work: () => Promise<void>) => Promise<void>): Promise<Decoding>;
+  decode(
+    count: number,
+    tokens: number,
+    around?: (work: () => Promise<void>) => Promise<void>,
+    rows?: number,
+  ): Promise<Decoding>;
   /**
    * Refuses tokens that the model, reading the whole at once, would not have decided, and logits that are no numbers.
    *
@@ -72,29 +78,44 @@ export const timed = async (task: CausalLM): Promise<Timed> => {
   const device = await deviceOf(lm.backbone);
   const params = await heldParams(device, lm.params);
 
-  const run = (count: number, length: number) => {
+  const run = (count: number, length: number, rows: number) => {
     const tokenIds = new Int32Array(length);
     tokenIds.set(promptIds(count, model.vocabularySize));
+    const paddingMask = new Uint8Array(length).fill(1, 0, count);
     return generateTokens({
       device,
       model,
       params,
       sampler: lm.sampler,
-      prompt: { tokenIds, paddingMask: new Uint8Array(length).fill(1, 0, count), batch: 1, length },
+      prompt: repeatRows({ tokenIds, paddingMask, batch: 1, length }, rows),
       stopTokenIds: null,
-      keys: Int32Array.of(0, 0),
+      keys: new Int32Array(2 * rows),
     });
+  };
+
+  /** The first row, of which the others are copies. */
+  const one = (tokenIds: Int32Array, rows: number): Int32Array => {
+    const length = tokenIds.length / rows;
+    const at = tokenIds.findIndex((id, i) => id !== tokenIds[i % length]);
+    if (at !== -1)
+      throw new Error(
+        `expected the same tokens in all ${rows} rows, got ${tokenIds[at]} for ${tokenIds[at % length]} at place ${at % length} of row ${Math.floor(at / length)}; these timings would mean nothing`,
+      );
+    return tokenIds.slice(0, length);
   };
 
   return {
     device,
-    prefill: async (count) => {
+    prefill: async (count, rows = 1) => {
       const spent = stopwatch();
-      for await (const { tokenIds } of run(count, count + 1)) return { tokenIds, ...spent() };
+      for await (const { tokenIds } of run(count, count + 1, rows)) {
+        const taken = spent();
+        return { tokenIds: one(tokenIds, rows), ...taken };
+      }
       throw new Error(`prefill${count}: expected a token, got none`);
     },
-    decode: async (count, tokens, around = (work) => work()) => {
-      const steps = run(count, count + 1 + tokens);
+    decode: async (count, tokens, around = (work) => work(), rows = 1) => {
+      const steps = run(count, count + 1 + tokens, rows);
       let next = await steps.next();
       let { tokenIds } = next.value;
       let taken: Spent = { ms: 0, cpuMs: 0 };
@@ -103,7 +124,7 @@ export const timed = async (task: CausalLM): Promise<Timed> => {
         for (next = await steps.next(); next.done !== true; next = await steps.next()) tokenIds = next.value.tokenIds;
         taken = spent();
       });
-      return { tokenIds, ...taken };
+      return { tokenIds: one(tokenIds, rows), ...taken };
     },
     check: async (workload, tokenIds, count) => {
       const places = Int32Array.from({ length: tokenIds.length - count }, (_, i) => count - 1 + i);
@@ -128,6 +149,8 @@ export const timed = async (task: CausalLM): Promise<Timed> => {
   };
 };
 
-/** A workload, once; of decoding, so many tokens. */
+/** A workload, once; of decoding, so many tokens of each row. */
 export const runWorkload = (lm: Timed, workload: Workload, tokens = DECODED): Promise<Decoding> =>
-  workload.kind === 'decode' ? lm.decode(promptOf(workload), tokens) : lm.prefill(workload.count);
+  workload.kind === 'decode'
+    ? lm.decode(promptOf(workload), tokens, undefined, workload.rows)
+    : lm.prefill(workload.count, workload.rows);

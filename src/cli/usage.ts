@@ -63,8 +63,8 @@ Options of score:
   --top K                 show the K likeliest tokens at each place
 
 Options of bench:
-  --only LIST             of start, prefillN (reading N tokens) and decodeN (writing 32 around place N), with commas
-                          (default ${defaultWorkloads})
+  --only LIST             of start, prefillN (reading N tokens) and decodeN (writing 32 around place N), with commas;
+                          decodeNxR and prefillNxR do so in R texts at once (default ${defaultWorkloads})
   --dtype NAME            store weights as float32, float16 or bfloat16 (default: as they were saved)
   --quantize MODE         int8 or int4: hold kernels in so many bits
   --reps N                how often each is timed; the middle one counts (default 3)

@@ -1,10 +1,12 @@
 /** Something that `purelm bench` times. */
 export interface Workload {
-  /** As it is asked for and shown: `start`, `prefill128`, `decode128`. */
+  /** As it is asked for and shown: `start`, `prefill128`, `decode128`, `decode128x8`. */
   readonly name: string;
   readonly kind: 'start' | 'prefill' | 'decode';
   /** Tokens of the prompt of a prefill or of a start, or the place that decoded tokens lie around. */
   readonly count: number;
+  /** Texts at once. */
+  readonly rows: number;
 }
 
 /** Tokens that are decided when decoding is timed. */
@@ -31,11 +33,12 @@ export const tunedWorkloads = 'prefill16,prefill128,prefill512,decode128';
  */
 export const workloadsOf = (list: string): readonly Workload[] =>
   list.split(',').map((name): Workload => {
-    const [, kind, digits = ''] = /^(?:(prefill|decode)([1-9]\d{0,6}))$/.exec(name.trim()) ?? [];
-    if (kind === 'prefill' || kind === 'decode') return { name: name.trim(), kind, count: Number(digits) };
-    if (name.trim() === 'start') return { name: 'start', kind: 'start', count: 16 };
+    const [, kind, count, rows = '1'] = /^(prefill|decode)([1-9]\d{0,6})(?:x([1-9]\d{0,3}))?$/.exec(name.trim()) ?? [];
+    if (kind === 'prefill' || kind === 'decode')
+      return { name: name.trim(), kind, count: Number(count), rows: Number(rows) };
+    if (name.trim() === 'start') return { name: 'start', kind: 'start', count: 16, rows: 1 };
     throw new Error(
-      `--only: expected start, prefill and decode with a number of tokens (${defaultWorkloads}), got ${name}`,
+      `--only: expected start, prefill and decode with a number of tokens (${defaultWorkloads}, decode128x8 for 8 texts), got ${name}`,
     );
   });
 

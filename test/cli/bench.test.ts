@@ -89,6 +89,7 @@ describe('workloads', () => {
     const [start, prefill, decode, early] = workloadsOf('start,prefill128,decode128,decode4');
     expect([start, prefill, decode, early].map((workload) => lengthOf(workload!))).toEqual([17, 129, 145, 34]);
     expect(promptOf(decode!)).toBe(112);
+    expect([start, decode, ...workloadsOf('decode128x8')].map((workload) => workload!.rows)).toEqual([1, 1, 8]);
   });
 });
 
@@ -97,6 +98,7 @@ describe('timed', () => {
     const lm = await timed(await CausalLM.fromPreset('gpt2_tiny_en', { device: 'reference' }));
     const { tokenIds, ms } = await lm.decode(3, 2);
     expect(ms).toBeGreaterThan(0);
+    expect((await lm.decode(3, 2, undefined, 2)).tokenIds).toEqual(tokenIds);
     await lm.check('decode', tokenIds, 3);
     tokenIds[4] = (tokenIds[4]! + 1) % 800;
     await expect(lm.check('decode', tokenIds, 3)).rejects.toThrow('decode: expected token');
