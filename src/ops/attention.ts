@@ -4,6 +4,7 @@ import { count } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import type { Attention } from './attentionAttributes.ts';
 import { attentionVjp } from './attentionGradient.ts';
+import { attentionChoice } from './attentionKernels.ts';
 import { attentionLaunches } from './attentionLaunches.ts';
 import { type AttentionOptions, attentionParts, dtypeProblem, shapeProblem } from './attentionOptions.ts';
 import { attentionReference } from './attentionReference.ts';
@@ -35,7 +36,7 @@ const attentionOp = defineOp<Attention>({
 
   vjp: ({ inputs, output, attributes }, dy) => attentionVjp(inputs, output, attributes, dy),
 
-  kernel: { kind: 'shader', strided: [true, true, true], launches: attentionLaunches },
+  kernel: { kind: 'shader', strided: [true, true, true], launches: attentionLaunches, choice: attentionChoice },
 });
 
 /**

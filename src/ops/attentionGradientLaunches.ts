@@ -1,7 +1,8 @@
 import type { Binding, KernelTraits, Launch, LaunchContext, Layout, Operand } from '../tensor/kernel.ts';
 import { count, rowMajorStrides, type Shape } from '../tensor/shape.ts';
 import { type AttentionGradient, alignedSize } from './attentionGradientAttributes.ts';
-import { type Choice, inVectors, steps } from './attentionLaunches.ts';
+import { type Choice, inVectors } from './attentionKernels.ts';
+import { steps } from './attentionLaunches.ts';
 import { input, output } from './launch.ts';
 import { cover, outerRuns, reach } from './ranges.ts';
 

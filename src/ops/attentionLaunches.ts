@@ -1,54 +1,10 @@
 import type { Binding, KernelTraits, Launch, LaunchContext, Operand } from '../tensor/kernel.ts';
 import { count } from '../tensor/shape.ts';
 import { type Attention, inputPlaces, type OptionalInput } from './attentionAttributes.ts';
+import { attentionClass, attentionKernels, type Choice } from './attentionKernels.ts';
+import { chosen } from './choice.ts';
 import { input, output, scratch } from './launch.ts';
 import { cover, outerRuns, reach } from './ranges.ts';
-
-/** A shader, and how much of the work one of its workgroups does. */
-export interface Choice {
-  readonly shader: string;
-  readonly rows: number;
-  readonly columns: number;
-  /** Elements in what the shader loads at once: sizes and strides count these. */
-  readonly vector: 1 | 4;
-  readonly constants: Readonly<Record<string, number>>;
-  readonly uniforms: Readonly<Record<string, number>>;
-}
-
-const TILED_BYTES = 14 * 1024;
-
-/** Whether an operand consists of vectors of 4 elements, each of which lies as one in its buffer. */
-export const inVectors = ({ shape, strides, offset }: Operand): boolean =>
-  shape.at(-1)! % 4 === 0 &&
-  strides.at(-1) === 1 &&
-  offset % 4 === 0 &&
-  strides.slice(0, -1).every((stride, axis) => stride % 4 === 0 || shape[axis] === 1);
-
-/**
- * The fastest shader for `rows` rows of a key-value head: prefill or decode, for a CPU's subgroups or a GPU. Those for
- * decoding know of keys in other rows.
- */
-const choose = (rows: number, operands: readonly Operand[], keyRows: boolean, traits: KernelTraits): Choice => {
-  const lanes = traits.subgroups ?? 0;
-  if (traits.isSoftware && lanes >= 4 && lanes % 4 === 0 && operands.every(inVectors)) {
-    const common = { columns: 8 * lanes, vector: 4, constants: { SUBGROUP: lanes }, uniforms: { lanes } } as const;
-    return rows > 1 && lanes % 8 === 0 && !keyRows
-      ? { shader: 'attentionPrefill', rows: 8, ...common }
-      : { shader: 'attentionDecode', rows: 1, ...common };
-  }
-  if (!traits.isSoftware && !keyRows && rows >= 8 && traits.workgroupBytes >= TILED_BYTES)
-    return { shader: 'attentionTiled', rows: 32, columns: 64, vector: 1, constants: {}, uniforms: {} };
-  const workgroup = !traits.isSoftware && traits.maxInvocations >= 256 ? 256 : 64;
-  const spread = Math.min(workgroup, 2 ** Math.ceil(Math.log2(operands.at(-1)!.shape.at(-1)!)));
-  return {
-    shader: 'attention',
-    rows: 1,
-    columns: workgroup,
-    vector: 1,
-    constants: { WORKGROUP: workgroup },
-    uniforms: { spread },
-  };
-};
 
 /** Workgroups that keep a GPU busy. */
 const BUSY = 1024;
@@ -96,7 +52,11 @@ export const attentionLaunches = ({
   const group = heads / kvHeads;
   const places = inputPlaces(attributes);
   const { causal, softCap, window, emptyRows, scale } = attributes;
-  const choice = choose(queries * group, [query, key, value], attributes.keyRows, traits);
+  const choice = chosen(
+    attentionKernels([query, key, value], attributes.keyRows, traits),
+    attentionClass(query.shape, key.shape, attributes),
+    traits,
+  );
   const tiles = Math.ceil((queries * group) / choice.rows);
   const { vector } = choice;
   const chunks = Math.ceil(valueDim / choice.columns);

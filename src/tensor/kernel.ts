@@ -49,6 +49,8 @@ export interface KernelChoice<A> {
   readonly shapes: string;
   /** Names of the kernels, that of the usual one first. */
   readonly names: readonly string[];
+  /** Integer inputs, by place, that are one number throughout when they are made up; others are any bits. */
+  readonly fixed?: ReadonlyMap<number, number>;
   /** Parts of the value, with all of the inputs (and the attributes) that they depend on: small enough for the reference. */
   readonly samples: readonly { readonly inputs: readonly Box[]; readonly output: Box; readonly attributes: A }[];
 }

@@ -19,6 +19,7 @@ import { gradients } from '../../src/transforms/gradients.ts';
 import { expectAgrees, expectClose } from '../support/agree.ts';
 import { attentionOf, type DrawnAttention, drawnAttention, noise } from '../support/attention.ts';
 import { testDevice } from '../support/device.ts';
+import { expectEveryKernelAgrees } from '../support/tuning.ts';
 
 const values = (x: Tensor): readonly number[] => [...evaluateReference([x])[0]!.data];
 const int = (value: number): Tensor => tensor(value, { dtype: 'int32' });
@@ -43,6 +44,30 @@ const expression = (draw: DrawnAttention): Tensor => {
   const { query, key, value, options } = attentionOf(draw);
   return attention(query, key, value, options);
 };
+
+it('agrees with the reference by every kernel that a measurement may choose', async () => {
+  const { traits } = await testDevice();
+  const names = new Set<string>();
+  for (const [queries, keys, heads, kvHeads, dim] of [
+    [1, 67, 4, 2, 8],
+    [9, 33, 3, 3, 12],
+    [33, 33, 2, 1, 7],
+  ] as const) {
+    const y = attention(
+      noise([2, queries, heads, dim], 1),
+      noise([2, keys, kvHeads, dim], 2),
+      noise([2, keys, kvHeads, dim], 3),
+      { causal: true, position: int(keys - queries) },
+    );
+    for (const kernel of await expectEveryKernelAgrees(y, tolerance)) names.add(kernel);
+  }
+  expect([...names].sort()).toEqual(
+    ['attention 128', 'attention 256', 'attention 64', 'attentionDecode', 'attentionPrefill', 'attentionTiled'].filter(
+      // Subgroups of 4 have no tiles of 8 rows.
+      (kernel) => kernel !== 'attentionPrefill' || (traits.subgroups ?? 0) % 8 === 0,
+    ),
+  );
+});
 
 describe.each(Object.keys(devices))('attention on WebGPU, %s', (name) => {
   it('agrees with the reference on drawn shapes and options', async () => {

@@ -1,6 +1,6 @@
 import { broadcastTo } from '../../ops/broadcastTo.ts';
 import { cast } from '../../ops/cast.ts';
-import { leaf } from '../../ops/constant.ts';
+import { constant, leaf } from '../../ops/constant.ts';
 import { multiply } from '../../ops/multiply.ts';
 import { apply } from '../../ops/op.ts';
 import { bitsToUniform, key, randomBits } from '../../ops/random.ts';
@@ -75,24 +75,29 @@ const MOST_RUNS = 16;
 /** How far values may lie from the reference's, as a part of the largest: all sums are of float32. */
 const TOLERANCE = 1e-3;
 
-/** Inputs on the device for a node like `node`: drawn values in the same layouts, and what has to be given back. */
-const drawnInputs = async (gpu: WebGPU, { op, inputs }: Tensor): Promise<readonly [Tensor[], Tensor[]]> => {
+/** Inputs on the device for a node like `node`: made-up values in the same layouts, and what has to be given back. */
+const madeInputs = async (
+  gpu: WebGPU,
+  { choice: { fixed }, node: { op, inputs } }: Choosable,
+): Promise<readonly [Tensor[], Tensor[]]> => {
   const { kernel } = op;
   const bits = randomBits(key(1), [1, PERIOD]);
   const bases = await realize(gpu, [bits, subtract(multiply(bitsToUniform(bits), 2), 1)]);
   const leaves: Tensor[] = [...bases];
-  const drawn = async (x: Tensor): Promise<Tensor> => {
-    const rows = Math.ceil(count(x.shape) / PERIOD);
-    const base = broadcastTo(bases[x.dtype === 'int32' ? 0 : 1]!, [rows, PERIOD]);
-    const values = sliceAxis(reshape(base, [rows * PERIOD]), 0, 0, count(x.shape));
-    const [made] = await realize(gpu, [cast(reshape(values, x.shape), x.dtype)]);
-    leaves.push(made!);
-    return made!;
+  const drawn = ({ shape, dtype }: Tensor): Tensor => {
+    const rows = Math.ceil(count(shape) / PERIOD);
+    const base = broadcastTo(bases[dtype === 'int32' ? 0 : 1]!, [rows, PERIOD]);
+    return cast(reshape(sliceAxis(reshape(base, [rows * PERIOD]), 0, 0, count(shape)), shape), dtype);
   };
   const made: Tensor[] = [];
   for (const [i, x] of inputs.entries()) {
+    const number = fixed?.get(i);
     const isTransposed = kernel.kind === 'shader' && kernel.strided?.[i] === true && x.op.name === 'transpose';
-    made.push(isTransposed ? apply(x.op, [await drawn(x.inputs[0]!)], x.attributes) : await drawn(x));
+    const stored = isTransposed ? x.inputs[0]! : x;
+    const values = number === undefined ? drawn(stored) : broadcastTo(constant(number, { dtype: x.dtype }), x.shape);
+    const [held] = await realize(gpu, [values]);
+    leaves.push(held!);
+    made.push(isTransposed ? apply(x.op, [held!], x.attributes) : held!);
   }
   return [made, leaves];
 };
@@ -186,16 +191,14 @@ const timeInTurn = async (gpu: WebGPU, candidates: readonly Candidate[], hasTime
 };
 
 /** Measures the kernels of one class; undefined where a node like it cannot be made up. */
-const measureClass = async (
-  gpu: WebGPU,
-  { choice: { shapes }, node }: Choosable,
-  budgetMs: number,
-): Promise<Measured | undefined> => {
+const measureClass = async (gpu: WebGPU, met: Choosable, budgetMs: number): Promise<Measured | undefined> => {
   const began = performance.now();
   const hasTime = (): boolean => performance.now() - began < budgetMs;
+  const { node } = met;
+  const { shapes } = met.choice;
   const bytes = node.inputs.reduce((sum, { shape, dtype }) => sum + count(shape) * deviceBytes(dtype), 0);
   if (bytes > MOST_BYTES || node.inputs.some(({ dtype }) => dtype === 'bool')) return undefined;
-  const [inputs, leaves] = await drawnInputs(gpu, node);
+  const [inputs, leaves] = await madeInputs(gpu, met);
   const candidates: Candidate[] = [];
   try {
     const like = apply(node.op, inputs, node.attributes);
