@@ -216,13 +216,16 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) grid: vec3u,
   lowB = scaled(lowB, lowScale);
   highA = scaled(highA, highScale);
   highB = scaled(highB, highScale);
-  let count = min(8u, rows - firstRow);
-  for (var r = 0u; r < count; r++) {
-    let row = firstRow + r;
-    let at = uniforms.outputOffset
+  // Both bounds are of uniforms, so that the loops stay loops: each store in the text costs a CPU's compiler time.
+  let lastRow = min(firstRow + 8u, rows);
+  for (var row = firstRow; row < lastRow; row++) {
+    let at = uniforms.outputOffset + column
       + ((batch * uniforms.queries + row / uniforms.group) * uniforms.kvHeads * uniforms.group
          + kvHead * uniforms.group + row % uniforms.group) * uniforms.valueDim;
-    if (column < uniforms.valueDim) { y[at + column] = rowOf(lowA, highA, r); }
-    if (column + lanes < uniforms.valueDim) { y[at + column + lanes] = rowOf(lowB, highB, r); }
+    for (var far = 0u; far < 2u * lanes; far += lanes) {
+      if (column + far < uniforms.valueDim) {
+        y[at + far] = select(rowOf(lowA, highA, row - firstRow), rowOf(lowB, highB, row - firstRow), far != 0u);
+      }
+    }
   }
 }
