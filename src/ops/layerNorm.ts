@@ -8,7 +8,8 @@ import { input, output, rowRange, rowRuns, storageFormat } from './launch.ts';
 import { multiply } from './multiply.ts';
 import { normGradient } from './normGradient.ts';
 import { apply, defineOp } from './op.ts';
-import { asFloat32, expectColumns, rowKernel, rowsOf } from './rows.ts';
+import { chosenRowKernel, rowChoice } from './rowChoice.ts';
+import { asFloat32, expectColumns, rowsOf } from './rows.ts';
 import { sum } from './sum.ts';
 
 /** Which of gamma and beta are there; they follow `x` in that order. */
@@ -87,7 +88,7 @@ const layerNormOp = defineOp<LayerNorm>({
       const { gammaAt, betaAt } = places(attributes);
       const { rows, columns } = rowsOf(inputs[0]!.shape);
       if (rows * columns === 0) return [];
-      const { shader, lanes } = rowKernel('layerNorm', columns, traits);
+      const { shader, lanes } = chosenRowKernel('layerNorm', { rows, columns }, traits);
       return rowRuns('layerNorm', rows, [columns * 4], traits).map((run) => {
         const x = input(0, rowRange(run, columns * 4));
         return {
@@ -109,6 +110,7 @@ const layerNormOp = defineOp<LayerNorm>({
         };
       });
     },
+    choice: rowChoice('layerNorm'),
   },
 });
 

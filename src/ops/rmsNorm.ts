@@ -6,7 +6,8 @@ import { expectWeights, type NormOptions, weightFormat } from './layerNorm.ts';
 import { multiply } from './multiply.ts';
 import { normGradient } from './normGradient.ts';
 import { apply, defineOp } from './op.ts';
-import { asFloat32, rowKernel, rowsOf } from './rows.ts';
+import { chosenRowKernel, rowChoice } from './rowChoice.ts';
+import { asFloat32, rowsOf } from './rows.ts';
 import { sum } from './sum.ts';
 
 interface RmsNorm {
@@ -47,7 +48,7 @@ const rmsNormOp = defineOp<RmsNorm>({
     launches: ({ inputs: [x, scale], attributes: { epsilon, offset }, traits }) => {
       const { rows, columns } = rowsOf(x!.shape);
       if (rows * columns === 0) return [];
-      const { shader, lanes } = rowKernel('rmsNorm', columns, traits);
+      const { shader, lanes } = chosenRowKernel('rmsNorm', { rows, columns }, traits);
       return rowRuns('rmsNorm', rows, [columns * 4], traits).map((run) => {
         const from = input(0, rowRange(run, columns * 4));
         return {
@@ -64,6 +65,7 @@ const rmsNormOp = defineOp<RmsNorm>({
         };
       });
     },
+    choice: rowChoice('rmsNorm'),
   },
 });
 

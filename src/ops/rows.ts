@@ -5,6 +5,7 @@ import type { ByteRange, KernelTraits } from '../tensor/kernel.ts';
 import { count, formatShape, type Shape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { cast } from './cast.ts';
+import { distinct } from './choice.ts';
 
 /** An array seen as rows along its last axis. */
 export interface RowsOf {
@@ -41,22 +42,33 @@ export const powerOfTwo = (least: number): number => 2 ** Math.ceil(Math.log2(Ma
 
 /** How a kernel that gives a row to a workgroup runs on a device. */
 export interface RowKernel {
+  /** By which it is remembered. */
+  readonly name: string;
   readonly shader: string;
   /** Lanes of a workgroup: a power of two. */
   readonly lanes: number;
 }
 
 /**
- * The kernel for rows: on a software adapter with subgroups one subgroup a row, without barriers (`<name>Subgroup`),
- * elsewhere a workgroup a row that meets in workgroup memory, the wider the longer the row.
+ * The kernels for rows, the usual one first: one subgroup a row, without barriers (`<name>Subgroup`), which is usual on a
+ * software adapter; or a workgroup a row that meets in workgroup memory, usually the wider the longer the row.
  */
-export const rowKernel = (name: string, columns: number, traits: KernelTraits): RowKernel => {
-  if (traits.isSoftware && traits.subgroups !== undefined)
-    return { shader: `${name}Subgroup`, lanes: traits.subgroups };
+export const rowKernels = (name: string, columns: number, traits: KernelTraits): readonly RowKernel[] => {
+  const { subgroups, isSoftware, maxInvocations } = traits;
+  const bySubgroup =
+    subgroups === undefined ? [] : [{ name: `${name}Subgroup`, shader: `${name}Subgroup`, lanes: subgroups }];
   // Few widths, since each is a pipeline of its own.
-  const wanted = columns <= 256 ? 64 : columns < 16384 ? 256 : 1024;
-  return { shader: name, lanes: Math.min(wanted, 2 ** Math.floor(Math.log2(traits.maxInvocations))) };
+  const usual = columns <= 256 ? 64 : columns < 16384 ? 256 : 1024;
+  const byWidth = (isSoftware ? [usual, 64] : [usual, 64, 256, 1024]).map((width) => {
+    const lanes = Math.min(width, 2 ** Math.floor(Math.log2(maxInvocations)));
+    return { name: `${name} ${lanes}`, shader: name, lanes };
+  });
+  return distinct(isSoftware ? [...bySubgroup, ...byWidth] : [...byWidth, ...bySubgroup]);
 };
+
+/** The usual kernel for rows. */
+export const rowKernel = (name: string, columns: number, traits: KernelTraits): RowKernel =>
+  rowKernels(name, columns, traits)[0]!;
 
 /** Lanes of a workgroup in two dimensions, and how many workgroups cover columns and rows. */
 export interface Tiling {

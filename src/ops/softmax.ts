@@ -7,6 +7,7 @@ import { input, output, rowRange, rowRuns } from './launch.ts';
 import { multiply } from './multiply.ts';
 import { apply, defineOp } from './op.ts';
 import { formulaVjp } from './pullback.ts';
+import { chosenRowKernel, rowChoice } from './rowChoice.ts';
 import { asFloat32, expectRows, rowKernel, rowsOf } from './rows.ts';
 import { subtract } from './subtract.ts';
 import { sum } from './sum.ts';
@@ -28,7 +29,7 @@ const softmaxKernel = (name: string, logarithm: 0 | 1): ShaderKernel<object> => 
   launches: ({ inputs: [x], traits }) => {
     const { rows, columns } = rowsOf(x!.shape);
     if (rows * columns === 0) return [];
-    const { shader, lanes } = rowKernel('softmax', columns, traits);
+    const { shader, lanes } = chosenRowKernel('softmax', { rows, columns }, traits);
     return rowRuns(name, rows, [columns * 4], traits).map((run) => ({
       shader,
       constants: { WORKGROUP: lanes, LOGARITHM: logarithm },
@@ -37,6 +38,7 @@ const softmaxKernel = (name: string, logarithm: 0 | 1): ShaderKernel<object> => 
       workgroups: run.end - run.start,
     }));
   },
+  choice: rowChoice('softmax'),
 });
 
 interface Gradient {

@@ -1,6 +1,10 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { attention } from '../../src/ops/attention.ts';
+import { tensor } from '../../src/ops/constant.ts';
+import { dequantize } from '../../src/ops/dequantize.ts';
 import { matmul } from '../../src/ops/matmul.ts';
 import { apply } from '../../src/ops/op.ts';
+import { transpose } from '../../src/ops/transpose.ts';
 import { evaluateReference } from '../../src/runtime/reference/evaluate.ts';
 import { compile } from '../../src/runtime/webgpu/compile.ts';
 import type { WebGPU } from '../../src/runtime/webgpu/device.ts';
@@ -11,7 +15,7 @@ import type { LaunchContext, ShaderKernel } from '../../src/tensor/kernel.ts';
 import type { Op, Tensor } from '../../src/tensor/tensor.ts';
 import { expectClose } from '../support/agree.ts';
 import { testDevice } from '../support/device.ts';
-import { drawn } from '../support/draw.ts';
+import { drawn, drawnIntegers } from '../support/draw.ts';
 import { choiceOf, deviceWith } from '../support/tuning.ts';
 
 const budget = { perClass: 10_000, total: 60_000 };
@@ -103,6 +107,30 @@ describe('the tuner', () => {
     await createTuner(gpu, { kernels, budget, onMeasured }).measure([choiceOf(refused, gpu.traits)]);
     expect(measured[1]).toMatchObject({ chosen: 'usual', kernels: [{ name: 'usual' }, { name: 'another', ms: null }] });
     expect(warn).toHaveBeenCalledTimes(2);
+  });
+
+  it('makes up a case of every op that has a choice', async () => {
+    const warn = vi.spyOn(console, 'warn').mockImplementation(() => undefined);
+    const { gpu, kernels, measured } = await tunedDevice();
+    const tuner = createTuner(gpu, { kernels, budget, onMeasured: (each) => measured.push(each) });
+    const few = dequantize(
+      { words: drawnIntegers([2, 40, 8], -9, 9), scales: drawn([2, 3, 64]), zeros: drawn([2, 3, 64]) },
+      { bits: 4, columns: 70, block: 16 },
+    );
+    const heads = (queries: number, count: number): Tensor => drawn([1, queries, count, 8]);
+    const cases = [
+      matmul(drawn([2, 3, 16]), transpose(drawn([70, 16], { dtype: 'bfloat16' }))),
+      matmul(drawn([3, 40]), few),
+      attention(heads(3, 4), heads(9, 2), heads(9, 2), { causal: true, position: tensor(6, { dtype: 'int32' }) }),
+    ];
+    await tuner.measure(cases.map((each) => choiceOf(each, gpu.traits)));
+    expect(measured.map(({ shapes }) => shapes)).toEqual([
+      'matmul bfloat16 nt 8 16 128',
+      'quantizedMatmul int4 4 64 128',
+      'attention causal 8 16 2 8',
+    ]);
+    for (const { kernels: tried } of measured) for (const { ms } of tried) expect(ms).toBeGreaterThan(0);
+    expect(warn).not.toHaveBeenCalled();
   });
 
   it('gives back the memory that it took', async () => {

@@ -72,6 +72,8 @@ const hopeful = (round: number): number => (round < 2 ? 3 : 1.25);
 /** A kernel is run for about so long in a round, in milliseconds, but not more often than MOST_RUNS. */
 const WINDOW_MS = 5;
 const MOST_RUNS = 16;
+/** Characters of a reason why a kernel is left out. */
+const MOST_WORDS = 200;
 /** How far values may lie from the reference's, as a part of the largest: all sums are of float32. */
 const TOLERANCE = 1e-3;
 
@@ -162,14 +164,28 @@ const start = async (gpu: WebGPU, node: Tensor, shapes: string, name: string): P
   return candidate!;
 };
 
-/** The shortest of several runs, by the device's timestamps where it has them, in milliseconds. */
-const shortestRun = async (gpu: WebGPU, { prepared }: Candidate, times: number): Promise<number> => {
+/**
+ * A clock for a device without timestamps, in milliseconds; and for one that is a processor: what the shaders take of that,
+ * over all threads, does not depend on what else has the cores.
+ */
+const clockOf = ({ device, traits }: WebGPU): (() => number) | undefined => {
+  if (traits.isSoftware && typeof process !== 'undefined' && process.cpuUsage !== undefined)
+    return () => {
+      const { user, system } = process.cpuUsage();
+      return (user + system) / 1000;
+    };
+  return device.features.has('timestamp-query') ? undefined : () => performance.now();
+};
+
+/** How long a run takes in milliseconds: the shortest of several by the device's timestamps, or the mean by a clock. */
+const runTime = async (gpu: WebGPU, { prepared }: Candidate, times: number): Promise<number> => {
   const run = (): Promise<void> => gpu.guarded(() => submit(gpu, prepared, times));
-  if (!gpu.device.features.has('timestamp-query')) {
-    const began = performance.now();
+  const clock = clockOf(gpu);
+  if (clock !== undefined) {
+    const began = clock();
     await run();
     await patiently(gpu.device.queue.onSubmittedWorkDone());
-    return (performance.now() - began) / times;
+    return (clock() - began) / times;
   }
   const { launches } = await profile({ name: gpu.traits.name, webgpu: gpu }, run);
   const each = prepared.dispatches.length;
@@ -183,7 +199,7 @@ const timeInTurn = async (gpu: WebGPU, candidates: readonly Candidate[], hasTime
   for (let round = 0; round < ROUNDS && (round === 0 || (alive.length > 1 && hasTime())); round++) {
     for (const candidate of alive) {
       const times = Math.min(MOST_RUNS, Math.max(1, Math.floor(WINDOW_MS / candidate.ms)));
-      candidate.ms = Math.min(candidate.ms, await shortestRun(gpu, candidate, times));
+      candidate.ms = Math.min(candidate.ms, await runTime(gpu, candidate, times));
     }
     const best = Math.min(...alive.map(({ ms }) => ms));
     alive = alive.filter(({ ms }) => ms <= hopeful(round) * best);
@@ -219,7 +235,7 @@ const measureClass = async (gpu: WebGPU, met: Choosable, budgetMs: number): Prom
       } catch (cause) {
         const own = candidates.findIndex((candidate) => candidate.name === name);
         for (const candidate of own === -1 ? [] : candidates.splice(own, 1)) close(gpu, candidate);
-        const why = cause instanceof Error ? cause.message : String(cause);
+        const why = (cause instanceof Error ? cause.message : String(cause)).slice(0, MOST_WORDS);
         console.warn(`purelm: the kernel ${name} is left out for ${shapes} on ${gpu.traits.name}: ${why}`);
       }
     }
