@@ -9,6 +9,7 @@ import {
   preview,
 } from './configReader.ts';
 import { mostParams } from './configRules.ts';
+import { readPolicies } from './kerasQuantized.ts';
 import type { PresetLayout } from './weightEntry.ts';
 
 /** What must hold between the fields of a config: says what does not. */
@@ -55,11 +56,10 @@ const checked = <Config>(
     : E.left({ _tag: 'WrongConfig', message: `${what}: ${reader.problems.join('; ')}` });
 };
 
-/** Complains of a preset that was quantized: it holds integer kernels and scales under the same names. */
-const refuseQuantized = (reader: ConfigReader): void => {
-  const dtype = reader.value('dtype');
-  if (/quantiz|int8|int4|float8|gptq|awq/i.test(JSON.stringify(dtype) ?? ''))
-    reader.complain(`dtype: expected a float policy, got ${preview(dtype)}; save the preset before quantizing it`);
+/** Complains of a preset whose layers hold neither floats nor whole numbers of 8 or 4 bits. */
+const refusePolicies = (reader: ConfigReader): void => {
+  const policies = readPolicies(reader.value('dtype'));
+  if (E.isLeft(policies)) reader.complain(`${policies.left}; save the preset in floats, or quantized to int8 or int4`);
 };
 
 /**
@@ -101,7 +101,7 @@ export const parseConfig =
         message: `${what}: expected an object${layout === 'keras' ? ' with an object "config"' : ''}, got ${preview(json)}`,
       });
     const reader = configReader(object);
-    if (layout === 'keras') refuseQuantized(reader);
+    if (layout === 'keras') refusePolicies(reader);
     const config = read[layout](reader);
     refuseArithmetic(layout, reader);
     const result = checked(what, reader, config, rules);

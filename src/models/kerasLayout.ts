@@ -26,6 +26,8 @@ export interface KerasBackboneLayout<Config> {
   readonly config: (config: Config) => E.Either<ConfigError, JsonObject>;
   /** Every layer's group in the weights file, those without weights too, and the layer's name. */
   readonly layers: (config: Config) => readonly (readonly [group: string, name: string])[];
+  /** Names of layers with kernels of two axes that are of the class EinsumDense, not Dense. Default: none. */
+  readonly einsumLayers?: readonly string[];
 }
 
 /** The same of a family of causal models, with the classes `causalLM` and `causalLMPreprocessor`. */

@@ -1,4 +1,6 @@
+import type { QuantizedFormat } from '../tensor/quantized.ts';
 import { count, type Shape } from '../tensor/shape.ts';
+import type { MatrixForm } from './quantize.ts';
 
 /** Whose files a preset holds: KerasHub's or transformers'. Each keeps its own library's names and arithmetic. */
 export type PresetLayout = 'keras' | 'transformers';
@@ -21,6 +23,28 @@ export interface TensorPart {
   readonly order?: readonly number[] | undefined;
 }
 
+/** A tensor that stands beside another in a file. */
+export interface StoredPart {
+  readonly name: string;
+  readonly shape: Shape;
+}
+
+/**
+ * How a matrix in few bits stands in a file: whole numbers under the source's name, in rows of whole bytes, and beside them its
+ * `scales` and, where zero is none of them, its `zeros`: one for each column, or for each block of it.
+ */
+export interface QuantizedSource {
+  readonly format: QuantizedFormat;
+  /** How the matrix lies in the file's tensor. */
+  readonly form: MatrixForm;
+  readonly scales: StoredPart;
+  /** Whether numbers are divided by their scale, not multiplied. */
+  readonly dividesByScales: boolean;
+  readonly zeros?: StoredPart | undefined;
+  /** Which block each row is in, where the file says it; it has to be as the format says. */
+  readonly groups?: StoredPart | undefined;
+}
+
 /**
  * A tensor in a file, by `name`, and the `part` of it that is meant; `shape` is the stored tensor's. Where one tensor may
  * go by several names, the first that a file has is read, and `otherNames` besides are passed over.
@@ -32,6 +56,8 @@ export interface WeightSource {
   readonly part: TensorPart;
   /** A second tensor whose part is added to this one's; its shape may be the parameter's last axes alone. */
   readonly plus?: Omit<WeightSource, 'plus'> | undefined;
+  /** For a matrix in few bits: what stands beside it, and what `shape` means; `part` is the whole. */
+  readonly quantized?: QuantizedSource | undefined;
 }
 
 /**

@@ -186,16 +186,38 @@ export interface Quantized {
   readonly isTransposed: boolean;
 }
 
-/** The matrix in few bits that a tensor of two axes is, whole, one way round or the other; undefined if it is none. */
-export const quantizedOf = (tensor: Tensor): Quantized | undefined => {
-  if (tensor.shape.length !== 2 || !isQuantized(tensor)) return undefined;
-  const seen = seenThrough(tensor);
-  if (seen === undefined || count(seen.root.shape) !== count(tensor.shape) || seen.layout.offset !== 0)
-    return undefined;
+/** A matrix in few bits that a tensor is a view of: what holds it, its rows, and the layout in which the tensor sees it. */
+export interface QuantizedView {
+  readonly tensors: QuantizedTensors;
+  readonly format: QuantizedFormat;
+  readonly rows: number;
+  readonly layout: Layout;
+}
+
+/** The matrix in few bits that a tensor is, or is a view of; undefined if there is none, or strides cannot say the view. */
+export const quantizedView = (tensor: Tensor): QuantizedView | undefined => {
+  const seen = isQuantized(tensor) ? seenThrough(tensor) : undefined;
+  if (seen === undefined) return undefined;
   const { root, layout } = seen;
   const [words, scales, zeros] = root.inputs;
-  const own = { tensors: { words: words!, scales: scales!, zeros }, format: root.attributes as QuantizedFormat };
-  if (sameShape(tensor.shape, root.shape) && isContiguous(layout)) return { ...own, isTransposed: false };
+  return {
+    tensors: { words: words!, scales: scales!, zeros },
+    format: root.attributes as QuantizedFormat,
+    rows: root.shape[0]!,
+    layout,
+  };
+};
+
+/** The matrix in few bits that a tensor of two axes is, whole, one way round or the other; undefined if it is none. */
+export const quantizedOf = (tensor: Tensor): Quantized | undefined => {
+  if (tensor.shape.length !== 2) return undefined;
+  const view = quantizedView(tensor);
+  if (view === undefined) return undefined;
+  const { tensors, format, rows, layout } = view;
+  const whole: Shape = [rows, format.columns];
+  if (count(whole) !== count(tensor.shape) || layout.offset !== 0) return undefined;
+  const own = { tensors, format };
+  if (sameShape(tensor.shape, whole) && isContiguous(layout)) return { ...own, isTransposed: false };
   const turned: Layout = { shape: [...layout.shape].reverse(), strides: [...layout.strides].reverse(), offset: 0 };
-  return sameShape(turned.shape, root.shape) && isContiguous(turned) ? { ...own, isTransposed: true } : undefined;
+  return sameShape(turned.shape, whole) && isContiguous(turned) ? { ...own, isTransposed: true } : undefined;
 };

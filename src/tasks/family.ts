@@ -22,6 +22,7 @@ import {
   openPresetFolder,
   orReject,
 } from './presets.ts';
+import { presetTable } from './presetTable.ts';
 import { warnOnce } from './warnOnce.ts';
 import { type Saving, withSaving } from './withSaving.ts';
 
@@ -165,7 +166,8 @@ export const familyParts = <
 
   const openModel = (preset: Preset): OpenedModel => {
     const config = configOf(preset);
-    return { config, model: family.model(config) };
+    const model = family.model(config);
+    return { config, model: { ...model, weights: presetTable(preset, layout, config, model.weights) } };
   };
 
   const optionNames = family.optionNames ?? Object.keys([...presets.values()][0]!.config);
@@ -186,7 +188,8 @@ export const familyParts = <
     const said = changed(configOf(preset), changes);
     const config = options.loadWeights === false ? said : ((await family.configWithWeights?.(preset, said)) ?? said);
     const model = family.model(config);
-    const { params, device } = await loadBackbone(preset, model, options);
+    const weights = presetTable(preset, layout, config, model.weights);
+    const { params, device } = await loadBackbone(preset, { ...model, weights }, options);
     return backboneOf(config, model, params, device);
   };
 

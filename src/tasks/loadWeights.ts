@@ -13,11 +13,13 @@ import type { Tensor } from '../tensor/tensor.ts';
 import { leaves, type Tree, withLeaves } from '../tensor/tree.ts';
 import {
   type Checkpoint,
+  type MatchedQuantized,
   type MatchedSource,
   matchWeights,
   type StoredTensor,
   toPresetError,
 } from '../weights/index.ts';
+import { loadQuantized, type ReadPiece } from './loadQuantized.ts';
 
 /** How far loading has come. */
 export interface LoadProgress {
@@ -44,12 +46,19 @@ const partOf = (stored: Tensor, { split, slice, order }: TensorPart, shape?: Sha
   return shape === undefined ? ordered : reshape(ordered, shape);
 };
 
+/** What stands beside a matrix in few bits. */
+const besides = ({ scales, zeros, groups }: MatchedQuantized): readonly StoredTensor[] => [
+  scales,
+  ...(zeros === undefined ? [] : [zeros]),
+  ...(groups === undefined ? [] : [groups]),
+];
+
 /** Whether a part is not one matrix of its stored tensor, but pieces from here and there. */
 const isScattered = ({ split, slice }: TensorPart): boolean =>
   split !== undefined && slice !== undefined && split.slice(0, slice.axis).some((size) => size > 1);
 
 /** Reads pieces of tensors into two pieces of memory in turn: fresh memory for each would cost more than reading does. */
-const readerInTurn = (): ((source: StoredTensor, start: number, end: number) => Promise<Uint8Array>) => {
+const readerInTurn = (): ReadPiece => {
   const memory: [Uint8Array, Uint8Array] = [new Uint8Array(0), new Uint8Array(0)];
   let turn: 0 | 1 = 0;
   return (source, start, end) => {
@@ -57,6 +66,27 @@ const readerInTurn = (): ((source: StoredTensor, start: number, end: number) => 
     const into = memory[turn];
     turn = turn === 0 ? 1 : 0;
     return source.read(start, end, into);
+  };
+};
+
+/** Reads pieces of some tensors, and tells how much of all of them has been read. */
+const tellingReader = (
+  sources: readonly StoredTensor[],
+  { signal, onProgress }: Pick<LoadWeightsOptions, 'signal' | 'onProgress'>,
+): ReadPiece => {
+  const total = sources.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  const read = readerInTurn();
+  const ends = new Map<StoredTensor, number>();
+  let loaded = 0;
+  return async (source, start, end) => {
+    signal?.throwIfAborted();
+    const bytes = await read(source, start, end);
+    // The end of a piece may be read once more with the next.
+    const before = ends.get(source) ?? 0;
+    ends.set(source, Math.max(before, end));
+    loaded += Math.max(0, end - before);
+    onProgress?.({ loaded, total });
+    return bytes;
   };
 };
 
@@ -74,10 +104,18 @@ export const loadWeights = async (
 ): Promise<Tree> => {
   const matched = matchWeights(layout, table, checkpoint);
   if (E.isLeft(matched)) throw toPresetError(matched.left);
-  const sources = [...new Set(matched.right.flatMap(({ source, plus }) => [source, ...(plus ? [plus.source] : [])]))];
-  const total = sources.reduce((sum, { byteLength }) => sum + byteLength, 0);
-  const readPiece = readerInTurn();
-  let loaded = 0;
+  const few = matched.right.flatMap(({ quantized, ...own }) =>
+    quantized === undefined ? [] : [{ quantized, ...own }],
+  );
+  const sources = [
+    ...new Set(
+      matched.right.flatMap(({ source, plus, quantized }) =>
+        quantized === undefined ? [source, ...(plus ? [plus.source] : [])] : [],
+      ),
+    ),
+  ];
+  const all = [...sources, ...few.flatMap(({ source, quantized }) => [source, ...besides(quantized)])];
+  const readPiece = tellingReader(all, { signal, onProgress });
   const uploaded = new Map<StoredTensor, Tensor>();
   const gathered = new Map<WeightEntry, Tensor>();
   const gather = async (source: StoredTensor, stored: Tensor): Promise<void> => {
@@ -85,6 +123,7 @@ export const loadWeights = async (
     const scattered = users.filter((own) => own.source === source && own.plus === undefined && isScattered(own.part));
     if (scattered.length === 0) return;
     const whole = await device.realize(scattered.map(({ entry, part }) => partOf(stored, part, entry.shape)));
+    held.push(...whole);
     scattered.forEach(({ entry }, i) => {
       gathered.set(entry, whole[i]!);
     });
@@ -92,21 +131,29 @@ export const loadWeights = async (
     uploaded.delete(source);
     device.release([stored]);
   };
-  const read = ({ source, part }: MatchedSource, shape?: Shape): Tensor => partOf(uploaded.get(source)!, part, shape);
+  const read = ({ source, part }: Pick<MatchedSource, 'source' | 'part'>, shape?: Shape): Tensor =>
+    partOf(uploaded.get(source)!, part, shape);
+  const held: Tensor[] = [];
   try {
+    for (const { entry, source, quantized } of few) {
+      const own = await loadQuantized(device, checkpoint.path, source, quantized, entry.shape, readPiece);
+      if (dtype === undefined) {
+        held.push(...own.held);
+        gathered.set(entry, own.param);
+        continue;
+      }
+      const [floats] = await device.realize([cast(own.param, dtype)]);
+      device.release(own.held);
+      held.push(floats!);
+      gathered.set(entry, floats!);
+    }
     for (const source of sources) {
       const stored = await device.upload(source.name, {
         shape: source.shape,
         dtype: source.dtype as DType,
         // Halves are made on the way; other floats on the device, where the usual case is that nothing is to be done.
         storedAs: source.dtype === 'float32' && (dtype === 'float16' || dtype === 'bfloat16') ? dtype : undefined,
-        read: async (start, end) => {
-          signal?.throwIfAborted();
-          const bytes = await readPiece(source, start, end);
-          loaded += bytes.byteLength;
-          onProgress?.({ loaded, total });
-          return bytes;
-        },
+        read: (start, end) => readPiece(source, start, end),
       });
       if (dtype === undefined || stored.dtype === dtype) uploaded.set(source, stored);
       else {
@@ -123,6 +170,7 @@ export const loadWeights = async (
     if (sums.length > 0) {
       // In full precision, unless another is asked for: the sum of two halves is seldom a half.
       const totals = await device.realize(sums.map(([, total]) => (dtype === undefined ? total : cast(total, dtype))));
+      held.push(...totals);
       sums.forEach(([entry], i) => {
         gathered.set(entry, totals[i]!);
       });
@@ -134,7 +182,7 @@ export const loadWeights = async (
         }
     }
   } catch (cause) {
-    device.release([...uploaded.values(), ...gathered.values()]);
+    device.release([...uploaded.values(), ...held]);
     throw cause;
   }
   const params = new Map(

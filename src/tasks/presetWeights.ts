@@ -1,7 +1,13 @@
 import * as E from 'fp-ts/lib/Either.js';
 import * as O from 'fp-ts/lib/Option.js';
-import { formatPath, type PresetLayout, type WeightTable } from '../models/weightEntry.ts';
-import { count } from '../tensor/shape.ts';
+import {
+  formatPath,
+  type PresetLayout,
+  type QuantizedSource,
+  type WeightEntry,
+  type WeightTable,
+} from '../models/weightEntry.ts';
+import { count, type Shape } from '../tensor/shape.ts';
 import {
   type Checkpoint,
   matchWeights,
@@ -17,8 +23,9 @@ export interface PresetWeight {
   /** Where it stands in `params`, or its name in the file. */
   readonly path: string;
   readonly shape: readonly number[];
-  /** As it is stored. */
-  readonly dtype: StoredDType;
+  /** As it is stored; int8 and int4 with a scale for each column, or for each block of it. */
+  readonly dtype: StoredDType | 'int4';
+  /** Scales and what else belongs to a parameter in few bits counted. */
   readonly bytes: number;
 }
 
@@ -35,19 +42,40 @@ export interface PresetWeights {
   readonly absentWeights: readonly string[];
 }
 
-/** The dtype that a config says its weights were saved with. */
+/** A policy of KerasHub's config, or what stands for layers without one of their own. */
+interface SavedPolicy {
+  readonly config?: { readonly name?: unknown; readonly default_policy?: SavedPolicy | null };
+}
+
+/** The dtype that a config says its floats were saved with. */
 const savedDType = ({ config, layout }: Preset): StoredDType => {
-  const own = config.config as { readonly dtype?: { readonly config?: { readonly name?: unknown } } } | undefined;
-  const said = layout === 'keras' ? own?.dtype?.config?.name : (config.dtype ?? config.torch_dtype);
+  const own = config.config as { readonly dtype?: SavedPolicy } | undefined;
+  const policy = own?.dtype?.config;
+  const said =
+    layout === 'keras' ? (policy?.name ?? policy?.default_policy?.config?.name) : (config.dtype ?? config.torch_dtype);
   return said === 'float16' || said === 'bfloat16' ? said : 'float32';
 };
 
-const weight = (path: string, shape: readonly number[], dtype: StoredDType): PresetWeight => ({
-  path,
-  shape,
-  dtype,
-  bytes: count(shape) * storedBytes[dtype],
-});
+const storedSize = (shape: Shape, dtype: StoredDType): number => count(shape) * storedBytes[dtype];
+
+/** The bytes of what belongs to a parameter in few bits, as it is stored in general. */
+const besidesBytes = ({ scales, zeros, groups }: QuantizedSource): number =>
+  storedSize(scales.shape, 'float32') +
+  (zeros === undefined ? 0 : storedSize(zeros.shape, 'int8')) +
+  (groups === undefined ? 0 : storedSize(groups.shape, 'float32'));
+
+/** A parameter of a table, whose floats are stored in this dtype. */
+const weight = ({ path, shape, sources }: WeightEntry, layout: PresetLayout, dtype: StoredDType): PresetWeight => {
+  const { quantized, shape: stored } = sources[layout];
+  const own = { path: formatPath(path), shape };
+  return quantized === undefined
+    ? { ...own, dtype, bytes: storedSize(shape, dtype) }
+    : {
+        ...own,
+        dtype: `int${quantized.format.bits}`,
+        bytes: storedSize(stored, 'int8') + besidesBytes(quantized),
+      };
+};
 
 /** A tensor of a file as it stands there. */
 const storedWeight = ({ name, shape, dtype, byteLength }: StoredTensor): PresetWeight => ({
@@ -61,8 +89,14 @@ const storedWeight = ({ name, shape, dtype, byteLength }: StoredTensor): PresetW
 const readNames = ({ entries }: WeightTable, layout: PresetLayout): ReadonlySet<string> =>
   new Set(
     entries.flatMap(({ sources }) => {
-      const { name, otherNames = [], plus } = sources[layout];
-      return [name, ...otherNames, ...(plus === undefined ? [] : [plus.name, ...(plus.otherNames ?? [])])];
+      const { name, otherNames = [], plus, quantized } = sources[layout];
+      const besides = quantized === undefined ? [] : [quantized.scales, quantized.zeros, quantized.groups];
+      return [
+        name,
+        ...otherNames,
+        ...(plus === undefined ? [] : [plus.name, ...(plus.otherNames ?? [])]),
+        ...besides.flatMap((part) => (part === undefined ? [] : [part.name])),
+      ];
     }),
   );
 
@@ -90,7 +124,7 @@ const storedWeights = (layout: PresetLayout, table: WeightTable, checkpoint: Che
       : {
           weightsProblem: undefined,
           absentWeights: absent,
-          weights: matched.right.map(({ entry, source }) => weight(formatPath(entry.path), entry.shape, source.dtype)),
+          weights: matched.right.map(({ entry, source }) => weight(entry, layout, source.dtype)),
         }),
   };
 };
@@ -100,7 +134,7 @@ export const readPresetWeights = async (preset: Preset, table: WeightTable): Pro
   const opened = await preset.openWeights()();
   if (E.isLeft(opened)) {
     if (opened.left._tag !== 'MissingFile') orReject(opened);
-    const weights = table.entries.map(({ path, shape }) => weight(formatPath(path), shape, savedDType(preset)));
+    const weights = table.entries.map((entry) => weight(entry, preset.layout, savedDType(preset)));
     return { hasWeights: false, weights, otherWeights: [], absentWeights: [], weightsProblem: undefined };
   }
   const task = await preset.openTaskWeights()();

@@ -1,5 +1,5 @@
 import { preview } from '../models/configReader.ts';
-import { quantizableParams } from '../models/quantize.ts';
+import { matrixOf, paramOf, quantizableParams } from '../models/quantize.ts';
 import { cast } from '../ops/cast.ts';
 import { tensor } from '../ops/constant.ts';
 import { dequantize, isQuantized } from '../ops/dequantize.ts';
@@ -96,12 +96,15 @@ export const quantizeParams = async <Params extends Tree>(
       `quantize: expected a kernel or an embedding that is not quantized yet${options.filter === undefined ? '' : ' and that the filter takes'}, got none`,
     );
   const replaced = new Map<Tensor, Tensor>();
-  for (const [i, { param, matrix, asParam }] of chosen.entries()) {
+  for (const [i, { param, form }] of chosen.entries()) {
     signal?.throwIfAborted();
-    const [rows = 0, columns = 0] = matrix.shape;
+    const { rows, columns } = form;
     const block = mode === 'int8' || blockSize === null ? rows : Math.min(rows, blockSize);
     const bits = mode === 'int8' ? 8 : 4;
-    if (!replaced.has(param)) replaced.set(param, asParam(await quantized(device, matrix, { bits, columns, block })));
+    if (!replaced.has(param)) {
+      const matrix = await quantized(device, matrixOf(param, form), { bits, columns, block });
+      replaced.set(param, paramOf(matrix, form, param.shape));
+    }
     onProgress?.({ done: i + 1, total: chosen.length });
   }
   return withLeaves(

@@ -1,6 +1,9 @@
+import * as E from 'fp-ts/lib/Either.js';
 import type { KerasBackboneLayout } from '../models/kerasLayout.ts';
+import { layerPaths, quantizedTable } from '../models/kerasQuantized.ts';
 import { formatPath, type WeightTable } from '../models/weightEntry.ts';
 import { cast } from '../ops/cast.ts';
+import { isQuantized } from '../ops/dequantize.ts';
 import type { Device } from '../runtime/device.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { paths, type Tree } from '../tensor/tree.ts';
@@ -19,6 +22,8 @@ import { causalFamilies, seq2seqFamilies } from './families.ts';
 import { deviceOf, heldParams } from './heldParams.ts';
 import { orReject } from './presets.ts';
 import { familyOfBackbone, refuseLora, type SavableBackbone, type SavableTask } from './savable.ts';
+
+import { policiesOf, quantizedDatasets } from './storedQuantized.ts';
 
 /** What saving in KerasHub's layout depends on. */
 export interface KerasFilesOptions {
@@ -79,12 +84,20 @@ export const kerasFiles = async (
     heldParams(device, own).then((values) => new Map(paths(values)));
   const params = await held(backbone.params);
   // All weights are stored alike, as most of them are: a sum of two halves is float32, for one.
-  const dtype = commonDType([...params.values()]);
+  const dtype = commonDType([...params.values()].filter((param) => !isQuantized(param)));
   const datasets = (table: WeightTable, values: ReadonlyMap<string, Tensor>) =>
-    table.entries.map(
-      ({ path, sources }) =>
-        [sources.keras.name, dataset(device, cast(values.get(formatPath(path))!, dtype), signal)] as const,
-    );
+    table.entries.flatMap(({ path, sources: { keras } }) => {
+      const param = values.get(formatPath(path))!;
+      return keras.quantized === undefined
+        ? [[keras.name, dataset(device, cast(param, isQuantized(param) ? 'float32' : dtype), signal)] as const]
+        : quantizedDatasets(device, keras, keras.quantized, param, signal);
+    });
+  const policies = policiesOf(backbone.model.weights, layerPaths(layout, backbone.config), params);
+  const table = orReject(
+    E.mapLeft((message: string) => ({ _tag: 'WrongConfig' as const, message }))(
+      quantizedTable(backbone.model.weights, layout, backbone.config, policies),
+    ),
+  );
   const head = saved?.head && {
     weights: datasets(saved.head.table, await held(saved.head.params)),
     groups: saved.head.groups,
@@ -94,7 +107,8 @@ export const kerasFiles = async (
       layout,
       config: backbone.config,
       dtype: dtype as StoredDType,
-      weights: datasets(backbone.model.weights, params),
+      policies,
+      weights: datasets(table, params),
       task: saved && { ...saved, head },
       bases,
       savedAt,

@@ -7,7 +7,7 @@ export { openH5 } from './h5.ts';
 export { type H5Attributes, type H5Dataset, type H5Group, h5Tree, writeHdf5 } from './hdf5Writer.ts';
 export { field } from './json.ts';
 export { holdsFactorsOnly, type LoraCheckpoint, type LoraTensor, openLora, writeLora } from './loraFile.ts';
-export { type MatchedSource, type MatchedWeight, matchWeights } from './matchWeights.ts';
+export { type MatchedQuantized, type MatchedSource, type MatchedWeight, matchWeights } from './matchWeights.ts';
 export { openPreset, type Preset } from './preset.ts';
 export { isPresetFile } from './presetNames.ts';
 export { openSafetensors, safetensorsContent, type TensorToWrite, writeSafetensors } from './safetensors.ts';

@@ -3,6 +3,8 @@ import { preview } from '../models/configReader.ts';
 import {
   formatPath,
   type PresetLayout,
+  type QuantizedSource,
+  type StoredPart,
   type TensorPart,
   type WeightEntry,
   type WeightSource,
@@ -12,10 +14,18 @@ import { formatShape, sameShape } from '../tensor/shape.ts';
 import type { Checkpoint, StoredDType, StoredTensor } from './checkpoint.ts';
 import { fail, firstFew, type WeightsError } from './errors.ts';
 
+/** A matrix in few bits that was found: how it lies, and what stands beside it. */
+export interface MatchedQuantized extends Pick<QuantizedSource, 'format' | 'form' | 'dividesByScales'> {
+  readonly scales: StoredTensor;
+  readonly zeros?: StoredTensor | undefined;
+  readonly groups?: StoredTensor | undefined;
+}
+
 /** A stored tensor that is the `source` of a parameter, and the `part` of it that is meant. */
 export interface MatchedSource {
   readonly source: StoredTensor;
   readonly part: TensorPart;
+  readonly quantized?: MatchedQuantized | undefined;
 }
 
 /** A parameter's `entry` in the table with its `source`, and which `part` of that; what `plus` says is added to it. */
@@ -25,6 +35,7 @@ export interface MatchedWeight extends MatchedSource {
 }
 
 const weightDtypes: readonly StoredDType[] = ['float32', 'float16', 'bfloat16'];
+const wholeDtypes: readonly StoredDType[] = ['int8'];
 
 /** Names without the prefix that transformers puts there when a head is saved too; two that become one are an error. */
 const byName = (
@@ -59,11 +70,12 @@ export const matchWeights = (
   const matched: MatchedWeight[] = [];
   const missing = new Map<string, string>();
   const wrong = new Map<string, string>();
-  /** The tensor that a source means, or undefined after a note of what is wrong. */
-  const find = (
+  /** The tensor of a name, or undefined after a note of what is wrong. */
+  const tensor = (
     { path, isOptional }: WeightEntry,
-    { name: first, otherNames = [], shape, part }: Omit<WeightSource, 'plus'>,
-  ): MatchedSource | undefined => {
+    { name: first, otherNames = [], shape }: StoredPart & Pick<WeightSource, 'otherNames'>,
+    dtypes: readonly StoredDType[],
+  ): StoredTensor | undefined => {
     const names = [first, ...otherNames];
     const name = names.find((each) => found.has(each)) ?? first;
     const source = found.get(name);
@@ -72,10 +84,24 @@ export const matchWeights = (
       if (isOptional !== true) missing.set(name, `${name} (for ${formatPath(path)})`);
     } else if (!sameShape(source.shape, shape))
       wrong.set(name, `${name} is ${formatShape(source.shape)}, expected ${formatShape(shape)}`);
-    else if (!weightDtypes.includes(source.dtype))
-      wrong.set(name, `${name} is ${source.dtype}, expected ${weightDtypes.join(', ')}`);
-    else return { source, part };
+    else if (!dtypes.includes(source.dtype))
+      wrong.set(
+        name,
+        `${name} is ${source.dtype}, expected ${dtypes.join(', ')}${source.dtype === 'int8' ? ' (quantized, and config.json does not say so)' : ''}`,
+      );
+    else return source;
     return undefined;
+  };
+  /** The tensor that a source means, with what stands beside it, or undefined after a note of what is wrong. */
+  const find = (entry: WeightEntry, own: Omit<WeightSource, 'plus'>): MatchedSource | undefined => {
+    const { part, quantized } = own;
+    const source = tensor(entry, own, quantized === undefined ? weightDtypes : wholeDtypes);
+    if (quantized === undefined) return source && { source, part };
+    const { format, form, dividesByScales } = quantized;
+    const scales = tensor(entry, quantized.scales, weightDtypes);
+    const zeros = quantized.zeros && tensor(entry, quantized.zeros, wholeDtypes);
+    const groups = quantized.groups && tensor(entry, quantized.groups, weightDtypes);
+    return source && scales && { source, part, quantized: { format, form, dividesByScales, scales, zeros, groups } };
   };
   for (const entry of table.entries) {
     const own = entry.sources[layout];

@@ -1,6 +1,7 @@
 import * as E from 'fp-ts/lib/Either.js';
 import type { JsonObject } from '../models/configReader.ts';
 import type { KerasBackboneLayout, KerasClass } from '../models/kerasLayout.ts';
+import { type LayerPolicies, policyMap } from '../models/kerasQuantized.ts';
 import { count } from '../tensor/shape.ts';
 import { type StoredDType, storedBytes } from './checkpoint.ts';
 import { type WeightsError, weightsError } from './errors.ts';
@@ -49,8 +50,10 @@ export interface KerasPreset<Config> {
   readonly layout: KerasBackboneLayout<Config>;
   /** The backbone's sizes. */
   readonly config: Config;
-  /** Of all weights. */
+  /** Of all weights but the whole numbers of quantized layers and what belongs to them. */
   readonly dtype: StoredDType;
+  /** How layers are quantized. Default: none is. */
+  readonly policies?: LayerPolicies | undefined;
   /** Weights by their paths in the file, such as `layers/layer_normalization/vars/0`. */
   readonly weights: readonly (readonly [path: string, dataset: H5Dataset])[];
   /** The task whose backbone this is; undefined for a backbone alone. */
@@ -183,6 +186,7 @@ export const kerasPresetFiles = <Config>(
     layout,
     config,
     dtype,
+    policies,
     weights,
     task: saved,
     bases = saved?.bases ?? [],
@@ -193,7 +197,11 @@ export const kerasPresetFiles = <Config>(
   const options = layout.config(config);
   if (E.isLeft(options)) return E.left(weightsError('WrongConfig', path, options.left.message));
   const { folder } = layout;
-  const backbone = serialized(folder, layout.backbone, { ...layerConfig(layout.backbone, dtype), ...options.right });
+  const backbone = serialized(folder, layout.backbone, {
+    ...layerConfig(layout.backbone, dtype),
+    ...(policies === undefined || policies.size === 0 ? {} : { dtype: policyMap(policies, dtype) }),
+    ...options.right,
+  });
   const [date, time] = savedAt.toISOString().split(/[T.]/);
   const named = (groups: readonly (readonly [group: string, name: string])[]) =>
     groups.map(([group, name]) => [group === '' ? 'vars' : `${group}/vars`, { name }] as const);

@@ -1,14 +1,17 @@
 import { readdirSync } from 'node:fs';
 import {
+  type BackbonePresetOptions,
   CausalLM,
   MaskedLM,
+  type QuantizationMode,
+  type QuantizeOptions,
   read,
   type SaveToPresetOptions,
   Seq2SeqLM,
   TextClassifier,
   TextEmbedder,
 } from '../../src/index.ts';
-import { referenceDevice } from '../../src/runtime/device.ts';
+import { type Device, referenceDevice } from '../../src/runtime/device.ts';
 import type { NDArray } from '../../src/tensor/ndarray.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
 import type { Tree } from '../../src/tensor/tree.ts';
@@ -21,8 +24,9 @@ export interface SavedModel {
   readonly params: Tree;
   readonly tokenizer: Tokenizer | null;
   readonly config: unknown;
-  /** Logits, hidden states or embeddings for the inputs of `inputsOf`. */
+  /** Logits, hidden states or embeddings for the inputs of `inputsOf`, on the model's device. */
   readonly run: () => Promise<NDArray>;
+  readonly quantize: (mode: QuantizationMode, options?: QuantizeOptions) => Promise<SavedModel>;
   readonly saveToPreset: (folder: string, options?: SaveToPresetOptions) => Promise<void>;
 }
 
@@ -74,61 +78,67 @@ export const savedInputs = {
 } as const;
 
 const { tokenIds, paddingMask, maskPositions } = savedInputs;
-const options = { device: referenceDevice };
 
 const encoderOf = (name: string) => encoderCases.find((own) => name.split('/')[1]!.startsWith(`${own.name}_`))!;
 
+/** What any task or backbone is. */
+interface Opened<Self> {
+  readonly params?: Tree;
+  readonly tokenizer?: Tokenizer | null;
+  readonly config?: unknown;
+  readonly backbone?: { readonly config: unknown; readonly params: Tree };
+  readonly saveToPreset: SavedModel['saveToPreset'];
+  readonly quantize: (mode: QuantizationMode, options?: QuantizeOptions) => Promise<Self>;
+}
+
+const savedModel = <Own extends Opened<Own>>(own: Own, run: (own: Own) => Promise<NDArray>): SavedModel => ({
+  params: own.params ?? own.backbone!.params,
+  tokenizer: own.tokenizer ?? null,
+  config: own.backbone === undefined ? own.config : own.backbone.config,
+  saveToPreset: own.saveToPreset,
+  run: () => run(own),
+  quantize: async (mode, options) => savedModel(await own.quantize(mode, options), run),
+});
+
 /** Opens a folder as what the recorded preset `name` is. */
-export const openSaved = async (folder: string, { name, kind }: SavedCase): Promise<SavedModel> => {
-  const common = (task: {
-    readonly params: Tree;
-    readonly tokenizer: Tokenizer | null;
-    readonly backbone: { readonly config: unknown };
-    readonly saveToPreset: SavedModel['saveToPreset'];
-  }) => ({
-    params: task.params,
-    tokenizer: task.tokenizer,
-    config: task.backbone.config,
-    saveToPreset: task.saveToPreset,
-  });
-  const running = (expression: () => Tensor) => ({ run: () => read(expression(), { device: referenceDevice }) });
+export const openSaved = async (
+  folder: string,
+  { name, kind }: SavedCase,
+  options: BackbonePresetOptions = {},
+): Promise<SavedModel> => {
+  const { device = referenceDevice } = options as { readonly device?: Device };
+  const given = { ...options, device };
+  const evaluated = (y: Tensor): Promise<NDArray> => read(y, { device });
   switch (kind) {
-    case 'causalLM': {
-      const task = await CausalLM.fromPreset(folder, options);
-      return { ...common(task), ...running(() => task.apply({ tokenIds, paddingMask })) };
-    }
+    case 'causalLM':
+      return savedModel(await CausalLM.fromPreset(folder, given), (own) =>
+        evaluated(own.apply({ tokenIds, paddingMask })),
+      );
     case 'seq2seqLM': {
-      const task = await Seq2SeqLM.fromPreset(folder, options);
       const inputs = {
         encoderTokenIds: tokenIds,
         encoderPaddingMask: paddingMask,
         decoderTokenIds: tokenIds,
         decoderPaddingMask: paddingMask,
       };
-      return { ...common(task), ...running(() => task.apply(inputs)) };
+      return savedModel(await Seq2SeqLM.fromPreset(folder, given), (own) => evaluated(own.apply(inputs)));
     }
-    case 'maskedLM': {
-      const task = await MaskedLM.fromPreset(folder, options);
-      return { ...common(task), ...running(() => task.apply({ tokenIds, paddingMask, maskPositions })) };
-    }
-    case 'textClassifier': {
-      const task = await TextClassifier.fromPreset(folder, options);
-      return { ...common(task), ...running(() => task.apply({ tokenIds, paddingMask })) };
-    }
-    case 'backbone': {
-      const backbone = await encoderOf(name).openBackbone(folder, options);
-      return {
-        ...common({ ...backbone, backbone, tokenizer: null }),
-        ...running(() => backbone.apply({ tokenIds, paddingMask }).sequence),
-      };
-    }
-    case 'embedder': {
-      const task = await TextEmbedder.fromPreset(folder, options);
-      return {
-        ...common({ ...task, params: task.backbone.params }),
-        ...running(() => task.apply({ tokenIds, paddingMask })),
-      };
-    }
+    case 'maskedLM':
+      return savedModel(await MaskedLM.fromPreset(folder, given), (own) =>
+        evaluated(own.apply({ tokenIds, paddingMask, maskPositions })),
+      );
+    case 'textClassifier':
+      return savedModel(await TextClassifier.fromPreset(folder, given), (own) =>
+        evaluated(own.apply({ tokenIds, paddingMask })),
+      );
+    case 'backbone':
+      return savedModel(await encoderOf(name).openBackbone(folder, given), (own) =>
+        evaluated(own.apply({ tokenIds, paddingMask }).sequence),
+      );
+    case 'embedder':
+      return savedModel(await TextEmbedder.fromPreset(folder, given), (own) =>
+        evaluated(own.apply({ tokenIds, paddingMask })),
+      );
   }
 };
 

@@ -67,6 +67,8 @@ export const debertaV3KerasLayout: EncoderKerasLayout<DebertaV3Config> = {
       bucket_size: config.bucketSize,
     }),
 
+  einsumLayers: ['attention_output'],
+
   layers: ({ numLayers }) => [
     ['', 'deberta_v3_backbone'],
     ['layers/input_layer', 'token_ids'],

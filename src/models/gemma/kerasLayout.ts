@@ -63,6 +63,8 @@ export const gemmaKerasLayout: KerasLayout<GemmaConfig> = {
     });
   },
 
+  einsumLayers: ['ffw_gating', 'ffw_gating_2', 'ffw_linear'],
+
   layers: ({ numLayers, dropout, usePostAttentionNorm, usePostFfwNorm }) => [
     ['', 'gemma_backbone'],
     ['layers/input_layer', 'token_ids'],

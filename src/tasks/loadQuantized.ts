@@ -1,0 +1,142 @@
+import { paramOf } from '../models/quantize.ts';
+import { tensor } from '../ops/constant.ts';
+import { dequantize } from '../ops/dequantize.ts';
+import type { Device } from '../runtime/device.ts';
+import { bfloat16FromBits, float16FromBits } from '../tensor/dtype.ts';
+import { countBlocks, countStrips, quantizedShapes, STRIP } from '../tensor/quantized.ts';
+import { count, type Shape } from '../tensor/shape.ts';
+import { packColumns, packHeads, packRows, type StoredMatrix, stripBytes } from '../tensor/strips.ts';
+import type { Tensor } from '../tensor/tensor.ts';
+import { type MatchedQuantized, type StoredTensor, toPresetError } from '../weights/index.ts';
+
+/** Reads a piece of a stored tensor. */
+export type ReadPiece = (source: StoredTensor, start: number, end: number) => Promise<Uint8Array>;
+
+/** As much of a file as is read at once: 4 MiB. */
+const pieceBytes = 2 ** 22;
+
+/** Numbers of a stored tensor of floats, or of signed bytes. */
+const numbersOf = async (source: StoredTensor, read: ReadPiece): Promise<Float32Array> => {
+  const bytes = (await read(source, 0, source.byteLength)).slice();
+  switch (source.dtype) {
+    case 'float32':
+      return new Float32Array(bytes.buffer);
+    case 'float16':
+      return Float32Array.from(new Uint16Array(bytes.buffer), float16FromBits);
+    case 'bfloat16':
+      return Float32Array.from(new Uint16Array(bytes.buffer), bfloat16FromBits);
+    default:
+      return Float32Array.from(new Int8Array(bytes.buffer));
+  }
+};
+
+/** Scales or zeros as strips have them, one for each block of each column. */
+const inStrips = (
+  numbers: Float32Array,
+  { format, form }: MatchedQuantized,
+  change: (value: number) => number,
+): Float32Array => {
+  const { columns } = format;
+  const blocks = countBlocks(form.rows, format);
+  const strips = new Float32Array(countStrips(columns) * blocks * STRIP);
+  for (let block = 0; block < blocks; block++)
+    for (let column = 0; column < columns; column++)
+      strips[(Math.floor(column / STRIP) * blocks + block) * STRIP + (column % STRIP)] = change(
+        numbers[form.order === 'columns' ? column * blocks + block : block * columns + column]!,
+      );
+  return strips;
+};
+
+/** The matrix as it lies in its file, in a tensor of this shape. */
+export const storedMatrix = (
+  { format: { bits, columns }, form: { rows, order } }: Pick<MatchedQuantized, 'format' | 'form'>,
+  shape: Shape,
+): StoredMatrix => ({
+  bits,
+  rows,
+  columns,
+  bytesPerRow: order === 'rows' ? count(shape) / rows : shape.at(-1)!,
+  // Four bits are signed in files; here they are counted from the lowest.
+  flip: bits === 4 ? 0x88 : 0,
+});
+
+/** Reads the words of strips, piece after piece. */
+const stripReader = async (
+  source: StoredTensor,
+  matched: MatchedQuantized,
+  read: ReadPiece,
+): Promise<(start: number, end: number) => Promise<Uint8Array>> => {
+  const matrix = storedMatrix(matched, source.shape);
+  const { bits, rows, columns, bytesPerRow } = matrix;
+  const bytes = rows * stripBytes(bits);
+  if (matched.form.order === 'columns')
+    // A strip is rows of the file.
+    return async (start, end) => {
+      const first = Math.floor(start / bytes);
+      const [from, to] = [first * STRIP, Math.min(columns, Math.ceil(end / bytes) * STRIP)];
+      const file = await read(source, from * bytesPerRow, to * bytesPerRow);
+      return packColumns({ ...matrix, columns: to - from }, file).subarray(start - first * bytes, end - first * bytes);
+    };
+  // A strip is a piece of every row, so that all rows are read before the first strip is there.
+  const strips = new Uint8Array(countStrips(columns) * bytes);
+  const step = Math.max(1, Math.floor(pieceBytes / bytesPerRow)) * bytesPerRow;
+  const pack = matched.form.order === 'heads' ? packHeads : packRows;
+  for (let start = 0; start < source.byteLength; start += step)
+    pack(strips, matrix, start / bytesPerRow, await read(source, start, Math.min(source.byteLength, start + step)));
+  return async (start, end) => strips.subarray(start, end);
+};
+
+/**
+ * A matrix that files hold in few bits, on a device in few bits.
+ *
+ * @param path - The file's, for messages.
+ * @param shape - The parameter's.
+ * @returns The parameter, and the tensors on the device that hold it.
+ * @throws {PresetError} By rejection, if scales are no numbers, or rows are in other blocks than the config says.
+ */
+export const loadQuantized = async (
+  device: Device,
+  path: string,
+  source: StoredTensor,
+  matched: MatchedQuantized,
+  shape: Shape,
+  read: ReadPiece,
+): Promise<{ readonly param: Tensor; readonly held: readonly Tensor[] }> => {
+  const { format, form, dividesByScales, groups } = matched;
+  const shapes = quantizedShapes(form.rows, format);
+  const refuse = (own: StoredTensor, problem: string): never => {
+    throw toPresetError({ _tag: 'WrongTensors', message: `${path}: ${own.name}: ${problem}`, path });
+  };
+  if (groups !== undefined) {
+    const numbers = await numbersOf(groups, read);
+    const row = numbers.findIndex((block, at) => block !== Math.floor(at / format.block));
+    if (row >= 0)
+      refuse(
+        groups,
+        `expected rows in blocks of ${format.block}, so row ${row} in block ${Math.floor(row / format.block)}, got ${numbers[row]}; rows in another order are not supported`,
+      );
+  }
+  const scales = inStrips(await numbersOf(matched.scales, read), matched, dividesByScales ? (x) => 1 / x : (x) => x);
+  if (!scales.every(Number.isFinite))
+    refuse(matched.scales, `expected scales that are finite${dividesByScales ? ' and not 0' : ''}, got others`);
+  // Zeros are counted from the lowest number as well.
+  const zeros =
+    format.bits === 8
+      ? undefined
+      : matched.zeros === undefined
+        ? new Float32Array(scales.length).fill(8)
+        : inStrips(await numbersOf(matched.zeros, read), matched, (zero) => zero + 8);
+  const words = await device.upload(source.name, {
+    shape: shapes.words,
+    dtype: 'int32',
+    read: await stripReader(source, matched, read),
+  });
+  const held = [
+    words,
+    ...(await device.realize(
+      [scales, ...(zeros === undefined ? [] : [zeros])].map((own) => tensor(own, { shape: shapes.scales })),
+    )),
+  ];
+  const matrix = dequantize({ words, scales: held[1]!, zeros: held[2] }, format);
+  return { param: paramOf(matrix, form, shape), held };
+};
