@@ -3,7 +3,6 @@
 //   decode   processor time of a token by its place, from 16 to 4,096 in one generation; in windows of 256 places
 //   cache    processor time of a token at 84 to 116, in a cache of 128 places and in one of 4,096, in turn
 //   whole, pieces   a prompt of 4,000 tokens read at once, and in pieces: time, and peaks of memory
-//   batch    tokens a second around place 128, of one row and of eight, in turn
 // BENCH_ONLY names some cases, BENCH_REPS how often cases in turn go round (default 5).
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -13,7 +12,7 @@ import { cpuMs, load, median, peakMb } from './figures.mjs';
 const PLACES = 4096;
 const PROMPT = 4000;
 const WINDOW = 256;
-const cases = ['decode', 'cache', 'whole', 'pieces', 'batch'];
+const cases = ['decode', 'cache', 'whole', 'pieces'];
 const only = process.env.BENCH_ONLY?.split(',') ?? cases;
 const reps = Number(process.env.BENCH_REPS ?? 5);
 const [asked] = process.argv.slice(2);
@@ -58,34 +57,30 @@ const { model } = lm.backbone;
 const params = await heldParams(device, lm.params);
 
 /** Tokens after a prompt of `count` in rows of `length`. */
-const run = (count, length, { batch = 1, piece } = {}) => {
-  const tokenIds = new Int32Array(batch * length);
-  const paddingMask = new Uint8Array(batch * length);
-  for (let row = 0; row < batch; row++)
-    for (let i = 0; i < count; i++) {
-      tokenIds[row * length + i] = (i * 7919 + row * 31 + 13) % model.vocabularySize;
-      paddingMask[row * length + i] = 1;
-    }
+const run = (count, length, piece) => {
+  const tokenIds = new Int32Array(length);
+  for (let i = 0; i < count; i++) tokenIds[i] = (i * 7919 + 13) % model.vocabularySize;
+  const paddingMask = new Uint8Array(length).fill(1, 0, count);
   return generateTokens({
     device,
     model,
     params,
     sampler: lm.sampler,
-    prompt: { tokenIds, paddingMask, batch, length },
+    prompt: { tokenIds, paddingMask, batch: 1, length },
     stopTokenIds: null,
-    keys: new Int32Array(2 * batch),
+    keys: Int32Array.of(0, 0),
     ...(piece === undefined ? {} : { piece }),
   });
 };
 
-/** Processor and clock time of a token of a row, from place `from` to `to`, in rows of `length`. */
-const perToken = async (from, to, length, batch = 1) => {
-  const steps = run(from, length, { batch });
+/** Processor time of a token from place `from` to `to`, in a cache of `length` places. */
+const perToken = async (from, to, length) => {
+  const steps = run(from, length);
   await steps.next();
-  const [ms, cpu] = [performance.now(), cpuMs()];
+  const cpu = cpuMs();
   let end = from + 1;
   while (end < to) ({ end } = (await steps.next()).value);
-  const taken = { ms: (performance.now() - ms) / (end - from - 1), cpu: (cpuMs() - cpu) / (end - from - 1) };
+  const taken = (cpuMs() - cpu) / (end - from - 1);
   await steps.return();
   return taken;
 };
@@ -136,7 +131,7 @@ if (asked === 'decode') {
 if (asked === 'cache') {
   const lengths = [128, PLACES];
   const all = await inTurn(lengths.map((length) => () => perToken(84, 116, length)));
-  const rows = all.map((taken, i) => ({ cache: lengths[i], cpu_ms: ofTimes(taken.map(({ cpu }) => cpu)) }));
+  const rows = all.map((taken, i) => ({ cache: lengths[i], cpu_ms: ofTimes(taken) }));
   for (const { cache, cpu_ms: own } of rows)
     console.log(`cache of ${cache}: processor ms a token ${own.least} at least, median ${own.median}`);
   emit({ rows });
@@ -147,7 +142,7 @@ if (asked === 'whole' || asked === 'pieces') {
   const bytes = countBufferBytes(device.webgpu.device);
   const piece = asked === 'whole' ? PLACES : undefined;
   const [ms, cpu] = [performance.now(), cpuMs()];
-  const steps = run(PROMPT, PROMPT + 8, { piece });
+  const steps = run(PROMPT, PROMPT + 8, piece);
   const { tokenIds } = (await steps.next()).value;
   const figures = {
     first_ms: Math.round(performance.now() - ms),
@@ -161,7 +156,7 @@ if (asked === 'whole' || asked === 'pieces') {
   const again = [];
   for (let rep = 0; rep < Math.min(1, reps); rep++) {
     const start = cpuMs();
-    const repeated = run(PROMPT, PROMPT + 8, { piece });
+    const repeated = run(PROMPT, PROMPT + 8, piece);
     const { tokenIds: own } = (await repeated.next()).value;
     again.push(cpuMs() - start);
     if (own[PROMPT] !== figures.token)
@@ -174,16 +169,4 @@ if (asked === 'whole' || asked === 'pieces') {
   emit({ ...figures, cpu_ms: ofTimes(again) });
 }
 
-if (asked === 'batch') {
-  const batches = [1, 8];
-  const all = await inTurn(batches.map((batch) => () => perToken(112, 144, 160, batch)));
-  const rows = all.map((taken, i) => ({
-    batch: batches[i],
-    tok_s: two((1000 * batches[i]) / Math.min(...taken.map(({ ms }) => ms))),
-    cpu_ms_per_tok: two(Math.min(...taken.map(({ cpu }) => cpu)) / batches[i]),
-  }));
-  for (const { batch, tok_s: rate, cpu_ms_per_tok: own } of rows)
-    console.log(`batch ${batch}: ${rate} tokens/s at best, ${own} ms of the processor a token`);
-  emit({ rows, times: two(rows[0].cpu_ms_per_tok / rows[1].cpu_ms_per_tok) });
-}
 process.exit();
