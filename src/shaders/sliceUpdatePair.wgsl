@@ -9,7 +9,8 @@ struct Uniforms {
   count: u32, size1: u32, size2: u32, size3: u32,
   base: u32, step: u32, limit: i32, first: u32, end: u32,
   to0: u32, to1: u32, to2: u32,
-  offset: u32, otherOffset: u32, from0: u32, from1: u32, from2: u32, from3: u32,
+  offset: u32, from0: u32, from1: u32, from2: u32, from3: u32,
+  otherOffset: u32, otherFrom0: u32, otherFrom1: u32, otherFrom2: u32, otherFrom3: u32,
 }
 
 @group(0) @binding(0) var<uniform> uniforms: Uniforms;
@@ -32,7 +33,8 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) grid: vec3u,
   var place = uniforms.base + i0 * uniforms.to0 + i1 * uniforms.to1 + i2 * uniforms.to2 + i3;
   if (DYNAMIC) { place += u32(clamp(start[0], 0, uniforms.limit)) * uniforms.step; }
   if (place < uniforms.first || place >= uniforms.end) { return; }
-  let source = i0 * uniforms.from0 + i1 * uniforms.from1 + i2 * uniforms.from2 + i3 * uniforms.from3;
-  x[place - uniforms.first] = update[uniforms.offset + source];
-  otherX[place - uniforms.first] = otherUpdate[uniforms.otherOffset + source];
+  x[place - uniforms.first] =
+    update[uniforms.offset + i0 * uniforms.from0 + i1 * uniforms.from1 + i2 * uniforms.from2 + i3 * uniforms.from3];
+  otherX[place - uniforms.first] = otherUpdate[uniforms.otherOffset + i0 * uniforms.otherFrom0 +
+    i1 * uniforms.otherFrom1 + i2 * uniforms.otherFrom2 + i3 * uniforms.otherFrom3];
 }

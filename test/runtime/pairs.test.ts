@@ -7,6 +7,7 @@ import { multiply } from '../../src/ops/multiply.ts';
 import { reshape } from '../../src/ops/reshape.ts';
 import { slice } from '../../src/ops/slice.ts';
 import { sliceUpdate } from '../../src/ops/sliceUpdate.ts';
+import { transpose } from '../../src/ops/transpose.ts';
 import { plan } from '../../src/runtime/webgpu/plan.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
 import { expectAgrees } from '../support/agree.ts';
@@ -51,6 +52,12 @@ describe('updates of two tensors at one place', () => {
       ],
       [0, 1],
     );
+  });
+
+  it('may read what lies otherwise', async () => {
+    const place = at(3);
+    const turned = transpose(multiply(numbers(5, 3, 1, 2), 0.5), [2, 1, 0]);
+    await expectPairs([sliceUpdate(key, [0, place, 0], turned), sliceUpdate(value, [0, place, 0], fresh(2))], [0, 1]);
   });
 
   it('stay two at other places, of other sizes, and where one needs the other', async () => {

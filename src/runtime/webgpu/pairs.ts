@@ -4,10 +4,13 @@ const isUpdate = ({ kernel }: Step): boolean => kernel.kind === 'file' && kernel
 
 const bound = ({ bindings }: Step, name: string): PlanBinding => bindings.find((binding) => binding.name === name)!;
 
+/** How the updated box is read: what may differ in a pair. */
+const reading = ['offset', 'from0', 'from1', 'from2', 'from3'] as const;
+
 /** Whether two updates write boxes of one shape at one place, of two tensors of one shape. */
 const areAlike = (a: Step, b: Step): boolean => {
   const form = ({ kernel, uniforms, workgroups }: Step) =>
-    JSON.stringify([kernel, { ...uniforms, offset: 0 }, workgroups]);
+    JSON.stringify([kernel, { ...uniforms, ...Object.fromEntries(reading.map((name) => [name, 0])) }, workgroups]);
   const place = (step: Step) => {
     const { start, size } = bound(step, 'x');
     return JSON.stringify([start, size]);
@@ -21,7 +24,10 @@ const areAlike = (a: Step, b: Step): boolean => {
 const join = (a: Step, b: Step): Step => ({
   ...b,
   kernel: { ...b.kernel, shader: 'sliceUpdatePair' } as Step['kernel'],
-  uniforms: { ...a.uniforms, otherOffset: b.uniforms.offset! },
+  uniforms: {
+    ...a.uniforms,
+    ...Object.fromEntries(reading.map((name) => [`other${name[0]!.toUpperCase()}${name.slice(1)}`, b.uniforms[name]!])),
+  },
   bindings: [...a.bindings, { ...bound(b, 'update'), name: 'otherUpdate' }, { ...bound(b, 'x'), name: 'otherX' }],
 });
 
