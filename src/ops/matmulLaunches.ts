@@ -1,4 +1,11 @@
-import { type Activation, activations, type ByteRange, type Launch, type LaunchContext } from '../tensor/kernel.ts';
+import {
+  type Activation,
+  activations,
+  type ByteRange,
+  joins,
+  type Launch,
+  type LaunchContext,
+} from '../tensor/kernel.ts';
 import { count } from '../tensor/shape.ts';
 import { chosen } from './choice.ts';
 import { input, output, scratch, storageFormat } from './launch.ts';
@@ -23,7 +30,7 @@ interface Whole {
 /** Uniforms and buffers of what is done as a part's sums are written. */
 const finishing = ({ context: { inputs, epilogue, traits } }: Whole, product: Product) => {
   const { isFirst, isLast, firstColumn } = product;
-  const { bias, residual } = epilogue;
+  const { bias, residual, join = 'add' } = epilogue;
   const activation: Activation = epilogue.activation ?? 'none';
   const windows = windowsOf(product, inputs, traits);
   const residualRange: ByteRange | undefined = residual === undefined ? undefined : windows.y.range;
@@ -34,7 +41,7 @@ const finishing = ({ context: { inputs, epilogue, traits } }: Whole, product: Pr
       biasFormat: bias === undefined ? 0 : storageFormat(bias.dtype),
       biasOffset: firstColumn + (bias?.offset ?? 0),
       activation: isLast ? activations[activation] : 0,
-      hasResidual: Number(isLast && residual !== undefined),
+      joins: isLast && residual !== undefined ? joins[join] : 0,
     },
     buffers: {
       // What is absent is bound to something that the shader does not read.

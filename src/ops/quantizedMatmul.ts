@@ -1,6 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js';
 import { ShapeError } from '../tensor/errors.ts';
-import { type Activation, activations, type Launch, type LaunchContext } from '../tensor/kernel.ts';
+import { type Activation, activations, joins, type Launch, type LaunchContext } from '../tensor/kernel.ts';
 import { type QuantizedFormat, STRIP, stripWords } from '../tensor/quantized.ts';
 import { count, formatShape, type Shape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
@@ -26,7 +26,7 @@ import { transpose } from './transpose.ts';
 import { contiguous } from './view.ts';
 
 const epilogueOf = ({ epilogue }: LaunchContext<QuantizedFormat>) => {
-  const { bias, residual } = epilogue;
+  const { bias, residual, join = 'add' } = epilogue;
   const activation: Activation = epilogue.activation ?? 'none';
   return {
     uniforms: {
@@ -34,7 +34,7 @@ const epilogueOf = ({ epilogue }: LaunchContext<QuantizedFormat>) => {
       biasOffset: bias?.offset ?? 0,
       biasFormat: bias === undefined ? 0 : storageFormat(bias.dtype),
       activation: activations[activation],
-      hasResidual: Number(residual !== undefined),
+      joins: residual === undefined ? 0 : joins[join],
     },
     buffers: (own: Rows, rowBytes: number) => ({
       // What is absent is bound to something that the shader does not read.

@@ -17,7 +17,8 @@ struct Uniforms {
   bOffset: u32, bOuter: u32, bInner: u32, bRow: u32, bColumn: u32,
   yOffset: u32, yOuter: u32, yInner: u32, yRow: u32,
   tileRows: u32, each: u32,
-  continues: u32, hasBias: u32, biasFormat: u32, biasOffset: u32, activation: u32, hasResidual: u32,
+  continues: u32, hasBias: u32, biasFormat: u32, biasOffset: u32, activation: u32,
+  joins: u32, // 1: the residual is added; 2: it is a factor instead.
 }
 
 @group(0) @binding(0) var<uniform> uniforms: Uniforms;
@@ -59,7 +60,10 @@ fn finish(sum: f32, start: u32, i: u32, j: u32) {
   if (uniforms.continues != 0u) { value += y[at]; }
   if (uniforms.hasBias != 0u) { value += biasAt(j); }
   value = activate(value, uniforms.activation);
-  if (uniforms.hasResidual != 0u) { value += residual[at]; }
+  if (uniforms.joins != 0u) {
+    let other = residual[at];
+    value = select(value + other, value * other, uniforms.joins == 2u);
+  }
   y[at] = value;
 }
 

@@ -12,7 +12,8 @@ struct Uniforms {
   aOffset: u32, aOuter: u32, aInner: u32, aRow: u32, aColumn: u32,
   bOffset: u32, bOuter: u32, bInner: u32, bRow: u32, bColumn: u32,
   yOffset: u32, yOuter: u32, yInner: u32, yRow: u32,
-  continues: u32, hasBias: u32, biasFormat: u32, biasOffset: u32, activation: u32, hasResidual: u32,
+  continues: u32, hasBias: u32, biasFormat: u32, biasOffset: u32, activation: u32,
+  joins: u32, // 1: the residual is added; 2: it is a factor instead.
 }
 
 @group(0) @binding(0) var<uniform> uniforms: Uniforms;
@@ -54,7 +55,10 @@ fn finish(sum: f32, start: u32, i: u32, j: u32) {
   if (uniforms.continues != 0u) { value += y[at]; }
   if (uniforms.hasBias != 0u) { value += biasAt(j); }
   value = activate(value, uniforms.activation);
-  if (uniforms.hasResidual != 0u) { value += residual[at]; }
+  if (uniforms.joins != 0u) {
+    let other = residual[at];
+    value = select(value + other, value * other, uniforms.joins == 2u);
+  }
   y[at] = value;
 }
 

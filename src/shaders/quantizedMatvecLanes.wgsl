@@ -18,7 +18,8 @@ struct Uniforms {
   firstColumn: u32, // Of the strips that are bound.
   partRows: u32, // Whole blocks, or rows of one.
   lanes: u32, quads: u32, // Bounds of loops that a compiler is not to know: lanes of a part, and fours of columns of a lane.
-  hasBias: u32, biasOffset: u32, biasFormat: u32, activation: u32, hasResidual: u32,
+  hasBias: u32, biasOffset: u32, biasFormat: u32, activation: u32,
+  joins: u32, // 1: the residual is added; 2: it is a factor instead.
 }
 
 @group(0) @binding(0) var<uniform> uniforms: Uniforms;
@@ -61,7 +62,10 @@ fn finish(sum: f32, i: u32, j: u32) {
   var value = sum;
   if (uniforms.hasBias != 0u) { value += biasAt(j); }
   value = activate(value, uniforms.activation);
-  if (uniforms.hasResidual != 0u) { value += residual[at]; }
+  if (uniforms.joins != 0u) {
+    let other = residual[at];
+    value = select(value + other, value * other, uniforms.joins == 2u);
+  }
   y[at] = value;
 }
 

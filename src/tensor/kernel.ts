@@ -85,17 +85,24 @@ export interface Launch {
   readonly workgroups: number | readonly [number, number, number];
 }
 
-/** What follows a kernel and is done as its result is written: `activation(y + bias) + residual`. */
+/** How a value joins another that is written: added, or as a factor. */
+export type Join = 'add' | 'multiply';
+
+/** What follows a kernel and is done as its result is written: `activation(y + bias)`, plus the residual or times it. */
 export interface Epilogue {
   /** Added along the last axis: `[columns]`, side by side from an offset on, float32, float16 or bfloat16. */
   readonly bias?: Operand;
   readonly activation?: Activation;
   /** Of the output's shape, contiguous, float32. */
   readonly residual?: Operand;
+  /** How the residual joins the result. Default `'add'`. */
+  readonly join?: Join;
 }
 
 /** Activations that a kernel can apply as it writes; the number is the value of its `ACTIVATION` override. */
 export const activations = { none: 0, relu: 1, gelu: 2, geluApproximate: 3, silu: 4, tanh: 5 } as const;
+/** How a residual joins, as the uniform `joins` says it. */
+export const joins = { add: 1, multiply: 2 } as const satisfies Readonly<Record<Join, number>>;
 /** The name of an activation that a kernel can apply. */
 export type Activation = keyof typeof activations;
 

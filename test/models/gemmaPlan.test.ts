@@ -7,10 +7,11 @@ import { testDevice, webgpuTestDevice } from '../support/device.ts';
 import { presetPath } from '../support/fixtures.ts';
 
 it.each([
-  { preset: 'keras/gemma_b_float32', batch: 1 },
-  { preset: 'transformers/gemma_b_bfloat16', batch: 1 },
-  { preset: 'transformers/gemma_c_float32', batch: 3 },
-])('a step of generation copies no weight and no cache ($preset, batch $batch)', async ({ preset, batch }) => {
+  { preset: 'keras/gemma_b_float32', batch: 1, each: 17 },
+  { preset: 'transformers/gemma_b_bfloat16', batch: 1, each: 17 },
+  // Several rows of values lie otherwise than the turned keys, so that they are written by themselves.
+  { preset: 'transformers/gemma_c_float32', batch: 3, each: 18 },
+])('a step of generation copies no weight and no cache ($preset, batch $batch)', async ({ preset, batch, each }) => {
   const { traits } = await testDevice();
   const device = await webgpuTestDevice();
   const { model, params, config } = await GemmaBackbone.fromPreset(presetPath(preset), { device });
@@ -32,6 +33,6 @@ it.each([
   });
   const labels = steps.map(({ label }) => label);
   expect(labels.filter((label) => label.startsWith('copy') || label.startsWith('output'))).toEqual([]);
-  // Embedding and its scale, three for the angles, the final norm, logits, their cap, the choice; 19 in each layer.
-  expect(labels.length, labels.join('\n')).toBe(9 + 19 * config.numLayers);
+  // Embedding and its scale, three for the angles, the final norm, logits, their cap, the choice; then those of each layer.
+  expect(labels.length, labels.join('\n')).toBe(9 + each * config.numLayers);
 });

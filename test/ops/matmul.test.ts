@@ -6,6 +6,7 @@ import { gelu } from '../../src/ops/gelu.ts';
 import { geluApproximate } from '../../src/ops/geluApproximate.ts';
 import { matmul } from '../../src/ops/matmul.ts';
 import { matmulLaunches } from '../../src/ops/matmulLaunches.ts';
+import { multiply } from '../../src/ops/multiply.ts';
 import { relu } from '../../src/ops/relu.ts';
 import { silu } from '../../src/ops/silu.ts';
 import { slice } from '../../src/ops/slice.ts';
@@ -239,6 +240,8 @@ describe('matmul', () => {
           await expectAllAgree(activation(matmul(x, w)), near(24));
         }
       await expectAllAgree(add(matmul(x, w), residual), near(24));
+      // Or times what is then a factor.
+      await expectAllAgree(multiply(silu(add(matmul(x, w), drawn([40], { seed: 3 }))), residual), near(24));
       const row = slice(x, [3, 0], [1, 24]);
       await expectAllAgree(gelu(add(matmul(row, w), drawn([40], { seed: 3 }))), near(24));
     });

@@ -5,6 +5,7 @@ import { tensor } from '../../src/ops/constant.ts';
 import { dequantize, isQuantized, quantizedOf } from '../../src/ops/dequantize.ts';
 import { gelu } from '../../src/ops/gelu.ts';
 import { matmul } from '../../src/ops/matmul.ts';
+import { multiply } from '../../src/ops/multiply.ts';
 import { reshape } from '../../src/ops/reshape.ts';
 import { sum } from '../../src/ops/sum.ts';
 import { take } from '../../src/ops/take.ts';
@@ -98,6 +99,7 @@ describe('matrices of 8 and 4 bits', () => {
     for (const m of [1, 3]) {
       const y = matmul(drawn([m, 40], { low: -1 }), quantized(40, 72, 4, 16).w);
       await expectAllAgree(add(gelu(add(y, drawn([72]))), drawn([m, 72], { seed: 3 })), near(40));
+      await expectAllAgree(multiply(gelu(y), drawn([m, 72], { seed: 3 })), near(120));
     }
   });
 

@@ -39,7 +39,7 @@ const product = (u: Numbers, constants: Numbers, bindings: readonly PlanBinding[
     b: (constants.FORMAT === 1 || constants.FORMAT === 2 ? 2 : 4) * batch * k * n,
     zeros: constants.BITS === 8 ? 0 : Number.POSITIVE_INFINITY,
     bias: u.hasBias === 1 ? Number.POSITIVE_INFINITY : 0,
-    residual: u.hasResidual === 1 ? Number.POSITIVE_INFINITY : 0,
+    residual: u.joins ? Number.POSITIVE_INFINITY : 0,
     // A sum that is continued is read before it is written.
     y: (u.continues === 1 ? 8 : 4) * batch * m * columns,
   };

@@ -1,6 +1,6 @@
 import { broadcastLayout } from '../../ops/broadcastTo.ts';
 import { isContiguous } from '../../ops/view.ts';
-import { type Activation, activations } from '../../tensor/kernel.ts';
+import { type Activation, activations, type Join } from '../../tensor/kernel.ts';
 import { count, sameShape } from '../../tensor/shape.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { type Graph, scalarOf } from './graph.ts';
@@ -11,7 +11,9 @@ export interface Fused {
   readonly kernel: Tensor;
   readonly bias?: Tensor;
   readonly activation?: Activation;
+  /** What is added, or multiplied by. */
   readonly residual?: Tensor;
+  readonly join?: Join;
 }
 
 /** Which nodes a kernel computes as it writes. */
@@ -38,7 +40,7 @@ export const fuseEpilogues = ({ order, inputsOf, onlyConsumer, seenOf }: Graph):
       if (next === undefined || !sameShape(next.shape, kernel.shape) || next.dtype !== 'float32') break;
       if (fused.has(next)) break;
       const name = next.op.name;
-      if (name === 'add') {
+      if (name === 'add' || name === 'multiply') {
         const other = inputsOf(next).find((input) => input !== end);
         if (other === undefined) break;
         const { root, layout } = seenOf(other);
@@ -60,7 +62,10 @@ export const fuseEpilogues = ({ order, inputsOf, onlyConsumer, seenOf }: Graph):
           count(root.shape) === count(other.shape) &&
           scalarOf(root) === undefined &&
           root.op.kernel.kind !== 'index';
+        // Of an elementwise value a product is another term, which is not worth writing it for.
+        const joinsWhole = isWhole && (name === 'add' || root.op.kernel.kind !== 'elementwise');
         if (
+          name === 'add' &&
           isVector &&
           state.bias === undefined &&
           state.activation === undefined &&
@@ -68,7 +73,7 @@ export const fuseEpilogues = ({ order, inputsOf, onlyConsumer, seenOf }: Graph):
           !isWhole
         )
           state = { ...state, bias: other };
-        else if (isWhole && state.residual === undefined) state = { ...state, residual: other };
+        else if (joinsWhole && state.residual === undefined) state = { ...state, residual: other, join: name };
         else break;
       } else if (
         name in activations &&

@@ -246,7 +246,11 @@ export const plan = (
     return { operand: { ...contiguous(tensor.shape), dtype: tensor.dtype }, buffer: contiguousBuffer(tensor) };
   };
 
-  const emitShader = (tensor: Tensor, { kernel: source, bias, activation, residual }: Fused, at: number): void => {
+  const emitShader = (
+    tensor: Tensor,
+    { kernel: source, bias, activation, residual, join }: Fused,
+    at: number,
+  ): void => {
     const { kernel } = source.op;
     if (kernel.kind !== 'shader') return;
     const own = inputsOf(source).map((input, i) => operandOf(input, kernel.strided?.[i] === true));
@@ -280,6 +284,7 @@ export const plan = (
       ...(biasOperand === undefined ? {} : { bias: biasOperand.operand }),
       ...(activation === undefined ? {} : { activation }),
       ...(residualOperand === undefined ? {} : { residual: residualOperand.operand }),
+      ...(join === undefined ? {} : { join }),
     };
     const context: LaunchContext<object> = {
       inputs: own.map(({ operand }) => operand),
