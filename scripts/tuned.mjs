@@ -43,7 +43,8 @@ const better = (runs) => {
   return fastest !== undefined && fastest[0] !== usual && fastest[1] < CLEARLY * least ? fastest[0] : undefined;
 };
 
-const { tunedKernels: known } = await import('../dist/runtime/webgpu/tunedKernels.js');
+/** @type {typeof import('../src/internals.ts')} */
+const { tunedKernels: known } = await import(new URL('../dist/internals.js', import.meta.url).href);
 /** @type {Record<string, Record<string, string>>} */
 const table = { ...known };
 /** @type {readonly Run[]} */

@@ -10,6 +10,7 @@ export { createWebGPU } from './runtime/webgpu/device.ts';
 export { prepare, submit } from './runtime/webgpu/execute.ts';
 export { patiently } from './runtime/webgpu/patience.ts';
 export { plan } from './runtime/webgpu/plan.ts';
+export { tunedKernels } from './runtime/webgpu/tunedKernels.ts';
 export { generateTokens } from './tasks/generation.ts';
 export { heldParams } from './tasks/heldParams.ts';
 export { saveKerasPreset } from './tasks/saveKerasPreset.ts';

@@ -150,6 +150,7 @@ export const compile = <Arguments extends readonly Tree[], Result extends Tree>(
     const realized = new Map<Tensor, Tensor>();
     for (const [i, tensor] of (await realize(gpu, pending)).entries()) realized.set(pending[i]!, tensor);
     const tensors = given.map((tensor) => realized.get(tensor) ?? tensor);
+    if (traced.ready === undefined) await gpu.pipelines.make(traced.plan.steps);
     let buffers: readonly GPUBuffer[] = [];
     await gpu.guarded(() => {
       const fresh = new Map<number, GPUBuffer>();

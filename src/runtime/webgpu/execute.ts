@@ -50,7 +50,7 @@ export const prepare = (gpu: WebGPU, made: Plan, inputs: readonly GPUBuffer[] = 
     const buffers = made.buffers.map(find);
     for (const { buffer } of made.outputs) kept.add(buffers[buffer]!);
 
-    const kernels = made.steps.map(({ kernel, label }) => pipelines(kernel, label));
+    const kernels = made.steps.map(({ kernel, label }) => pipelines.of(kernel, label));
     const withUniforms = kernels.filter(({ shader }) => shader.uniformBinding !== undefined).length;
     const uniforms =
       withUniforms === 0

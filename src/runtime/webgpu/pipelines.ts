@@ -1,6 +1,7 @@
 import { type ShaderName, shaderSources } from '../../shaders/sources.ts';
 import { ArgumentError } from '../../tensor/errors.ts';
 import { COMPUTE_STAGE } from './flags.ts';
+import { patiently } from './patience.ts';
 import type { Step } from './plan.ts';
 import { parseShader, type ShaderInterface } from './shader.ts';
 
@@ -11,10 +12,44 @@ export interface Pipeline {
   readonly shader: ShaderInterface;
 }
 
+/** A launch, as far as its pipeline goes. */
+export type Launched = Pick<Step, 'kernel' | 'label'>;
+
 /** Pipelines of a device, made once for each shader text and its constants. */
-export type Pipelines = (kernel: Step['kernel'], label: string) => Pipeline;
+export interface Pipelines {
+  /** The pipeline of a kernel; it is made now if it is not there yet. */
+  of(kernel: Step['kernel'], label: string): Pipeline;
+  /**
+   * Makes those that are not there yet side by side, and resolves when that is done. A kernel that is refused is left out:
+   * `of` says why.
+   */
+  make(launches: readonly Launched[]): Promise<void>;
+}
+
+/** What a pipeline is made of. */
+interface Parts {
+  readonly layout: GPUBindGroupLayout;
+  readonly shader: ShaderInterface;
+  readonly descriptor: GPUComputePipelineDescriptor;
+}
 
 const isShaderName = (name: string): name is ShaderName => Object.hasOwn(shaderSources, name);
+
+/** Its WGSL text; undefined if it names a shader that is not there. */
+const sourceOf = (kernel: Step['kernel']): string | undefined =>
+  kernel.kind === 'text' ? kernel.source : isShaderName(kernel.shader) ? shaderSources[kernel.shader] : undefined;
+
+const constantsOf = (kernel: Step['kernel']): Readonly<Record<string, number>> =>
+  kernel.kind === 'file' ? kernel.constants : {};
+
+/** What kernels of one pipeline have in common. */
+const keyOf = (kernel: Step['kernel']): string =>
+  kernel.kind === 'file'
+    ? `${kernel.shader} ${Object.entries(kernel.constants)
+        .map(([name, value]) => `${name}=${value}`)
+        .sort()
+        .join()}`
+    : kernel.source;
 
 /** A cache of pipelines over a device. */
 export const createPipelines = (device: GPUDevice): Pipelines => {
@@ -28,22 +63,12 @@ export const createPipelines = (device: GPUDevice): Pipelines => {
     }
     return known;
   };
-  return (kernel, label) => {
-    const constants = kernel.kind === 'file' ? kernel.constants : {};
-    const key =
-      kernel.kind === 'file'
-        ? `${kernel.shader} ${Object.entries(constants)
-            .map(([name, value]) => `${name}=${value}`)
-            .sort()
-            .join()}`
-        : kernel.source;
-    const known = pipelines.get(key);
-    if (known !== undefined) return known;
+  const partsOf = (kernel: Step['kernel'], label: string): Parts => {
     const name = kernel.kind === 'file' ? kernel.shader : label;
-    if (kernel.kind === 'file' && !isShaderName(kernel.shader))
-      throw new ArgumentError(`${label}: expected the name of a shader, got ${kernel.shader}`);
-    const source = kernel.kind === 'file' ? shaderSources[kernel.shader as ShaderName] : kernel.source;
+    const source = sourceOf(kernel);
+    if (source === undefined) throw new ArgumentError(`${label}: expected the name of a shader, got ${name}`);
     const { module, shader } = moduleOf(source, name);
+    const constants = constantsOf(kernel);
     const unknown = Object.keys(constants).find((constant) => !shader.overrides.includes(constant));
     if (unknown !== undefined)
       throw new ArgumentError(`shader ${name}: expected overrides ${shader.overrides.join(', ')}, got ${unknown}`);
@@ -60,16 +85,43 @@ export const createPipelines = (device: GPUDevice): Pipelines => {
         })),
       ],
     });
-    const made: Pipeline = {
-      pipeline: device.createComputePipeline({
-        label: name,
-        layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
-        compute: { module, entryPoint: 'main', constants },
-      }),
-      layout,
-      shader,
+    const descriptor = {
+      label: name,
+      layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
+      compute: { module, entryPoint: 'main', constants },
     };
-    pipelines.set(key, made);
-    return made;
+    return { layout, shader, descriptor };
+  };
+  return {
+    of: (kernel, label) => {
+      const key = keyOf(kernel);
+      const known = pipelines.get(key);
+      if (known !== undefined) return known;
+      const { layout, shader, descriptor } = partsOf(kernel, label);
+      const made: Pipeline = { pipeline: device.createComputePipeline(descriptor), layout, shader };
+      pipelines.set(key, made);
+      return made;
+    },
+    make: async (launches) => {
+      const missing = new Map<string, Launched>();
+      for (const launch of launches) {
+        const key = keyOf(launch.kernel);
+        if (!pipelines.has(key) && !missing.has(key)) missing.set(key, launch);
+      }
+      if (missing.size === 0) return;
+      // What is refused here is made again by `of`, whose caller hears of it.
+      device.pushErrorScope('validation');
+      const pending = [...missing].map(async ([key, launch]): Promise<void> => {
+        try {
+          const { layout, shader, descriptor } = partsOf(launch.kernel, launch.label);
+          const pipeline = await patiently(device.createComputePipelineAsync(descriptor));
+          if (!pipelines.has(key)) pipelines.set(key, { pipeline, layout, shader });
+        } catch {
+          modules.delete(sourceOf(launch.kernel) ?? '');
+        }
+      });
+      await device.popErrorScope();
+      await Promise.all(pending);
+    },
   };
 };
