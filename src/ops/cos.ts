@@ -3,12 +3,14 @@ import { applyElementwise, defineElementwise, floats } from './elementwise.ts';
 import { multiply } from './multiply.ts';
 import { negative } from './negative.ts';
 import { sin } from './sin.ts';
+import { sineFunction } from './sine.ts';
 
 const cosOp = defineElementwise({
   name: 'cos',
   dtype: floats,
   value: (x) => Math.cos(x),
-  wgsl: ([x]) => `cos(${x})`,
+  wgsl: ([x]) => `sine(${x}, 1u)`,
+  functions: sineFunction,
   vjp: ({ inputs: [x] }, dy) => [negative(multiply(dy, sin(x!)))],
 });
 

@@ -2,12 +2,14 @@ import type { Tensor } from '../tensor/tensor.ts';
 import { cos } from './cos.ts';
 import { applyElementwise, defineElementwise, floats } from './elementwise.ts';
 import { multiply } from './multiply.ts';
+import { sineFunction } from './sine.ts';
 
 const sinOp = defineElementwise({
   name: 'sin',
   dtype: floats,
   value: (x) => Math.sin(x),
-  wgsl: ([x]) => `sin(${x})`,
+  wgsl: ([x]) => `sine(${x}, 0u)`,
+  functions: sineFunction,
   vjp: ({ inputs: [x] }, dy) => [multiply(dy, cos(x!))],
 });
 
