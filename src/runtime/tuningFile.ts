@@ -18,16 +18,29 @@ export interface TuningFile {
 const builtin = <A extends 'node:fs' | 'node:os' | 'node:path'>(name: A) =>
   typeof process === 'undefined' ? undefined : process.getBuiltinModule?.(name);
 
+/** The user's cache folder; undefined for a user without a home. */
+const cacheFolder = (): string | undefined => {
+  const { XDG_CACHE_HOME, LOCALAPPDATA } = process.env;
+  const named = XDG_CACHE_HOME || (process.platform === 'win32' ? LOCALAPPDATA : undefined);
+  if (named) return named;
+  try {
+    const home = builtin('node:os')?.homedir();
+    return home && builtin('node:path')?.join(home, '.cache');
+  } catch {
+    return undefined;
+  }
+};
+
 /** Name of an adapter's file, without what file systems do not take. */
 export const tuningName = (adapter: string): string => `${adapter.replace(/[^\w.]+/g, '-').slice(0, 80)}.json`;
 
 /** The file of an adapter in the user's cache; undefined where there are no files. */
 export const tuningFile = (names: AdapterNames): TuningFile | undefined => {
-  const [fs, os, { join, dirname } = {}] = [builtin('node:fs'), builtin('node:os'), builtin('node:path')];
-  if (fs === undefined || os === undefined || join === undefined || dirname === undefined) return undefined;
-  const { XDG_CACHE_HOME, LOCALAPPDATA } = process.env;
-  const named = XDG_CACHE_HOME || (process.platform === 'win32' ? LOCALAPPDATA : undefined);
-  const path = join(named || join(os.homedir(), '.cache'), 'purelm', 'tuning', tuningName(names.name));
+  const [fs, { join, dirname } = {}] = [builtin('node:fs'), builtin('node:path')];
+  if (fs === undefined || join === undefined || dirname === undefined) return undefined;
+  const cache = cacheFolder();
+  if (cache === undefined) return undefined;
+  const path = join(cache, 'purelm', 'tuning', tuningName(names.name));
 
   const text = (): string => {
     if (!fs.statSync(path).isFile()) throw new Error('expected a file, got something else of that name');
