@@ -5,6 +5,7 @@ import { exp } from '../../src/ops/exp.ts';
 import { multiply } from '../../src/ops/multiply.ts';
 import { reshape } from '../../src/ops/reshape.ts';
 import { transpose } from '../../src/ops/transpose.ts';
+import { zeros } from '../../src/ops/zeros.ts';
 import { type Device, read, referenceDevice } from '../../src/runtime/device.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
 import { testDevice, unusedTestDevice, webgpuTestDevice } from '../support/device.ts';
@@ -51,6 +52,19 @@ describe.each(devices)('compile on %s', (_name, open) => {
     });
     await expect(device.evaluate([add(first.a, 1)])).rejects.toThrow('donated');
     expect(await values(device, (await step.repeat(1, later)).a)).toEqual([89, 144]);
+  });
+
+  it('hands over one expression twice as two values', async () => {
+    const device = await open();
+    const f = device.compile(({ a, b }: { readonly a: Tensor; readonly b: Tensor }) => [add(a, 1), add(b, 2)], {
+      donate: [0],
+    });
+    const none = zeros([2]);
+    const results = await f.run({ a: none, b: none });
+    expect(await Promise.all(results.map((result) => values(device, result)))).toEqual([
+      [1, 1],
+      [2, 2],
+    ]);
   });
 
   it('refuses to repeat a function whose result is not its argument', async () => {

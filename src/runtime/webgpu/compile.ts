@@ -146,10 +146,17 @@ export const compile = <Arguments extends readonly Tree[], Result extends Tree>(
       const storage = donates.has(i) ? undefined : leafStorage(given[i]!);
       return storage?.kind === 'host' ? storage.array : undefined;
     };
-    const pending = given.filter((tensor, i) => leafStorage(tensor)?.kind !== 'resident' && hostArray(i) === undefined);
-    const realized = new Map<Tensor, Tensor>();
-    for (const [i, tensor] of (await realize(gpu, pending)).entries()) realized.set(pending[i]!, tensor);
-    const tensors = given.map((tensor) => realized.get(tensor) ?? tensor);
+    const pending = [...given.keys()].filter(
+      (i) => leafStorage(given[i]!)?.kind !== 'resident' && hostArray(i) === undefined,
+    );
+    // By their places: one expression that is handed over twice becomes two buffers.
+    const realized = new Map<number, Tensor>();
+    const computed = await realize(
+      gpu,
+      pending.map((i) => given[i]!),
+    );
+    for (const [at, i] of pending.entries()) realized.set(i, computed[at]!);
+    const tensors = given.map((tensor, i) => realized.get(i) ?? tensor);
     if (traced.ready === undefined) await gpu.pipelines.make(traced.plan.steps);
     let buffers: readonly GPUBuffer[] = [];
     await gpu.guarded(() => {
@@ -182,7 +189,7 @@ export const compile = <Arguments extends readonly Tree[], Result extends Tree>(
     // Donated buffers go over to the results; the others of our own making are not needed any more.
     for (const [i, tensor] of tensors.entries())
       if (donates.has(i)) gpu.donate(tensor, [...donated.values()].includes(i));
-      else if (realized.has(given[i]!)) gpu.release(tensor);
+      else if (realized.has(i)) gpu.release(tensor);
     if (donated.size !== outputs.length) forget(traced);
     return withLeaves(
       result,
