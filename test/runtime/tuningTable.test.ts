@@ -39,18 +39,21 @@ describe('a table of kernels', () => {
     fc.assert(fc.property(fc.json(), refused));
     fc.assert(
       fc.property(fc.constantFrom('version', 'adapter', 'kernels'), fc.jsonValue({ maxDepth: 2 }), (field, value) => {
-        if (typeof value !== 'object' || value === null || Array.isArray(value) || Object.keys(value).length > 0)
-          refused(JSON.stringify({ ...written, [field]: value }));
+        // What is there already is right, and so are texts by name, or none.
+        const isList = Array.isArray(value) || value === null || typeof value !== 'object';
+        const isTable = !isList && Object.values(value).every((each) => typeof each === 'string');
+        fc.pre(value !== written[field] && !(field === 'kernels' && isTable));
+        refused(JSON.stringify({ ...written, [field]: value }));
       }),
       {
         examples: [
           ['kernels', { a: 1 }],
-          ['kernels', { a: '\u0000' }],
-          ['version', 2],
           ['kernels', []],
+          ['version', 2],
         ],
       },
     );
+    refused(JSON.stringify({ ...written, kernels: { a: '\u0000' } }));
     // Half a file, one that is too long, and one that is nested so deeply that reading it takes the whole stack.
     refused(formatTuning(adapter, table).slice(0, -20));
     refused(`${formatTuning(adapter, table)}${' '.repeat(MOST_TEXT)}`);
