@@ -1,7 +1,7 @@
 // @ts-check
 // `node scripts/tuned.mjs FILE ...`: writes src/runtime/webgpu/tunedKernels.ts from what `purelm tune --json` printed, each
-// run into a file of its own. For a class of shapes a kernel is taken whose shortest time over all runs is clearly below that
-// of the usual one; entries of adapters of which there is no run stay.
+// run into a file of its own. A kernel is taken for a class of shapes that was clearly faster than the usual one in every run;
+// entries of adapters of which there is no run stay.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
@@ -11,24 +11,10 @@ import { fileURLToPath } from 'node:url';
  * @typedef {{ readonly adapter: string, readonly classes: readonly Measured[] }} Run
  */
 
-/** How much less time than the usual kernel another has to take, over all runs. */
+/** How much less time than the usual kernel another has to take, in every run that measured both. */
 const CLEARLY = 0.95;
 
 const path = fileURLToPath(new URL('../src/runtime/webgpu/tunedKernels.ts', import.meta.url));
-
-/**
- * The shortest time of each kernel over several runs, the usual one first; none that was wrong in one of them.
- *
- * @param {readonly Measured[]} runs - Of one class.
- */
-const shortest = (runs) => {
-  /** @type {Map<string, number>} */
-  const times = new Map();
-  for (const { kernels } of runs)
-    for (const { name, ms } of kernels) times.set(name, Math.min(times.get(name) ?? Infinity, ms ?? Infinity));
-  const wrong = runs.flatMap(({ kernels }) => kernels.filter(({ ms }) => ms === null).map(({ name }) => name));
-  return [...times].filter(([name]) => !wrong.includes(name));
-};
 
 /**
  * The kernel for a class, if it is not the usual one.
@@ -37,13 +23,19 @@ const shortest = (runs) => {
  */
 const better = (runs) => {
   const usual = runs[0]?.kernels[0]?.name;
-  const times = shortest(runs);
-  const [fastest] = [...times].sort(([, a], [, b]) => a - b);
-  const least = times.find(([name]) => name === usual)?.[1] ?? Infinity;
-  return fastest !== undefined && fastest[0] !== usual && fastest[1] < CLEARLY * least ? fastest[0] : undefined;
+  /** Each kernel's shares of the usual one's time. @type {Map<string, number[]>} */
+  const shares = new Map();
+  for (const { kernels } of runs) {
+    const whole = kernels.find(({ name }) => name === usual)?.ms ?? undefined;
+    for (const { name, ms } of kernels)
+      if (whole !== undefined) shares.set(name, [...(shares.get(name) ?? []), (ms ?? Infinity) / whole]);
+  }
+  const [fastest] = [...shares]
+    .map(([name, own]) => ({ name, share: Math.max(...own) }))
+    .sort((a, b) => a.share - b.share);
+  return fastest !== undefined && fastest.share < CLEARLY ? fastest.name : undefined;
 };
 
-/** @type {typeof import('../src/internals.ts')} */
 const { tunedKernels: known } = await import(new URL('../dist/internals.js', import.meta.url).href);
 /** @type {Record<string, Record<string, string>>} */
 const table = { ...known };
