@@ -56,9 +56,8 @@ const emptyState = <Params extends Tree>(
   memory: Tree,
 ): PromptState => {
   const empty = ({ cache: { layers, heads, headDim } }: Pick<CausalModel, 'cache'>): ModelCache => {
-    // Each is handed over, so that each is a tensor of its own.
-    const none = (): Tensor => zeros([batch, length, heads, headDim]);
-    return { layers: Array.from({ length: layers }, () => ({ key: none(), value: none() })) };
+    const none = zeros([batch, length, heads, headDim]);
+    return { layers: Array.from({ length: layers }, () => ({ key: none, value: none })) };
   };
   const widthOfStates = (): number => {
     const tokenIds = broadcastTo(scalar(0), [batch, 1]);
