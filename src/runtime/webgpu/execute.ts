@@ -125,15 +125,23 @@ export const submit = ({ device }: WebGPU, { dispatches }: Prepared, times = 1):
   recorder?.submitted();
 };
 
-/** Computes expressions and leaves their values on the device. */
+/** Computes expressions and leaves their values on the device; values of the host are copied there without a kernel. */
 export const realize = async (gpu: WebGPU, outputs: readonly Tensor[]): Promise<readonly Tensor[]> => {
   if (outputs.length === 0) return [];
-  const made = plan(outputs, { traits: gpu.traits });
-  let buffers: readonly GPUBuffer[] = [];
+  const arrays = outputs.map((tensor) => {
+    const storage = leafStorage(tensor);
+    return storage?.kind === 'host' ? storage.array : undefined;
+  });
+  const computed = outputs.filter((_, i) => arrays[i] === undefined);
+  const made = computed.length === 0 ? undefined : plan(computed, { traits: gpu.traits });
+  const taken: GPUBuffer[] = [];
   try {
     await gpu.guarded(() => {
+      for (const [i, array] of arrays.entries())
+        if (array !== undefined) taken.push(gpu.hold(array, outputs[i]!.op.name));
+      if (made === undefined) return;
       const prepared = prepare(gpu, made);
-      buffers = prepared.outputs;
+      taken.push(...prepared.outputs);
       try {
         submit(gpu, prepared);
       } finally {
@@ -141,10 +149,13 @@ export const realize = async (gpu: WebGPU, outputs: readonly Tensor[]): Promise<
       }
     });
   } catch (cause) {
-    for (const buffer of buffers) gpu.pool.release(buffer);
+    for (const buffer of taken) gpu.pool.release(buffer);
     throw cause;
   }
-  return made.outputs.map(({ shape, dtype }, i) => gpu.resident(buffers[i]!, shape, dtype));
+  let [held, next] = [0, arrays.length - computed.length];
+  return outputs.map(({ shape, dtype }, i) =>
+    gpu.resident(taken[arrays[i] === undefined ? next++ : held++]!, shape, dtype),
+  );
 };
 
 /** Values of expressions, computed on the device and brought to the host. */
