@@ -174,7 +174,6 @@ const fixedInKeras = (name: string): Arithmetic => ({
 /** Fields that change the arithmetic of any family which does not read them itself. */
 const arithmetic: Readonly<Record<PresetLayout, readonly Arithmetic[]>> = {
   transformers: [
-    { name: 'quantization_config', values: [null], why: 'weights that another library quantized are not supported' },
     { name: 'compression_config', values: [null], why: 'weights that another library quantized are not supported' },
     { name: 'tie_word_embeddings', values: [true], why: 'an output table of its own is not supported' },
     { name: 'tie_encoder_decoder', values: [false, null], why: 'stacks of the same weights are not supported' },

@@ -10,6 +10,7 @@ import {
 } from './configReader.ts';
 import { mostParams } from './configRules.ts';
 import { readPolicies } from './kerasQuantized.ts';
+import { readQuantization } from './transformersQuantized.ts';
 import type { PresetLayout } from './weightEntry.ts';
 
 /** What must hold between the fields of a config: says what does not. */
@@ -62,6 +63,12 @@ const refusePolicies = (reader: ConfigReader): void => {
   if (E.isLeft(policies)) reader.complain(`${policies.left}; save the preset in floats, or quantized to int8 or int4`);
 };
 
+/** Complains of weights that another library quantized in a way that is not read. */
+const refuseQuantization = (reader: ConfigReader): void => {
+  const modules = readQuantization(reader.value('quantization_config'));
+  if (E.isLeft(modules)) reader.complain(modules.left);
+};
+
 /**
  * A config from a user's options.
  *
@@ -102,6 +109,7 @@ export const parseConfig =
       });
     const reader = configReader(object);
     if (layout === 'keras') refusePolicies(reader);
+    else refuseQuantization(reader);
     const config = read[layout](reader);
     refuseArithmetic(layout, reader);
     const result = checked(what, reader, config, rules);

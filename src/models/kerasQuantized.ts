@@ -132,20 +132,28 @@ const quantizedSource = (
     const scales = isEinsum ? [1, 1, ...outputs] : [columns];
     return {
       ...keras,
-      quantized: { format, form, scales: variable(0, scales), dividesByScales: true },
+      quantized: {
+        format,
+        form,
+        order,
+        numbers: { dtype: 'int8', flip: 0 },
+        scales: variable(0, scales),
+        dividesByScales: true,
+      },
     };
   }
   const isTable = order === 'columns';
   // Four bits are of a matrix: KerasHub takes a kernel's numbers as they lie, heads or not.
   const packed = { ...keras, shape: isTable ? [columns, halved(rows)] : [rows, halved(columns)] };
   const flat: MatrixForm = { rows, columns, order: isTable ? 'columns' : 'rows' };
+  // From -8 to 7 in files, from 0 to 15 in memory.
+  const own = { format, form: flat, order: flat.order, numbers: { dtype: 'int8', flip: 0x88 } } as const;
   if (block === undefined)
-    return { ...packed, quantized: { format, form: flat, scales: variable(0, [columns]), dividesByScales: true } };
+    return { ...packed, quantized: { ...own, scales: variable(0, [columns]), dividesByScales: true } };
   const blocks = countBlocks(rows, format);
   const scales = isTable ? [columns, blocks] : [blocks, columns];
   const quantized: QuantizedSource = {
-    format,
-    form: flat,
+    ...own,
     scales: variable(0, scales),
     dividesByScales: false,
     zeros: variable(1, scales),

@@ -1,6 +1,6 @@
 import type { QuantizedFormat } from '../tensor/quantized.ts';
 import { count, type Shape } from '../tensor/shape.ts';
-import type { MatrixForm } from './quantize.ts';
+import type { MatrixForm, MatrixOrder } from './quantize.ts';
 
 /** Whose files a preset holds: KerasHub's or transformers'. Each keeps its own library's names and arithmetic. */
 export type PresetLayout = 'keras' | 'transformers';
@@ -35,15 +35,25 @@ export interface StoredPart {
  */
 export interface QuantizedSource {
   readonly format: QuantizedFormat;
-  /** How the matrix lies in the file's tensor. */
+  /** The matrix that the parameter is. */
   readonly form: MatrixForm;
+  /** How it lies in the file's tensor. */
+  readonly order: MatrixOrder;
+  /** What the file's tensor is of, and what each byte is changed by to be as in memory (exclusive or). */
+  readonly numbers: { readonly dtype: 'int8' | 'int32'; readonly flip: number };
   readonly scales: StoredPart;
   /** Whether numbers are divided by their scale, not multiplied. */
   readonly dividesByScales: boolean;
   readonly zeros?: StoredPart | undefined;
   /** Which block each row is in, where the file says it; it has to be as the format says. */
   readonly groups?: StoredPart | undefined;
+  /** Columns and rows, where the file says them. */
+  readonly extent?: StoredPart | undefined;
 }
+
+/** What stands beside the whole numbers of a matrix in few bits. */
+export const partsBeside = ({ scales, zeros, groups, extent }: QuantizedSource): readonly StoredPart[] =>
+  [scales, zeros, groups, extent].filter((part) => part !== undefined);
 
 /**
  * A tensor in a file, by `name`, and the `part` of it that is meant; `shape` is the stored tensor's. Where one tensor may

@@ -26,6 +26,7 @@ import type { EncoderTaskParams } from './encoderTask.ts';
 import { familyParts, type TokenizerSource } from './family.ts';
 import type { AnyMaskedLMPreprocessor, MaskedLMParts } from './maskedLM.ts';
 import { type BackbonePresetOptions, deviceFor, type Loaded, loadParams, madeOf, orReject } from './presets.ts';
+import { presetTable } from './presetTable.ts';
 import type {
   AnyTextClassifierPreprocessor,
   ClassifierActivation,
@@ -110,10 +111,14 @@ export const encoderReader = <
       const device: Device = await deviceFor(options.device);
       const load = <Own extends Tree>(own: Loaded<Own>): Promise<Own> =>
         loadParams(device, preset.layout, own, checkpoint, options);
+      const weights = presetTable(preset, layout, config, model.weights);
       if (!holds(checkpoint, head.weights))
-        return { backbone: encoderBackbone(config, model, await load(model), device), headParams: undefined };
+        return {
+          backbone: encoderBackbone(config, model, await load({ ...model, weights }), device),
+          headParams: undefined,
+        };
       const both = await load<EncoderTaskParams<Params, HeadParams>>({
-        weights: joined(model.weights, head.weights),
+        weights: joined(weights, head.weights),
         init: (seed) => ({ backbone: model.init(seed), head: head.init(seed) }),
       });
       return { backbone: encoderBackbone(config, model, both.backbone, device), headParams: both.head };

@@ -1,4 +1,5 @@
 import { paramOf } from '../models/quantize.ts';
+import type { QuantizedSource } from '../models/weightEntry.ts';
 import { tensor } from '../ops/constant.ts';
 import { dequantize } from '../ops/dequantize.ts';
 import type { Device } from '../runtime/device.ts';
@@ -7,7 +8,7 @@ import { countBlocks, countStrips, quantizedShapes, STRIP } from '../tensor/quan
 import { count, type Shape } from '../tensor/shape.ts';
 import { packColumns, packHeads, packRows, type StoredMatrix, stripBytes } from '../tensor/strips.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { type MatchedQuantized, type StoredTensor, toPresetError } from '../weights/index.ts';
+import { type MatchedQuantized, type StoredTensor, storedBytes, toPresetError } from '../weights/index.ts';
 
 /** Reads a piece of a stored tensor. */
 export type ReadPiece = (source: StoredTensor, start: number, end: number) => Promise<Uint8Array>;
@@ -33,7 +34,7 @@ const numbersOf = async (source: StoredTensor, read: ReadPiece): Promise<Float32
 /** Scales or zeros as strips have them, one for each block of each column. */
 const inStrips = (
   numbers: Float32Array,
-  { format, form }: MatchedQuantized,
+  { format, form, order }: MatchedQuantized,
   change: (value: number) => number,
 ): Float32Array => {
   const { columns } = format;
@@ -42,23 +43,25 @@ const inStrips = (
   for (let block = 0; block < blocks; block++)
     for (let column = 0; column < columns; column++)
       strips[(Math.floor(column / STRIP) * blocks + block) * STRIP + (column % STRIP)] = change(
-        numbers[form.order === 'columns' ? column * blocks + block : block * columns + column]!,
+        numbers[order === 'columns' ? column * blocks + block : block * columns + column]!,
       );
   return strips;
 };
 
 /** The matrix as it lies in its file, in a tensor of this shape. */
 export const storedMatrix = (
-  { format: { bits, columns }, form: { rows, order } }: Pick<MatchedQuantized, 'format' | 'form'>,
+  { format: { bits, columns }, form: { rows }, order, numbers }: Omit<QuantizedSource, 'scales'>,
   shape: Shape,
-): StoredMatrix => ({
-  bits,
-  rows,
-  columns,
-  bytesPerRow: order === 'rows' ? count(shape) / rows : shape.at(-1)!,
-  // Four bits are signed in files; here they are counted from the lowest.
-  flip: bits === 4 ? 0x88 : 0,
-});
+): StoredMatrix => {
+  const bytes = count(shape) * storedBytes[numbers.dtype];
+  return {
+    bits,
+    rows,
+    columns,
+    bytesPerRow: order === 'rows' ? bytes / rows : order === 'columns' ? bytes / columns : shape.at(-1)!,
+    flip: numbers.flip,
+  };
+};
 
 /** Reads the words of strips, piece after piece. */
 const stripReader = async (
@@ -69,7 +72,7 @@ const stripReader = async (
   const matrix = storedMatrix(matched, source.shape);
   const { bits, rows, columns, bytesPerRow } = matrix;
   const bytes = rows * stripBytes(bits);
-  if (matched.form.order === 'columns')
+  if (matched.order === 'columns')
     // A strip is rows of the file.
     return async (start, end) => {
       const first = Math.floor(start / bytes);
@@ -80,7 +83,7 @@ const stripReader = async (
   // A strip is a piece of every row, so that all rows are read before the first strip is there.
   const strips = new Uint8Array(countStrips(columns) * bytes);
   const step = Math.max(1, Math.floor(pieceBytes / bytesPerRow)) * bytesPerRow;
-  const pack = matched.form.order === 'heads' ? packHeads : packRows;
+  const pack = matched.order === 'heads' ? packHeads : packRows;
   for (let start = 0; start < source.byteLength; start += step)
     pack(strips, matrix, start / bytesPerRow, await read(source, start, Math.min(source.byteLength, start + step)));
   return async (start, end) => strips.subarray(start, end);
@@ -102,7 +105,7 @@ export const loadQuantized = async (
   shape: Shape,
   read: ReadPiece,
 ): Promise<{ readonly param: Tensor; readonly held: readonly Tensor[] }> => {
-  const { format, form, dividesByScales, groups } = matched;
+  const { format, form, dividesByScales, groups, extent } = matched;
   const shapes = quantizedShapes(form.rows, format);
   const refuse = (own: StoredTensor, problem: string): never => {
     throw toPresetError({ _tag: 'WrongTensors', message: `${path}: ${own.name}: ${problem}`, path });
@@ -115,6 +118,11 @@ export const loadQuantized = async (
         groups,
         `expected rows in blocks of ${format.block}, so row ${row} in block ${Math.floor(row / format.block)}, got ${numbers[row]}; rows in another order are not supported`,
       );
+  }
+  if (extent !== undefined) {
+    const sizes = new BigInt64Array((await read(extent, 0, extent.byteLength)).slice().buffer);
+    if (sizes[0] !== BigInt(format.columns) || sizes[1] !== BigInt(form.rows))
+      refuse(extent, `expected ${format.columns} and ${form.rows}, got ${sizes.join(' and ')}`);
   }
   const scales = inStrips(await numbersOf(matched.scales, read), matched, dividesByScales ? (x) => 1 / x : (x) => x);
   if (!scales.every(Number.isFinite))

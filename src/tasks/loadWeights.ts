@@ -47,11 +47,8 @@ const partOf = (stored: Tensor, { split, slice, order }: TensorPart, shape?: Sha
 };
 
 /** What stands beside a matrix in few bits. */
-const besides = ({ scales, zeros, groups }: MatchedQuantized): readonly StoredTensor[] => [
-  scales,
-  ...(zeros === undefined ? [] : [zeros]),
-  ...(groups === undefined ? [] : [groups]),
-];
+const besides = ({ scales, zeros, groups, extent }: MatchedQuantized): readonly StoredTensor[] =>
+  [scales, zeros, groups, extent].filter((part) => part !== undefined);
 
 /** Whether a part is not one matrix of its stored tensor, but pieces from here and there. */
 const isScattered = ({ split, slice }: TensorPart): boolean =>

@@ -3,6 +3,7 @@ import * as O from 'fp-ts/lib/Option.js';
 import {
   formatPath,
   type PresetLayout,
+  partsBeside,
   type QuantizedSource,
   type WeightEntry,
   type WeightTable,
@@ -59,10 +60,11 @@ const savedDType = ({ config, layout }: Preset): StoredDType => {
 const storedSize = (shape: Shape, dtype: StoredDType): number => count(shape) * storedBytes[dtype];
 
 /** The bytes of what belongs to a parameter in few bits, as it is stored in general. */
-const besidesBytes = ({ scales, zeros, groups }: QuantizedSource): number =>
+const besidesBytes = ({ scales, zeros, groups, extent }: QuantizedSource): number =>
   storedSize(scales.shape, 'float32') +
   (zeros === undefined ? 0 : storedSize(zeros.shape, 'int8')) +
-  (groups === undefined ? 0 : storedSize(groups.shape, 'float32'));
+  (groups === undefined ? 0 : storedSize(groups.shape, 'float32')) +
+  (extent === undefined ? 0 : storedSize(extent.shape, 'int64'));
 
 /** A parameter of a table, whose floats are stored in this dtype. */
 const weight = ({ path, shape, sources }: WeightEntry, layout: PresetLayout, dtype: StoredDType): PresetWeight => {
@@ -73,7 +75,7 @@ const weight = ({ path, shape, sources }: WeightEntry, layout: PresetLayout, dty
     : {
         ...own,
         dtype: `int${quantized.format.bits}`,
-        bytes: storedSize(stored, 'int8') + besidesBytes(quantized),
+        bytes: storedSize(stored, quantized.numbers.dtype) + besidesBytes(quantized),
       };
 };
 
@@ -90,12 +92,11 @@ const readNames = ({ entries }: WeightTable, layout: PresetLayout): ReadonlySet<
   new Set(
     entries.flatMap(({ sources }) => {
       const { name, otherNames = [], plus, quantized } = sources[layout];
-      const besides = quantized === undefined ? [] : [quantized.scales, quantized.zeros, quantized.groups];
       return [
         name,
         ...otherNames,
         ...(plus === undefined ? [] : [plus.name, ...(plus.otherNames ?? [])]),
-        ...besides.flatMap((part) => (part === undefined ? [] : [part.name])),
+        ...(quantized === undefined ? [] : partsBeside(quantized).map((part) => part.name)),
       ];
     }),
   );

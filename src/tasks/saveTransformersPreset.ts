@@ -1,11 +1,14 @@
 import * as E from 'fp-ts/lib/Either.js';
 import type { JsonObject } from '../models/configReader.ts';
 import { type SavedKind, transformersConfig } from '../models/transformersLayout.ts';
-import type { WeightTable } from '../models/weightEntry.ts';
+import { linearModules, linearTable, quantizationConfig } from '../models/transformersQuantized.ts';
+import { formatPath, type WeightTable } from '../models/weightEntry.ts';
 import { cast } from '../ops/cast.ts';
+import { isQuantized } from '../ops/dequantize.ts';
 import { zeros } from '../ops/zeros.ts';
 import type { Device } from '../runtime/device.ts';
 import { count } from '../tensor/shape.ts';
+import type { Tensor } from '../tensor/tensor.ts';
 import { paths, type Tree } from '../tensor/tree.ts';
 import type { Tokenizer } from '../tokenizers/tokenizer.ts';
 import {
@@ -24,6 +27,7 @@ import { modelCard } from './modelCard.ts';
 import { orReject } from './presets.ts';
 import { familyOfBackbone, type SavableBackbone } from './savable.ts';
 import { sentenceFiles } from './sentenceFiles.ts';
+import { packedPaths, quantizedDatasets } from './storedQuantized.ts';
 import { type StoredValue, storedTensors } from './storedTensors.ts';
 import { transformersFamilies } from './transformersFamilies.ts';
 import { warnOnce } from './warnOnce.ts';
@@ -137,22 +141,74 @@ const zeroBias = (vocabularySize: number, { value }: StoredValue): StoredValue =
   value: cast(zeros([1, vocabularySize]), value.dtype),
 });
 
-/** Parameters of a model as transformers stores them, under its names. */
-const storedValues = async (
+/** A model's weights as transformers is to hold them. */
+interface StoredModel {
+  readonly values: readonly StoredValue[];
+  /** What kernels in 8 bits are stored as. */
+  readonly packed: readonly TensorToWrite[];
+  /** The modules of these kernels. */
+  readonly modules: readonly string[];
+  /** How many numbers these kernels are. */
+  readonly packedNumbers: number;
+}
+
+/** Kernels in 8 bits that transformers can hold so, and the rest of a table. */
+const packedKernels = (
   device: Device,
-  { backbone, head, kind }: TransformersModel,
+  family: Family,
+  table: WeightTable,
+  params: ReadonlyMap<string, Tensor>,
+  rename: (name: string) => string,
+  signal: AbortSignal | undefined,
+): Omit<StoredModel, 'values'> & { readonly rest: WeightTable } => {
+  const paths = transformersFamilies[family].canPack === false ? new Set<string>() : packedPaths(table, params);
+  const { entries } = linearTable(table, (path) => paths.has(path));
+  return {
+    rest: { ...table, entries: table.entries.filter(({ path }) => !paths.has(formatPath(path))) },
+    packedNumbers: entries.reduce(
+      (total, { shape, sources }) => total + (sources.transformers.quantized === undefined ? 0 : count(shape)),
+      0,
+    ),
+    modules: [...linearModules(table)].flatMap(([path, module]) => (paths.has(path) ? [rename(module)] : [])),
+    packed: entries.flatMap(({ path, sources: { transformers } }) =>
+      transformers.quantized === undefined
+        ? []
+        : quantizedDatasets(device, transformers, transformers.quantized, params.get(formatPath(path))!, signal).map(
+            ([name, dataset]) => ({ ...dataset, name: rename(name) }),
+          ),
+    ),
+  };
+};
+
+/** Parameters of a model as transformers stores them, under its names. */
+const storedModel = async (
+  device: Device,
+  family: Family,
+  { name, backbone, head, kind }: TransformersModel,
   table: WeightTable,
   rename: (name: string) => string,
-): Promise<readonly StoredValue[]> => {
-  const stored = async (own: WeightTable, params: Tree, named?: (name: string) => string) =>
-    storedTensors(own, new Map(paths(await heldParams(device, params))), named);
+  signal: AbortSignal | undefined,
+): Promise<StoredModel> => {
+  const held = async (params: Tree) => new Map(paths(await heldParams(device, params)));
+  const params = await held(backbone.params);
+  const { rest, ...kernels } = packedKernels(device, family, table, params, rename, signal);
+  const asFloats = rest.entries.some(
+    ({ path }) => path.at(-1) === 'kernel' && isQuantized(params.get(formatPath(path))!),
+  );
+  if (asFloats)
+    warnOnce(
+      `${name}: transformers reads 8 bits of linear layers that stand by themselves, so other kernels in few bits are saved as the floats that they stand for; { format: 'keras' } keeps them`,
+    );
   const values = [
-    ...(await stored(table, backbone.params, rename)),
-    ...(head === undefined ? [] : await stored(head.table, head.params)),
+    ...storedTensors(rest, params, rename),
+    ...(head === undefined ? [] : storedTensors(head.table, await held(head.params))),
   ];
-  const hasBias = values.some(({ name }) => name === 'final_logits_bias');
+  const hasBias = values.some((own) => own.name === 'final_logits_bias');
   const { vocabularySize } = backbone.config as { readonly vocabularySize: number };
-  return kind === 'seq2seqLM' && !hasBias ? [...values, zeroBias(vocabularySize, values[0]!)] : values;
+  return {
+    values: kind === 'seq2seqLM' && !hasBias ? [...values, zeroBias(vocabularySize, values[0]!)] : values,
+    ...kernels,
+  };
 };
 
 /**
@@ -181,10 +237,17 @@ export const transformersFiles = async (
   const device = await deviceOf(backbone);
   const table = layout.weights?.(config) ?? backbone.model.weights;
   const { outside = [] } = layout;
-  const values = await storedValues(device, model, table, (stored) =>
-    isBase || outside.includes(stored) ? stored : `${table.transformersPrefix}${stored}`,
+  const { values, packed, modules, packedNumbers } = await storedModel(
+    device,
+    family,
+    model,
+    table,
+    (stored) => (isBase || outside.includes(stored) ? stored : `${table.transformersPrefix}${stored}`),
+    signal,
   );
-  const dtype = commonDType(values.map(({ value }) => value));
+  const floats = values.map(({ value }) => value);
+  const unquantized = floats.filter((value) => !isQuantized(value));
+  const dtype = commonDType(modules.length === 0 ? floats : unquantized);
   const ids = specialIds(kind, tokenizer, said.right.pad_token_id);
   const files = orReject(
     transformersPresetFiles(folder, {
@@ -194,9 +257,10 @@ export const transformersFiles = async (
         ...ids,
         architectures: [architecture],
         dtype,
+        ...(modules.length === 0 ? {} : { quantization_config: quantizationConfig(modules) }),
       },
       generation: kind === 'causalLM' || kind === 'seq2seqLM' ? ids : undefined,
-      tensors: values.map((value) => toWrite(device, value, signal)),
+      tensors: [...values.map((value) => toWrite(device, value, signal)), ...packed],
       maxShardBytes,
     }),
   );
@@ -204,8 +268,8 @@ export const transformersFiles = async (
     name,
     kind: pooling === undefined ? kind : ('embedder' as const),
     architecture,
-    parameters: values.reduce((total, { value }) => total + count(value.shape), 0),
-    dtype,
+    parameters: values.reduce((total, { value }) => total + count(value.shape), 0) + packedNumbers,
+    dtype: modules.length === 0 ? dtype : `int8 and ${dtype}`,
     config: said.right,
   };
   return [

@@ -1,5 +1,6 @@
 import { groupOf, type LayerPolicies, type LayerPolicy } from '../models/kerasQuantized.ts';
 import { type MatrixForm, matrixForms, quantizedOrder } from '../models/quantize.ts';
+import { linearModules } from '../models/transformersQuantized.ts';
 import { formatPath, type QuantizedSource, type WeightSource, type WeightTable } from '../models/weightEntry.ts';
 import { quantizedView } from '../ops/dequantize.ts';
 import { sliceAxis } from '../ops/slice.ts';
@@ -14,18 +15,23 @@ import { storedMatrix } from './loadQuantized.ts';
 /** As much as is read from the device at once: 16 MiB. */
 const pieceBytes = 2 ** 24;
 
+/** Whether a parameter is a matrix in 8 bits, a scale a column, that lies in it in this form. */
+const isEightBits = (param: Tensor, form: MatrixForm): boolean => {
+  const view = quantizedView(param);
+  if (view === undefined || view.rows !== form.rows || view.format.bits !== 8) return false;
+  const order = quantizedOrder(param);
+  // One head's columns are rows after rows.
+  const isOneHead = form.order === 'heads' && param.shape[0] === 1;
+  return view.format.block >= view.rows && (order === form.order || (isOneHead && order === 'rows'));
+};
+
 /** How KerasHub can hold a parameter as it is; undefined if it cannot, or it is no matrix in few bits. */
 const policyOf = (param: Tensor, form: MatrixForm): LayerPolicy | undefined => {
   const view = quantizedView(param);
   if (view === undefined || view.rows !== form.rows) return undefined;
   const { bits, block } = view.format;
   const order = quantizedOrder(param);
-  // One head's columns are rows after rows.
-  const isOneHead = form.order === 'heads' && param.shape[0] === 1;
-  if (bits === 8)
-    return block >= view.rows && (order === form.order || (isOneHead && order === 'rows'))
-      ? { mode: 'int8' }
-      : undefined;
+  if (bits === 8) return isEightBits(param, form) ? { mode: 'int8' } : undefined;
   // Blocks of 4 bits run along a kernel as it lies, so across heads where these come first.
   return order === (form.order === 'columns' ? 'columns' : 'rows') ? { mode: 'int4', block } : undefined;
 };
@@ -53,6 +59,16 @@ export const policiesOf = (
   );
 };
 
+/**
+ * Paths of the parameters in few bits that transformers can hold as they are: kernels in 8 bits of linear layers by themselves.
+ *
+ * @param params - By path.
+ */
+export const packedPaths = (table: WeightTable, params: ReadonlyMap<string, Tensor>): ReadonlySet<string> => {
+  const forms = matrixForms(table.entries.map(({ path, shape }) => [formatPath(path), shape]));
+  return new Set([...linearModules(table).keys()].filter((path) => isEightBits(params.get(path)!, forms.get(path)!)));
+};
+
 const floatView = new Float32Array(1);
 const bitsView = new Int32Array(floatView.buffer);
 
@@ -73,7 +89,7 @@ const divisorOf = (scale: number): number => {
 /** Scales or zeros out of strips, as files have them. */
 const outOfStrips = (
   strips: ArrayLike<number>,
-  { format, form }: QuantizedSource,
+  { format, form, order }: QuantizedSource,
   change: (value: number) => number,
 ): Float32Array => {
   const { columns } = format;
@@ -81,7 +97,7 @@ const outOfStrips = (
   const numbers = new Float32Array(blocks * columns);
   for (let block = 0; block < blocks; block++)
     for (let column = 0; column < columns; column++)
-      numbers[form.order === 'columns' ? column * blocks + block : block * columns + column] = change(
+      numbers[order === 'columns' ? column * blocks + block : block * columns + column] = change(
         strips[(Math.floor(column / STRIP) * blocks + block) * STRIP + (column % STRIP)]!,
       );
   return numbers;
@@ -91,11 +107,12 @@ const outOfStrips = (
 const wholeNumbers = (
   device: Device,
   words: Tensor,
-  { format, form }: QuantizedSource,
+  source: QuantizedSource,
   shape: Shape,
   signal: AbortSignal | undefined,
 ): (() => AsyncIterable<Uint8Array>) => {
-  const matrix = storedMatrix({ format, form }, shape);
+  const { order } = source;
+  const matrix = storedMatrix(source, shape);
   const { rows, columns, bits } = matrix;
   const bytesOf = async (tensor: Tensor): Promise<Uint8Array> => {
     signal?.throwIfAborted();
@@ -113,8 +130,8 @@ const wholeNumbers = (
   const strips = countStrips(columns);
   const width = stripBytes(bits);
   return async function* () {
-    if (form.order === 'heads') yield unpackHeads(await bytesOf(words), matrix);
-    else if (form.order === 'rows') {
+    if (order === 'heads') yield unpackHeads(await bytesOf(words), matrix);
+    else if (order === 'rows') {
       const step = Math.max(1, Math.floor(pieceBytes / (strips * width)));
       for (let start = 0; start < rows; start += step) {
         const end = Math.min(rows, start + step);
@@ -141,7 +158,7 @@ export const quantizedDatasets = (
   signal: AbortSignal | undefined,
 ): readonly (readonly [path: string, dataset: H5Dataset])[] => {
   const { tensors } = quantizedView(param)!;
-  const { format, form, dividesByScales, scales, zeros, groups } = source;
+  const { format, form, numbers, dividesByScales, scales, zeros, groups, extent } = source;
   const numbersOf = (tensor: Tensor, change: (value: number) => number, integers: boolean) =>
     async function* (): AsyncIterable<Uint8Array> {
       signal?.throwIfAborted();
@@ -151,8 +168,9 @@ export const quantizedDatasets = (
     };
   const divisor = dividesByScales ? divisorOf : (x: number) => x;
   const blocks = Float32Array.from({ length: form.rows }, (_, row) => Math.floor(row / format.block));
+  const sizes = BigInt64Array.of(BigInt(format.columns), BigInt(form.rows));
   return [
-    [name, { dtype: 'int8', shape, data: wholeNumbers(device, tensors.words, source, shape, signal) }],
+    [name, { dtype: numbers.dtype, shape, data: wholeNumbers(device, tensors.words, source, shape, signal) }],
     [scales.name, { dtype: 'float32', shape: scales.shape, data: numbersOf(tensors.scales, divisor, false) }],
     ...(zeros === undefined
       ? []
@@ -165,5 +183,8 @@ export const quantizedDatasets = (
     ...(groups === undefined
       ? []
       : [[groups.name, { dtype: 'float32', shape: groups.shape, data: new Uint8Array(blocks.buffer) }] as const]),
+    ...(extent === undefined
+      ? []
+      : [[extent.name, { dtype: 'int64', shape: extent.shape, data: new Uint8Array(sizes.buffer) }] as const]),
   ];
 };

@@ -32,12 +32,14 @@ export interface TransformersFamily {
   readonly tokenizer: (tokenizer: Tokenizer) => E.Either<string, TransformersTokenizer>;
   /** What a classifier's config says of its dropout. */
   readonly classifierDropout?: (dropout: number) => JsonObject;
+  /** Whether its class of transformers opens linear layers in 8 bits. Default true. */
+  readonly canPack?: boolean;
 }
 
 const family = <Config extends object, T extends Tokenizer>(
   layout: TransformersLayout<Config>,
   tokenizer: (tokenizer: T) => E.Either<string, TransformersTokenizer>,
-  own: Pick<TransformersFamily, 'classifierDropout'> = {},
+  own: Pick<TransformersFamily, 'classifierDropout' | 'canPack'> = {},
 ): TransformersFamily => ({
   layout: layout as unknown as TransformersLayout<object>,
   // A family is only ever given its own tokenizers.
@@ -71,12 +73,16 @@ export const transformersFamilies: Readonly<Record<Family, TransformersFamily>> 
   gpt2: family(gpt2TransformersLayout, (tokenizer: BytePairTokenizer) =>
     bytePairToJson(tokenizer, { tokens: endTokens, around: 'nothing' }),
   ),
-  falcon: family(falconTransformersLayout, (tokenizer: FalconTokenizer) =>
-    bytePairToJson(tokenizer, {
-      tokens: { eos_token: end, bos_token: end },
-      around: 'nothing',
-      split: tokenizer.split,
-    }),
+  falcon: family(
+    falconTransformersLayout,
+    (tokenizer: FalconTokenizer) =>
+      bytePairToJson(tokenizer, {
+        tokens: { eos_token: end, bos_token: end },
+        around: 'nothing',
+        split: tokenizer.split,
+      }),
+    // It asks layers for weights that they do not have then.
+    { canPack: false },
   ),
   gemma: family(gemmaTransformersLayout, (tokenizer: SentencePieceTokenizer) =>
     sentencePieceBpeToJson(tokenizer, { modelName: 'tokenizer.model', tokenizerClass: 'GemmaTokenizer' }),

@@ -15,16 +15,23 @@ import type { Checkpoint, StoredDType, StoredTensor } from './checkpoint.ts';
 import { fail, firstFew, type WeightsError } from './errors.ts';
 
 /** A matrix in few bits that was found: how it lies, and what stands beside it. */
-export interface MatchedQuantized extends Pick<QuantizedSource, 'format' | 'form' | 'dividesByScales'> {
+export interface MatchedQuantized
+  extends Pick<QuantizedSource, 'format' | 'form' | 'order' | 'numbers' | 'dividesByScales'> {
+  /** A scale for each column, or for each block of one. */
   readonly scales: StoredTensor;
+  /** The numbers that stand for zero, of the scales' shape; none where zero itself does. */
   readonly zeros?: StoredTensor | undefined;
+  /** Which block each row is in, where the file says it. */
   readonly groups?: StoredTensor | undefined;
+  /** Columns and rows, where the file says them. */
+  readonly extent?: StoredTensor | undefined;
 }
 
 /** A stored tensor that is the `source` of a parameter, and the `part` of it that is meant. */
 export interface MatchedSource {
   readonly source: StoredTensor;
   readonly part: TensorPart;
+  /** For a matrix in few bits: how it lies, and what stands beside it. */
   readonly quantized?: MatchedQuantized | undefined;
 }
 
@@ -35,7 +42,6 @@ export interface MatchedWeight extends MatchedSource {
 }
 
 const weightDtypes: readonly StoredDType[] = ['float32', 'float16', 'bfloat16'];
-const wholeDtypes: readonly StoredDType[] = ['int8'];
 
 /** Names without the prefix that transformers puts there when a head is saved too; two that become one are an error. */
 const byName = (
@@ -95,13 +101,13 @@ export const matchWeights = (
   /** The tensor that a source means, with what stands beside it, or undefined after a note of what is wrong. */
   const find = (entry: WeightEntry, own: Omit<WeightSource, 'plus'>): MatchedSource | undefined => {
     const { part, quantized } = own;
-    const source = tensor(entry, own, quantized === undefined ? weightDtypes : wholeDtypes);
+    const source = tensor(entry, own, quantized === undefined ? weightDtypes : [quantized.numbers.dtype]);
     if (quantized === undefined) return source && { source, part };
-    const { format, form, dividesByScales } = quantized;
     const scales = tensor(entry, quantized.scales, weightDtypes);
-    const zeros = quantized.zeros && tensor(entry, quantized.zeros, wholeDtypes);
+    const zeros = quantized.zeros && tensor(entry, quantized.zeros, ['int8']);
     const groups = quantized.groups && tensor(entry, quantized.groups, weightDtypes);
-    return source && scales && { source, part, quantized: { format, form, dividesByScales, scales, zeros, groups } };
+    const extent = quantized.extent && tensor(entry, quantized.extent, ['int64']);
+    return source && scales && { source, part, quantized: { ...quantized, scales, zeros, groups, extent } };
   };
   for (const entry of table.entries) {
     const own = entry.sources[layout];
