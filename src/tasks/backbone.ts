@@ -74,7 +74,8 @@ export interface Backbone<Config, Params extends Tree, Model, Self> extends Save
    * them does), and everything else works as before.
    *
    * @throws {ArgumentError} By rejection, if the mode is no mode, an option is wrong, or nothing is left to quantize.
-   * @see keras.Model.quantize, whose weights are the same; inputs of layers stay float32 here
+   * @see keras.Model.quantize, whose whole numbers are the same, but for int4's in blocks of one sign and across heads; inputs of
+   *   layers stay float32 here
    */
   readonly quantize: (mode: QuantizationMode, options?: QuantizeOptions) => Promise<Self>;
   /**

@@ -39,7 +39,7 @@ export const findPresetOptions = [
 export interface BackbonePresetOptions extends OpenPresetOptions {
   /** Seed of random weights. Default 0. */
   readonly seed?: number;
-  /** Storage of the weights: float32, float16 or bfloat16. Default: as they were saved. */
+  /** Storage of the weights: float32, float16 or bfloat16, of all of them. Default: as they were saved, in 8 or 4 bits where they were. */
   readonly dtype?: DType;
   /** A device, or which kind. Default: WebGPU where there is an adapter (see PURELM_DEVICE). */
   readonly device?: Device | DeviceChoice;

@@ -19,7 +19,8 @@ export interface SavableBackbone {
 export interface SavesToPreset {
   /**
    * Writes a preset folder, whole or not at all, in transformers' layout unless told otherwise: weights, config, tokenizer and a
-   * model card. `fromPreset` reads it back to the same numbers.
+   * model card. `fromPreset` reads it back to the same numbers. What is held in 8 or 4 bits stays so in KerasHub's layout; in
+   * transformers' kernels in 8 bits of linear layers do, and the rest becomes floats.
    *
    * @param folder - Where to. A preset that is there is replaced, by a backbone, a tokenizer or a preprocessor only that part of it;
    *   a folder that holds anything else is left alone.
