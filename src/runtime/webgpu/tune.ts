@@ -145,23 +145,40 @@ const close = (gpu: WebGPU, { prepared, y }: Candidate): void => {
   gpu.release(y);
 };
 
-/** A candidate that has run once, so that nothing is left to be compiled. */
-const start = async (gpu: WebGPU, node: Tensor, shapes: string, name: string): Promise<Candidate> => {
+/**
+ * A kernel that has run once, so that nothing is left to be compiled, and rightly.
+ *
+ * @throws {Error} By rejection, if its values are wrong or the device refuses it.
+ */
+const start = async (
+  gpu: WebGPU,
+  node: Tensor,
+  { shapes, samples }: KernelChoice<object>,
+  expected: readonly NDArray[],
+  name: string,
+): Promise<Candidate> => {
   const tuning = new Map([...(gpu.traits.tuning ?? []), [shapes, name]]);
   const made = plan([node], { traits: { ...gpu.traits, tuning } });
   let candidate: Candidate | undefined;
   try {
-    await gpu.guarded(() => {
+    candidate = await gpu.guarded(() => {
       const prepared = prepare(gpu, made);
       const y = gpu.resident(prepared.outputs[0]!, node.shape, node.dtype);
       candidate = { name, prepared, y, ms: Number.POSITIVE_INFINITY };
       submit(gpu, prepared);
+      return candidate;
     });
+    const { y } = candidate;
+    const actual = await evaluate(
+      gpu,
+      samples.map(({ output }) => slice(y, output.start, output.size)),
+    );
+    if (!actual.every((array, i) => isClose(array, expected[i]!))) throw new Error('its values are wrong');
+    return candidate;
   } catch (cause) {
     if (candidate !== undefined) close(gpu, candidate);
     throw cause;
   }
-  return candidate!;
 };
 
 /**
@@ -228,14 +245,8 @@ const measureClass = async (gpu: WebGPU, met: Choosable, budgetMs: number): Prom
       if (tried.length > 0 && !hasTime()) break;
       tried.push(name);
       try {
-        const candidate = await start(gpu, like, shapes, name);
-        candidates.push(candidate);
-        const parts = choice.samples.map(({ output: { start: at, size } }) => slice(candidate.y, at, size));
-        const actual = await evaluate(gpu, parts);
-        if (!actual.every((array, i) => isClose(array, expected[i]!))) throw new Error('its values are wrong');
+        candidates.push(await start(gpu, like, choice, expected, name));
       } catch (cause) {
-        const own = candidates.findIndex((candidate) => candidate.name === name);
-        for (const candidate of own === -1 ? [] : candidates.splice(own, 1)) close(gpu, candidate);
         const why = (cause instanceof Error ? cause.message : String(cause)).slice(0, MOST_WORDS);
         console.warn(`purelm: the kernel ${name} is left out for ${shapes} on ${gpu.traits.name}: ${why}`);
       }
@@ -286,7 +297,7 @@ export const createTuner = (
   return {
     measure: (met) => {
       const own = last.then(() => measureAll(met));
-      last = own;
+      last = own.catch(() => undefined);
       return own;
     },
   };
