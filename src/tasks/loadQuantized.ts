@@ -68,6 +68,7 @@ const stripReader = async (
   source: StoredTensor,
   matched: MatchedQuantized,
   read: ReadPiece,
+  most: number,
 ): Promise<(start: number, end: number) => Promise<Uint8Array>> => {
   const matrix = storedMatrix(matched, source.shape);
   const { bits, rows, columns, bytesPerRow } = matrix;
@@ -82,7 +83,7 @@ const stripReader = async (
     };
   // A strip is a piece of every row, so that all rows are read before the first strip is there.
   const strips = new Uint8Array(countStrips(columns) * bytes);
-  const step = Math.max(1, Math.floor(pieceBytes / bytesPerRow)) * bytesPerRow;
+  const step = Math.max(1, Math.floor(most / bytesPerRow)) * bytesPerRow;
   const pack = matched.order === 'heads' ? packHeads : packRows;
   for (let start = 0; start < source.byteLength; start += step)
     pack(strips, matrix, start / bytesPerRow, await read(source, start, Math.min(source.byteLength, start + step)));
@@ -94,6 +95,7 @@ const stripReader = async (
  *
  * @param path - The file's, for messages.
  * @param shape - The parameter's.
+ * @param most - Bytes of a file that are read at once, unless a row is more.
  * @returns The parameter, and the tensors on the device that hold it.
  * @throws {PresetError} By rejection, if scales are no numbers, or rows are in other blocks than the config says.
  */
@@ -104,6 +106,7 @@ export const loadQuantized = async (
   matched: MatchedQuantized,
   shape: Shape,
   read: ReadPiece,
+  most = pieceBytes,
 ): Promise<{ readonly param: Tensor; readonly held: readonly Tensor[] }> => {
   const { format, form, dividesByScales, groups, extent } = matched;
   const shapes = quantizedShapes(form.rows, format);
@@ -137,7 +140,7 @@ export const loadQuantized = async (
   const words = await device.upload(source.name, {
     shape: shapes.words,
     dtype: 'int32',
-    read: await stripReader(source, matched, read),
+    read: await stripReader(source, matched, read, most),
   });
   const held = [
     words,

@@ -110,6 +110,7 @@ const wholeNumbers = (
   source: QuantizedSource,
   shape: Shape,
   signal: AbortSignal | undefined,
+  most: number,
 ): (() => AsyncIterable<Uint8Array>) => {
   const { order } = source;
   const matrix = storedMatrix(source, shape);
@@ -132,13 +133,13 @@ const wholeNumbers = (
   return async function* () {
     if (order === 'heads') yield unpackHeads(await bytesOf(words), matrix);
     else if (order === 'rows') {
-      const step = Math.max(1, Math.floor(pieceBytes / (strips * width)));
+      const step = Math.max(1, Math.floor(most / (strips * width)));
       for (let start = 0; start < rows; start += step) {
         const end = Math.min(rows, start + step);
         yield await cut(1, start, end, unpackRows, { rows: end - start });
       }
     } else {
-      const step = Math.max(1, Math.floor(pieceBytes / (rows * width)));
+      const step = Math.max(1, Math.floor(most / (rows * width)));
       for (let start = 0; start < strips; start += step) {
         const end = Math.min(strips, start + step);
         const some = Math.min(columns, end * STRIP) - start * STRIP;
@@ -149,13 +150,18 @@ const wholeNumbers = (
   };
 };
 
-/** The datasets of a parameter in few bits: whole numbers, scales, and zeros and rows' blocks where there are some. */
+/**
+ * The datasets of a parameter in few bits: whole numbers, scales, and zeros and rows' blocks where there are some.
+ *
+ * @param most - Bytes that are read from the device at once, unless a row or a strip is more.
+ */
 export const quantizedDatasets = (
   device: Device,
   { name, shape }: WeightSource,
   source: QuantizedSource,
   param: Tensor,
-  signal: AbortSignal | undefined,
+  signal?: AbortSignal,
+  most = pieceBytes,
 ): readonly (readonly [path: string, dataset: H5Dataset])[] => {
   const { tensors } = quantizedView(param)!;
   const { format, form, numbers, dividesByScales, scales, zeros, groups, extent } = source;
@@ -170,7 +176,7 @@ export const quantizedDatasets = (
   const blocks = Float32Array.from({ length: form.rows }, (_, row) => Math.floor(row / format.block));
   const sizes = BigInt64Array.of(BigInt(format.columns), BigInt(form.rows));
   return [
-    [name, { dtype: numbers.dtype, shape, data: wholeNumbers(device, tensors.words, source, shape, signal) }],
+    [name, { dtype: numbers.dtype, shape, data: wholeNumbers(device, tensors.words, source, shape, signal, most) }],
     [scales.name, { dtype: 'float32', shape: scales.shape, data: numbersOf(tensors.scales, divisor, false) }],
     ...(zeros === undefined
       ? []

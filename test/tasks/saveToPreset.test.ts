@@ -272,7 +272,7 @@ describe('saveToPreset', () => {
     expect(await shards('keras', 1e6)).toEqual(['model.weights.h5']);
   });
 
-  it('saves what was quantized as the floats that it stands for, and what was trained as it is', async () => {
+  it('saves what was quantized as the floats that it stands for where transformers has no other way, and what was trained as it is', async () => {
     const tokenIds = [[1, 2, 3, 4, 5, 6]];
     await gpt2(3).saveToPreset(join(temporary, 'exact'));
     const exact = await GPT2CausalLM.fromPreset(join(temporary, 'exact'), { device });
