@@ -74,8 +74,8 @@ describe('narrow', () => {
     );
     const halves = new Uint16Array(2);
     narrow(Uint32Array.of(0x7f800001, 0xffffffff), dtype, halves);
-    const valueOf = dtype === 'float16' ? float16FromBits : bfloat16FromBits;
-    expect(Array.from(halves, valueOf)).toEqual([Number.NaN, Number.NaN]);
+    const widened = dtype === 'float16' ? float16FromBits : bfloat16FromBits;
+    expect(Array.from(halves, widened)).toEqual([Number.NaN, Number.NaN]);
   });
 
   it('takes bytes wherever they begin', () => {
