@@ -70,18 +70,20 @@ export const readPolicies = (dtype: unknown): E.Either<string, LayerPolicies> =>
   return E.right(policies);
 };
 
-/** The `dtype` of a config.json: a policy for each layer that is quantized, `dtype` for the others. */
+/**
+ * The `dtype` of a config.json: a policy for each layer that is quantized, `dtype` for the others. Keras refuses int8 beside
+ * arithmetic in float16, so that arithmetic is float32 then, whatever the files hold.
+ */
 export const policyMap = (policies: LayerPolicies, dtype: string): JsonObject => {
   const module = 'keras.dtype_policies';
+  const isHalf = dtype === 'float16' && [...policies.values()].some(({ mode }) => mode === 'int8');
   // Keras's own default, unless told otherwise.
-  const isDefault = dtype === 'float32';
-  // Keras refuses int8 beside arithmetic in float16.
-  const source = (mode: string): string | null =>
-    isDefault ? null : mode === 'int8' && dtype === 'float16' ? 'float32' : dtype;
+  const isDefault = dtype === 'float32' || isHalf;
+  const source = isDefault ? null : dtype;
   const policy = ({ mode, block }: LayerPolicy): JsonObject =>
     mode === 'int8'
-      ? { class_name: 'QuantizedDTypePolicy', config: { mode, source_name: source(mode) } }
-      : { class_name: 'Int4DTypePolicy', config: { mode: `int4/${block ?? -1}`, source_name: source(mode) } };
+      ? { class_name: 'QuantizedDTypePolicy', config: { mode, source_name: source } }
+      : { class_name: 'Int4DTypePolicy', config: { mode: `int4/${block ?? -1}`, source_name: source } };
   const map = [...policies].map(([layer, own]) => [layer, { module, ...policy(own), registered_name: null }]);
   return {
     module,

@@ -43,7 +43,7 @@ const fewOf = (params: Tree): readonly string[] =>
 
 /** One preset of every family, another of those whose layers differ, and one in halves. */
 const cases = savedCases.filter(({ name }) =>
-  /^keras\/(a_float32|a_bfloat16|b_float32|gemma_[ab]|falcon_[ac]|bart_a|\w+_masked_lm$|bert_text_classifier$)/.test(
+  /^keras\/(a_float32|a_float16|a_bfloat16|b_float32|gemma_[ab]|falcon_[ac]|bart_a|\w+_masked_lm$|bert_text_classifier$)/.test(
     name,
   ),
 );
