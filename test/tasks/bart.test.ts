@@ -243,13 +243,13 @@ describe('generate', () => {
     };
     const options = { maxLength: 14, stopTokenIds: null, intercept };
     const text = await lm.generate('The quick brown fox.', options);
-    // The encoder and its memory; the prefill; eleven steps for the columns after the first.
-    expect([...runs].sort((a, b) => a - b)).toEqual([1, 1, 11]);
+    // No piece of the prompt before the last; the encoder and its memory; the prefill; eleven steps for the columns after the first.
+    expect([...runs].sort((a, b) => a - b)).toEqual([0, 1, 1, 11]);
     // Traced: one layer in the encoder and in the memory, and the decoder's in prefill and step.
     expect(seen).toEqual({ crossKey: 1, encoder: 1, key: 2 });
     // Another text of that length is replayed, the encoder too.
     await lm.generate('over the lazy dog', options);
-    expect([...runs].sort((a, b) => a - b)).toEqual([2, 2, 22]);
+    expect([...runs].sort((a, b) => a - b)).toEqual([0, 2, 2, 22]);
     expect(seen).toEqual({ crossKey: 1, encoder: 1, key: 2 });
     expect(await lm.generate('The quick brown fox.', { maxLength: 14, stopTokenIds: null })).toBe(text);
   });
