@@ -4,5 +4,8 @@
  */
 export const tunedKernels: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'mesa software 8': {},
-  'google swiftshader 4': {},
+  'google swiftshader 4': {
+    'quantizedMatmul int4 128 1024 1024': 'quantizedMatmulLanes 8',
+    'quantizedMatmul int4 128 1024 4096': 'quantizedMatmulLanes 8',
+  },
 };
