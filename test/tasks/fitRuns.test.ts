@@ -318,9 +318,8 @@ describe('a checkpoint', () => {
     const source = (path: string): string => JSON.stringify(pathToFileURL(join(built.folder, 'dist', path)).href);
     // Writes checkpoints without end, each of many small tensors; it is killed in the middle of whatever it does.
     const program = `
-      const { writeCheckpoint } = await import(${source('tasks/checkpoint.js')});
-      const { referenceDevice } = await import(${source('runtime/device.js')});
-      const { tensor } = await import(${source('ops/constant.js')});
+      const { referenceDevice, writeCheckpoint } = await import(${source('internals.js')});
+      const { tensor } = await import(${source('index.js')});
       const state = Object.fromEntries(Array.from({ length: 50 }, (_, i) => ['p' + i, tensor(new Float32Array(1000).fill(i))]));
       for (let steps = 1; ; steps++) {
         const record = { ...${JSON.stringify(recordOf(0))}, steps };

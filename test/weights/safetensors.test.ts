@@ -138,7 +138,8 @@ describe('safetensors', () => {
     expect(error.message.length).toBeLessThan(600);
   });
 
-  it.each(Object.entries(unusual))('accepts %s', async (_, bytes) => {
+  it.each(Object.entries(unusual))('accepts %s', async (_, empty) => {
+    const bytes = empty.slice();
     bytes.set([0, 0, 128, 63], bytes.length - 4);
     const checkpoint = right(await openSafetensors(await fileOf(folder, bytes))());
     expect((await bytesOf(checkpoint.tensors.get('a')!)).length).toBe(4);
