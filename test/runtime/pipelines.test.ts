@@ -29,6 +29,27 @@ describe('pipelines', () => {
     expect(asked).toEqual(['createComputePipelineAsync', 'createComputePipelineAsync']);
   });
 
+  it('have a process that ends meanwhile wait for them: it would crash, and not give its status', async () => {
+    const { device } = await testDevice();
+    let destroyed = 0;
+    const counted = new Proxy(device, {
+      get: (target, name) => {
+        if (name === 'destroy') return () => destroyed++;
+        const value = Reflect.get(target, name);
+        return typeof value === 'function' ? value.bind(target) : value;
+      },
+    });
+    const pipelines = createPipelines(counted);
+    const before = process.listeners('exit');
+    const both = Promise.all([pipelines.make([writing('4.0')]), pipelines.make([writing('5.0')])]);
+    const added = process.listeners('exit').filter((listener) => !before.includes(listener));
+    expect(added.length).toBe(1);
+    added[0]!(0);
+    expect(destroyed).toBe(2);
+    await both;
+    expect(process.listeners('exit')).toEqual(before);
+  });
+
   it('are left out where a kernel is refused, and then it is said why', async () => {
     const gpu = await testDevice();
     const pipelines = createPipelines(gpu.device);

@@ -51,6 +51,29 @@ const keyOf = (kernel: Step['kernel']): string =>
         .join()}`
     : kernel.source;
 
+/** Devices whose pipelines are being made on threads of Dawn's, by the calls that wait for them. */
+const busy = new Map<object, GPUDevice>();
+
+/**
+ * A process that ends while Dawn's threads make pipelines crashes instead of giving its exit status; a device that is destroyed
+ * waits for them.
+ *
+ * @returns What is to be called when they are made.
+ */
+const destroyedAtExit = (device: GPUDevice): (() => void) => {
+  const call = {};
+  if (busy.size === 0 && typeof process !== 'undefined') process.once('exit', destroyBusy);
+  busy.set(call, device);
+  return () => {
+    busy.delete(call);
+    if (busy.size === 0 && typeof process !== 'undefined') process.off('exit', destroyBusy);
+  };
+};
+
+const destroyBusy = (): void => {
+  for (const device of busy.values()) device.destroy();
+};
+
 /** A cache of pipelines over a device. */
 export const createPipelines = (device: GPUDevice): Pipelines => {
   const modules = new Map<string, { readonly module: GPUShaderModule; readonly shader: ShaderInterface }>();
@@ -109,6 +132,7 @@ export const createPipelines = (device: GPUDevice): Pipelines => {
         if (!pipelines.has(key) && !missing.has(key)) missing.set(key, launch);
       }
       if (missing.size === 0) return;
+      const release = destroyedAtExit(device);
       // What is refused here is made again by `of`, whose caller hears of it.
       device.pushErrorScope('validation');
       const pending = [...missing].map(async ([key, launch]): Promise<void> => {
@@ -121,7 +145,7 @@ export const createPipelines = (device: GPUDevice): Pipelines => {
         }
       });
       await device.popErrorScope();
-      await Promise.all(pending);
+      await Promise.all(pending).finally(release);
     },
   };
 };
