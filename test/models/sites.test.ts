@@ -34,9 +34,10 @@ const sizes = {
 
 const fresh = GPT2Backbone({ ...sizes, seed: 3 });
 // Weights large enough that every site matters, gains and offsets that are not 1 and 0, computed once.
+let seed = 0;
 const params = mapTree(fresh.params, (parameter) => {
   const [array] = evaluateReference([
-    add(multiply(parameter, 6), drawn(parameter.shape, { low: -0.3, high: 0.3, seed: parameter.id % 1000 })),
+    add(multiply(parameter, 6), drawn(parameter.shape, { low: -0.3, high: 0.3, seed: seed++ })),
   ]);
   return tensor(array!);
 }) as typeof fresh.params;
