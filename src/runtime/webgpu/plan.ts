@@ -17,7 +17,7 @@ import type { Storage } from '../../tensor/storage.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { formChains } from './chains.ts';
 import { type Chain, type ChainValue, generate } from './elementwise.ts';
-import { type Fused, fuseEpilogues } from './epilogues.ts';
+import type { Fused } from './epilogues.ts';
 import { graphOf, isHalfWidth, type Seen, scalarOf, wholeBytes } from './graph.ts';
 import { pairUpdates } from './pairs.ts';
 import { joinSiblings } from './siblings.ts';
@@ -78,9 +78,8 @@ export const plan = (
   outputs: readonly Tensor[],
   { traits, inputs = [], donated = new Map(), onChoice }: PlanOptions,
 ): Plan => {
-  const graph = joinSiblings(graphOf(outputs));
+  const { graph, epilogues } = joinSiblings(graphOf(outputs));
   const { order, position, wanted, inputsOf, consumers, seenOf, copied } = graph;
-  const epilogues = fuseEpilogues(graph);
   const { fused, absorbed } = epilogues;
   const { rootOf, extras, isElementwise } = formChains(graph, epilogues, traits.maxStorageBuffers);
 

@@ -7,7 +7,7 @@ import type { Layout } from '../../tensor/kernel.ts';
 import { type QuantizedFormat, STRIP } from '../../tensor/quantized.ts';
 import type { Shape } from '../../tensor/shape.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
-import { type Fused, fuseEpilogues } from './epilogues.ts';
+import { type Epilogues, type Fused, fuseEpilogues } from './epilogues.ts';
 import { type Graph, graphOf, type Seen } from './graph.ts';
 
 /** What a layout shows of a tensor that lies whole in a buffer. */
@@ -116,11 +116,12 @@ const joined = (rows: Tensor, group: readonly Sibling[]): Tensor => {
 };
 
 /**
- * A graph in which products of the same rows with matrices that lie side by side are one product, of which each is a part: as of
+ * A graph, with what its kernels do besides, in which products of the same rows with matrices that lie side by side are one product, of which each is a part: as of
  * the projections to query, key and value, where they are stored together.
  */
-export const joinSiblings = (graph: Graph): Graph => {
-  const { fused, absorbed } = fuseEpilogues(graph);
+export const joinSiblings = (graph: Graph): { readonly graph: Graph; readonly epilogues: Epilogues } => {
+  const epilogues = fuseEpilogues(graph);
+  const { fused, absorbed } = epilogues;
   const families = new Map<string, Sibling[]>();
   for (const node of graph.order) {
     if (absorbed.has(node)) continue;
@@ -137,7 +138,7 @@ export const joinSiblings = (graph: Graph): Graph => {
       start += columns;
     }
   }
-  if (groupOf.size === 0) return graph;
+  if (groupOf.size === 0) return { graph, epilogues };
   const wholes = new Map<readonly Sibling[], Tensor>();
   const rewritten = new Map<Tensor, Tensor>();
   for (const node of graph.order) {
@@ -155,5 +156,6 @@ export const joinSiblings = (graph: Graph): Graph => {
     wholes.set(group, whole);
     rewritten.set(node, sliceAxis(whole, -1, start, start + node.shape.at(-1)!));
   }
-  return graphOf(graph.wanted.map((output) => rewritten.get(output)!));
+  const after = graphOf(graph.wanted.map((output) => rewritten.get(output)!));
+  return { graph: after, epilogues: fuseEpilogues(after) };
 };
