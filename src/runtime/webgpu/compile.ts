@@ -121,7 +121,6 @@ export const compile = <Arguments extends readonly Tree[], Result extends Tree>(
   /** Has kernels measured that the plan met for the first time; the plan is made again where others have won. */
   const measureKernels = async (traced: Traced<Result>): Promise<void> => {
     const { met, makePlan } = traced;
-    if (met.length === 0) return;
     traced.met = [];
     if (!(await tunerOf(gpu)?.measure(met))) return;
     forget(traced);
@@ -133,7 +132,7 @@ export const compile = <Arguments extends readonly Tree[], Result extends Tree>(
 
   const execute = async (times: number, args: Arguments): Promise<Result> => {
     const traced = trace(args);
-    await measureKernels(traced);
+    if (traced.met.length > 0) await measureKernels(traced);
     const { donated, donates, result } = traced;
     const outputs = leaves(result);
     if (times !== 1 && donated.size !== outputs.length)
