@@ -213,11 +213,11 @@ const compileLoop = <Params extends Tree>(
   return {
     piece: device.compile(
       ({ cache, draftCache, hidden }: PromptState, piece: PromptPiece, memory: Tree): PromptState => {
-        const own = continued({ model, params }, cache, piece, { intercept, memory: given(memory) });
+        const read = continued(own, cache, piece, { intercept, memory: given(memory) });
         return {
-          cache: own.cache,
+          cache: read.cache,
           draftCache: draft === undefined ? nothing : continued(draft, draftCache, piece, {}).cache,
-          hidden: given(hidden) === undefined ? nothing : withStates(hidden, piece.from, own.hidden),
+          hidden: given(hidden) === undefined ? nothing : withStates(hidden, piece.from, read.hidden),
         };
       },
       { donate: [0] },
