@@ -20,21 +20,30 @@ struct Uniforms {
 @group(0) @binding(4) var<storage, read_write> x: array<u32>;
 @group(0) @binding(5) var<storage, read_write> otherX: array<u32>;
 
+// The indices of an element of the update, by its number.
+fn indicesOf(index: u32) -> vec4u {
+  let rows = index / uniforms.size3;
+  return vec4u(rows / uniforms.size2 / uniforms.size1, rows / uniforms.size2 % uniforms.size1, rows % uniforms.size2,
+    index % uniforms.size3);
+}
+
+// Where it goes.
+fn placeOf(i: vec4u) -> u32 {
+  let place = uniforms.base + i.x * uniforms.to0 + i.y * uniforms.to1 + i.z * uniforms.to2 + i.w;
+  if (!DYNAMIC) { return place; }
+  return place + u32(clamp(start[0], 0, uniforms.limit)) * uniforms.step;
+}
+
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) grid: vec3u,
         @builtin(local_invocation_index) lane: u32) {
   let index = (id.y * grid.x + id.x) * WORKGROUP + lane;
   if (index >= uniforms.count) { return; }
-  let i3 = index % uniforms.size3;
-  let rows = index / uniforms.size3;
-  let i2 = rows % uniforms.size2;
-  let i1 = rows / uniforms.size2 % uniforms.size1;
-  let i0 = rows / uniforms.size2 / uniforms.size1;
-  var place = uniforms.base + i0 * uniforms.to0 + i1 * uniforms.to1 + i2 * uniforms.to2 + i3;
-  if (DYNAMIC) { place += u32(clamp(start[0], 0, uniforms.limit)) * uniforms.step; }
+  let i = indicesOf(index);
+  let place = placeOf(i);
   if (place < uniforms.first || place >= uniforms.end) { return; }
   x[place - uniforms.first] =
-    update[uniforms.offset + i0 * uniforms.from0 + i1 * uniforms.from1 + i2 * uniforms.from2 + i3 * uniforms.from3];
-  otherX[place - uniforms.first] = otherUpdate[uniforms.otherOffset + i0 * uniforms.otherFrom0 +
-    i1 * uniforms.otherFrom1 + i2 * uniforms.otherFrom2 + i3 * uniforms.otherFrom3];
+    update[uniforms.offset + i.x * uniforms.from0 + i.y * uniforms.from1 + i.z * uniforms.from2 + i.w * uniforms.from3];
+  otherX[place - uniforms.first] = otherUpdate[uniforms.otherOffset + i.x * uniforms.otherFrom0 +
+    i.y * uniforms.otherFrom1 + i.z * uniforms.otherFrom2 + i.w * uniforms.otherFrom3];
 }
