@@ -3,7 +3,7 @@ import { countBlocks, type QuantizedFormat } from '../tensor/quantized.ts';
 import type { Shape } from '../tensor/shape.ts';
 import { isJsonObject, type JsonObject, preview } from './configReader.ts';
 import type { KerasBackboneLayout } from './kerasLayout.ts';
-import { type MatrixForm, matrixForms } from './quantize.ts';
+import { type MatrixForm, tableForms } from './quantize.ts';
 import {
   formatPath,
   type QuantizedSource,
@@ -177,7 +177,7 @@ export const quantizedTable = <Config>(
 ): E.Either<string, WeightTable> => {
   if (policies.size === 0) return E.right(table);
   const layers = layerPaths(layout, config);
-  const forms = matrixForms(table.entries.map(({ path, shape }) => [formatPath(path), shape]));
+  const forms = tableForms(table);
   const variables = new Map<string, number>();
   for (const { sources } of table.entries) {
     const group = groupOf(sources.keras.name);

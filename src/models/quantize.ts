@@ -5,6 +5,7 @@ import { isContiguous } from '../ops/view.ts';
 import { count, type Shape, sameShape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { paths, type Tree } from '../tensor/tree.ts';
+import { formatPath, type WeightTable } from './weightEntry.ts';
 
 /** How a matrix lies in a parameter: row by row, column by column, or its columns in groups, one a head. */
 export type MatrixOrder = 'rows' | 'columns' | 'heads';
@@ -52,6 +53,10 @@ export const matrixForms = (
     }),
   );
 };
+
+/** The forms of a table's matrices, by the paths of their parameters. */
+export const tableForms = ({ entries }: WeightTable): ReadonlyMap<string, MatrixForm> =>
+  matrixForms(entries.map(({ path, shape }) => [formatPath(path), shape]));
 
 const reshaped = (x: Tensor, shape: Shape): Tensor => (sameShape(x.shape, shape) ? x : reshape(x, shape));
 

@@ -1,6 +1,6 @@
 import * as E from 'fp-ts/lib/Either.js';
 import { isJsonObject, type JsonObject, preview } from './configReader.ts';
-import { type MatrixForm, matrixForms } from './quantize.ts';
+import { type MatrixForm, tableForms } from './quantize.ts';
 import { formatPath, type WeightEntry, type WeightTable } from './weightEntry.ts';
 
 // What transformers reads of a model in 8 bits, by the library compressed-tensors: config.json names the linear layers, and each has
@@ -104,10 +104,10 @@ const linearForm = (
 };
 
 /** The kernels of a table that transformers can hold in 8 bits, by path: the names of their modules, without prefix. */
-export const linearModules = ({ entries }: WeightTable): ReadonlyMap<string, string> => {
-  const forms = matrixForms(entries.map(({ path, shape }) => [formatPath(path), shape]));
+export const linearModules = (table: WeightTable): ReadonlyMap<string, string> => {
+  const forms = tableForms(table);
   return new Map(
-    entries.flatMap((entry): readonly (readonly [string, string])[] => {
+    table.entries.flatMap((entry): readonly (readonly [string, string])[] => {
       const path = formatPath(entry.path);
       return linearForm(entry, forms.get(path)) === undefined
         ? []
@@ -118,7 +118,7 @@ export const linearModules = ({ entries }: WeightTable): ReadonlyMap<string, str
 
 /** A table whose entries say how kernels in 8 bits stand in transformers' files; `isQuantized` is asked by path. */
 export const linearTable = (table: WeightTable, isQuantized: (path: string) => boolean): WeightTable => {
-  const forms = matrixForms(table.entries.map(({ path, shape }) => [formatPath(path), shape]));
+  const forms = tableForms(table);
   const modules = linearModules(table);
   const entries = table.entries.map((entry): WeightEntry => {
     const path = formatPath(entry.path);

@@ -1,5 +1,5 @@
 import { groupOf, type LayerPolicies, type LayerPolicy } from '../models/kerasQuantized.ts';
-import { type MatrixForm, matrixForms, quantizedOrder } from '../models/quantize.ts';
+import { type MatrixForm, quantizedOrder, tableForms } from '../models/quantize.ts';
 import { linearModules } from '../models/transformersQuantized.ts';
 import { formatPath, type QuantizedSource, type WeightSource, type WeightTable } from '../models/weightEntry.ts';
 import { quantizedView } from '../ops/dequantize.ts';
@@ -43,13 +43,13 @@ const policyOf = (param: Tensor, form: MatrixForm): LayerPolicy | undefined => {
  * @param params - By path.
  */
 export const policiesOf = (
-  { entries }: WeightTable,
+  table: WeightTable,
   layers: ReadonlyMap<string, string>,
   params: ReadonlyMap<string, Tensor>,
 ): LayerPolicies => {
-  const forms = matrixForms(entries.map(({ path, shape }) => [formatPath(path), shape]));
+  const forms = tableForms(table);
   return new Map(
-    entries.flatMap(({ path, sources }): readonly (readonly [string, LayerPolicy])[] => {
+    table.entries.flatMap(({ path, sources }): readonly (readonly [string, LayerPolicy])[] => {
       const name = formatPath(path);
       const form = forms.get(name);
       const layer = layers.get(groupOf(sources.keras.name));
@@ -65,7 +65,7 @@ export const policiesOf = (
  * @param params - By path.
  */
 export const packedPaths = (table: WeightTable, params: ReadonlyMap<string, Tensor>): ReadonlySet<string> => {
-  const forms = matrixForms(table.entries.map(({ path, shape }) => [formatPath(path), shape]));
+  const forms = tableForms(table);
   return new Set([...linearModules(table).keys()].filter((path) => isEightBits(params.get(path)!, forms.get(path)!)));
 };
 
