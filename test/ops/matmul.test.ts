@@ -23,6 +23,7 @@ import { gradients } from '../../src/transforms/gradients.ts';
 import { testDevice } from '../support/device.ts';
 import { drawn, referenceValues } from '../support/draw.ts';
 import { expectGradients } from '../support/gradient.ts';
+import { software } from '../support/traits.ts';
 import { expectEveryKernelAgrees } from '../support/tuning.ts';
 import { expectAgreesInParts, expectAllAgree } from '../support/variants.ts';
 
@@ -52,17 +53,6 @@ const drawnWithin = (shape: Shape, seed: number, dtype: DType = 'float32'): Tens
     shape,
   );
 
-const software: KernelTraits = {
-  isSoftware: true,
-  maxBindingBytes: 2 ** 27,
-  offsetAlignment: 256,
-  maxWorkgroupsPerDimension: 65535,
-  maxInvocations: 1024,
-  workgroupBytes: 32768,
-  maxStorageBuffers: 8,
-  f16: true,
-  subgroups: 8,
-};
 const gpu: KernelTraits = { ...software, isSoftware: false, maxBindingBytes: 2 ** 31, subgroups: 32 };
 
 /** Launches for a of [m, k] and b of [k, n], which lies so, or as [n, k]. */

@@ -17,18 +17,8 @@ import type { KernelTraits } from '../../src/tensor/kernel.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
 import { leaves, mapTree, type Tree } from '../../src/tensor/tree.ts';
 import { familyCases } from '../families/families.ts';
+import { software } from '../support/traits.ts';
 
-const software: KernelTraits = {
-  isSoftware: true,
-  maxBindingBytes: 2 ** 27,
-  offsetAlignment: 256,
-  maxWorkgroupsPerDimension: 65535,
-  maxInvocations: 1024,
-  workgroupBytes: 32768,
-  maxStorageBuffers: 8,
-  f16: true,
-  subgroups: 8,
-};
 const gpu: KernelTraits = { ...software, isSoftware: false, subgroups: undefined };
 
 /** The functions that a generation has compiled. */
