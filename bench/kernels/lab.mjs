@@ -3,7 +3,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
 /**
- * @param {(path: string) => Promise<any>} load - Modules of the build.
+ * @param {(path: string) => Promise<typeof import('../../src/internals.ts')>} load - Modules of the build.
  * @param {{ readonly traits: string, readonly wall: boolean }} options - Traits to pretend, as JSON; whether to read the clock.
  */
 export const openLab = async (load, { traits: pretended, wall }) => {
