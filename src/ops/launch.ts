@@ -1,5 +1,5 @@
 import type { DType } from '../tensor/dtype.ts';
-import type { Binding, ByteRange, KernelTraits } from '../tensor/kernel.ts';
+import type { Binding, ByteRange, KernelTraits, Operand } from '../tensor/kernel.ts';
 
 /** Binds input `index`, whole or in part. */
 export const input = (index: number, range?: ByteRange): Binding =>
@@ -57,3 +57,7 @@ export const rowRuns = (
 
 /** The number by which shaders know a storage dtype, as value of an override. */
 export const storageFormat = (dtype: DType): number => (dtype === 'float16' ? 1 : dtype === 'bfloat16' ? 2 : 0);
+
+/** The same for a norm's weight, which may be absent: then 3. */
+export const weightFormat = (weight: Operand | undefined): number =>
+  weight === undefined ? 3 : storageFormat(weight.dtype);

@@ -1,10 +1,9 @@
 import * as E from 'fp-ts/lib/Either.js';
 import { ShapeError } from '../tensor/errors.ts';
-import type { Operand } from '../tensor/kernel.ts';
 import { count, formatShape, type Shape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { floats } from './elementwise.ts';
-import { input, output, rowRange, rowRuns, storageFormat } from './launch.ts';
+import { input, output, rowRange, rowRuns, weightFormat } from './launch.ts';
 import { multiply } from './multiply.ts';
 import { normGradient } from './normGradient.ts';
 import { apply, defineOp } from './op.ts';
@@ -18,10 +17,6 @@ interface LayerNorm {
   readonly gamma: boolean;
   readonly beta: boolean;
 }
-
-/** The number by which the norms' shaders know how a weight is stored: 3 where there is none. */
-export const weightFormat = (weight: Operand | undefined): number =>
-  weight === undefined ? 3 : storageFormat(weight.dtype);
 
 /** A shape as it is, if it has columns, and each weight has one number a column. */
 export const expectWeights = (
@@ -111,6 +106,7 @@ const layerNormOp = defineOp<LayerNorm>({
       });
     },
     choice: rowChoice('layerNorm'),
+    norm: (attributes) => ({ isCentred: true, epsilon: attributes.epsilon, offset: 0, ...places(attributes) }),
   },
 });
 

@@ -5,7 +5,7 @@ import type { HostTensor, Tensor } from '../tensor/tensor.ts';
 import { quantizedOf } from './dequantize.ts';
 import { broadcastPlaces, floats } from './elementwise.ts';
 import { matmulChoice } from './matmulKernels.ts';
-import { matmulLaunches } from './matmulLaunches.ts';
+import { matmulLaunches, matmulNorms } from './matmulLaunches.ts';
 import { apply, defineOp } from './op.ts';
 import { quantizedMatmul } from './quantizedMatmul.ts';
 import { reshape } from './reshape.ts';
@@ -107,7 +107,14 @@ const matmulOp = defineOp<object>({
     return [sumTo(da, a.shape), sumTo(db, b.shape)];
   },
 
-  kernel: { kind: 'shader', strided: [true, true], epilogue: true, launches: matmulLaunches, choice: matmulChoice },
+  kernel: {
+    kind: 'shader',
+    strided: [true, true],
+    epilogue: true,
+    launches: matmulLaunches,
+    norms: matmulNorms,
+    choice: matmulChoice,
+  },
 });
 
 /**

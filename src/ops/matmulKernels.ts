@@ -22,6 +22,8 @@ export interface MatmulKernel {
   readonly columns: number;
   /** Bounds of loops that a compiler is not to know, or it unrolls them. */
   readonly uniforms: Readonly<Record<string, number>>;
+  /** Whether it can norm the row of a as it reads it. */
+  readonly norms?: true;
 }
 
 const tiled = (format: number, lanesX: number, lanesY: number, blocks: number): MatmulKernel => ({
@@ -70,7 +72,7 @@ const laneKernels = (product: MatmulCase, traits: KernelTraits): readonly Matmul
     columns: each * lanes,
     uniforms: { tileRows: rows, each },
   });
-  if (m === 1 && inRows) return [row('matvecLanes', 2 * widthOf(format))];
+  if (m === 1 && inRows) return [{ ...row('matvecLanes', 2 * widthOf(format)), norms: true }];
   if (m === 1 && inColumns) return [row('matvecLanesTransposed', 2)];
   return (m <= 8 ? [8, 16] : [16, 8]).flatMap((rows) => [
     ...(inRows ? [tile('matmulLanes', rows, 8)] : []),

@@ -11,6 +11,7 @@ import { chosen } from './choice.ts';
 import { input, output, scratch, storageFormat } from './launch.ts';
 import { bindable, type Matrices, type Product, pieces, windowsOf } from './matmulGeometry.ts';
 import { type MatmulKernel, matmulCase, matmulClass, matmulKernels } from './matmulKernels.ts';
+import { norming, paysToNorm } from './rowNorm.ts';
 
 const steps = (name: string, { batch, row, column }: Matrices, offset: number) => ({
   [`${name}Offset`]: offset,
@@ -62,9 +63,10 @@ const direct = (whole: Whole, product: Product, kernel: MatmulKernel): Launch =>
   const columnTiles = Math.ceil(n / kernel.columns);
   const workgroups = count(batch) * rowTiles * columnTiles;
   const { uniforms, buffers } = finishing(whole, product);
+  const norm = kernel.norms && norming(whole.context, windows.a.range);
   return {
     shader: kernel.shader,
-    constants: kernel.constants,
+    constants: { ...kernel.constants, ...norm?.constants },
     uniforms: {
       workgroups,
       rowTiles,
@@ -78,8 +80,9 @@ const direct = (whole: Whole, product: Product, kernel: MatmulKernel): Launch =>
       ...steps('y', y, windows.y.skip),
       ...kernel.uniforms,
       ...uniforms,
+      ...norm?.uniforms,
     },
-    buffers: { a: input(0, windows.a.range), b: input(1, windows.b.range), ...buffers },
+    buffers: { a: input(0, windows.a.range), b: input(1, windows.b.range), ...buffers, ...norm?.buffers },
     workgroups,
   };
 };
@@ -149,6 +152,16 @@ const packed = (whole: Whole, product: Product, kernel: MatmulKernel): readonly 
     }
   }
   return launches;
+};
+
+/** Whether a norm of the row is for the kernel that is chosen to do. */
+export const matmulNorms = (context: LaunchContext<object>): boolean => {
+  const { inputs, traits } = context;
+  const product = matmulCase(context);
+  if (product.m !== 1 || count(product.batch) !== 1 || product.a.column !== 1) return false;
+  if (product.n === 0 || bindable(product, inputs, traits).length > 1) return false;
+  const { norms, columns } = chosen(matmulKernels(product, traits), matmulClass(product), traits);
+  return norms === true && paysToNorm(Math.ceil(product.n / columns), product.k);
 };
 
 /** How the kernels of matmul are launched: all parts by the kernel of the whole, where it can compute them. */

@@ -17,6 +17,8 @@ export interface QuantizedKernel {
   readonly constants: Readonly<Record<string, number>>;
   /** Bounds of loops that a compiler is not to know. */
   readonly uniforms: Readonly<Record<string, number>>;
+  /** Whether it can norm the row of a as it reads it. */
+  readonly norms?: true;
 }
 
 /** A product's sizes, and how its matrix is held. */
@@ -25,6 +27,9 @@ export interface QuantizedCase {
   readonly k: number;
   readonly format: QuantizedFormat;
 }
+
+/** Buffers that the kernels of lanes bind, at most: of the weights of a norm one more than every device has. */
+const LANE_BUFFERS = 9;
 
 /** A subgroup is a workgroup: tiles of rows; or a single row, and lanes that share out the rows of the matrix in parts. */
 const laneKernels = ({ m, k, format }: QuantizedCase, lanes: number): readonly QuantizedKernel[] => {
@@ -55,6 +60,7 @@ const laneKernels = ({ m, k, format }: QuantizedCase, lanes: number): readonly Q
         lanes: lanes / parts,
         quads: 32 / bits,
       },
+      norms: true,
     }));
 };
 
@@ -80,8 +86,8 @@ const widened = ({ m }: QuantizedCase): readonly QuantizedKernel[] =>
 
 /** The kernels that can compute a product on a device, the one that is usual there first. */
 export const quantizedKernels = (product: QuantizedCase, traits: KernelTraits): readonly QuantizedKernel[] => {
-  const { isSoftware, subgroups = 0 } = traits;
-  const lanes = subgroups >= 4 ? laneKernels(product, subgroups) : [];
+  const { isSoftware, subgroups = 0, maxStorageBuffers } = traits;
+  const lanes = subgroups >= 4 && maxStorageBuffers >= LANE_BUFFERS ? laneKernels(product, subgroups) : [];
   const others = [...rowKernels(product, traits), ...widened(product)];
   return isSoftware ? [...lanes, ...others] : [...others, ...lanes];
 };

@@ -21,6 +21,7 @@ import { matmul } from './matmul.ts';
 import { matmulLaunches } from './matmulLaunches.ts';
 import { apply, defineOp } from './op.ts';
 import { quantizedCase, quantizedChoice, quantizedClass, quantizedKernels } from './quantizedKernels.ts';
+import { norming, paysToNorm } from './rowNorm.ts';
 import { asFloat32 } from './rows.ts';
 import { transpose } from './transpose.ts';
 import { contiguous } from './view.ts';
@@ -61,9 +62,10 @@ const direct = (context: LaunchContext<QuantizedFormat>, name: string): readonly
         const units = (strips * stripWords(bits)) / kernel.words;
         const columnTiles = Math.ceil(units / kernel.lanes);
         const workgroups = Math.ceil(m / kernel.rows) * columnTiles;
+        const norm = kernel.norms && norming(context);
         return {
           shader: kernel.shader,
-          constants: kernel.constants,
+          constants: { ...kernel.constants, ...norm?.constants },
           uniforms: {
             workgroups,
             columnTiles,
@@ -76,8 +78,14 @@ const direct = (context: LaunchContext<QuantizedFormat>, name: string): readonly
             firstColumn: STRIP * firstStrip,
             ...kernel.uniforms,
             ...epilogue.uniforms,
+            ...norm?.uniforms,
           },
-          buffers: { a: input(0, rowRange(run, k * 4)), ...buffers, ...epilogue.buffers(run, columns * 4) },
+          buffers: {
+            a: input(0, rowRange(run, k * 4)),
+            ...buffers,
+            ...epilogue.buffers(run, columns * 4),
+            ...norm?.buffers,
+          },
           workgroups,
         };
       },
@@ -130,6 +138,16 @@ const launches = (context: LaunchContext<QuantizedFormat>): readonly Launch[] =>
   return shader === 'dequantize' ? widened(context) : direct(context, name);
 };
 
+/** Whether a norm of the row is for the kernel that is chosen to do. */
+const norms = (context: LaunchContext<QuantizedFormat>): boolean => {
+  const { inputs, traits, attributes } = context;
+  const product = quantizedCase(context);
+  if (product.m !== 1) return false;
+  const kernel = chosen(quantizedKernels(product, traits), quantizedClass(product), traits);
+  const units = (inputs[1]!.shape[0]! * stripWords(attributes.bits)) / kernel.words;
+  return kernel.norms === true && paysToNorm(Math.ceil(units / kernel.lanes), product.k);
+};
+
 const quantizedMatmulOp = defineOp<QuantizedFormat>({
   name: 'quantizedMatmul',
   shape: ([a = [], ...held], format) =>
@@ -160,7 +178,7 @@ const quantizedMatmulOp = defineOp<QuantizedFormat>({
   vjp: ({ inputs: [, words, scales, zeros], attributes }, dy) => [
     matmul(dy, transpose(dequantize({ words: words!, scales: scales!, zeros }, attributes))),
   ],
-  kernel: { kind: 'shader', epilogue: true, launches, choice: quantizedChoice },
+  kernel: { kind: 'shader', epilogue: true, launches, norms, choice: quantizedChoice },
 });
 
 /** `a [..., k]` times a matrix in few bits, `[..., columns]`; `matmul` calls this. */

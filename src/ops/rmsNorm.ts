@@ -1,8 +1,8 @@
 import { count } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { floats } from './elementwise.ts';
-import { input, output, rowRange, rowRuns } from './launch.ts';
-import { expectWeights, type NormOptions, weightFormat } from './layerNorm.ts';
+import { input, output, rowRange, rowRuns, weightFormat } from './launch.ts';
+import { expectWeights, type NormOptions } from './layerNorm.ts';
 import { multiply } from './multiply.ts';
 import { normGradient } from './normGradient.ts';
 import { apply, defineOp } from './op.ts';
@@ -66,6 +66,7 @@ const rmsNormOp = defineOp<RmsNorm>({
       });
     },
     choice: rowChoice('rmsNorm'),
+    norm: ({ epsilon, offset }) => ({ isCentred: false, epsilon, offset, gammaAt: 1, betaAt: -1 }),
   },
 });
 

@@ -2,12 +2,14 @@
 // for a single row i, the columns of b side by side in fours. For adapters that run subgroups on a CPU, as matmulLanes: one
 // subgroup is a workgroup and computes two vectors of columns a lane; the lanes load as many elements of a at once as they
 // are, and share them.
+// A norm of the row, where there is one, is found by every workgroup anew; aColumn is 1 then.
 // Grid: a workgroup for each matrix of the batch and 2 * SUBGROUP vectors. Reference: src/ops/matmul.ts.
 
 enable subgroups;
 
 override FORMAT: u32 = 0;   // Of b: 0 float32, 1 float16, 2 bfloat16; halves are two to a word, and lie in eights.
 override SUBGROUP: u32 = 8; // Lanes.
+override NORM: u32 = 0;     // Of the row of a, as it is read: 0 none, 1 layerNorm, 2 rmsNorm.
 
 struct Uniforms {
   workgroups: u32, rowTiles: u32, columnTiles: u32, m: u32, k: u32, n: u32, inner: u32,
@@ -17,6 +19,7 @@ struct Uniforms {
   lanes: u32, each: u32,
   continues: u32, hasBias: u32, biasFormat: u32, biasOffset: u32, activation: u32,
   joins: u32, // 1: the residual is added; 2: it is a factor instead.
+  gammaFormat: u32, betaFormat: u32, gammaAdds: f32, epsilon: f32, // Of the norm; format 3 is absent.
 }
 
 @group(0) @binding(0) var<uniform> uniforms: Uniforms;
@@ -25,6 +28,8 @@ struct Uniforms {
 @group(0) @binding(3) var<storage, read> bias: array<u32>;     // [n]
 @group(0) @binding(4) var<storage, read> residual: array<f32>; // [batch, m, n]
 @group(0) @binding(5) var<storage, read_write> y: array<f32>;  // [batch, m, n]
+@group(0) @binding(6) var<storage, read> gamma: array<u32>;    // [k]
+@group(0) @binding(7) var<storage, read> beta: array<u32>;     // [k]
 
 fn widen(word: u32, high: bool, format: u32) -> f32 {
   if (format == 0u) { return bitcast<f32>(word); }
@@ -65,6 +70,41 @@ fn finish(sum: f32, start: u32, i: u32, j: u32) {
   y[at] = value;
 }
 
+// How a row is normed: (x - origin - center) * factor.
+struct Row { origin: f32, center: f32, factor: f32 }
+
+// The row of a that starts there, as layerNormSubgroup and rmsNormSubgroup see it.
+fn rowAt(start: u32, lane: u32) -> Row {
+  var row = Row(0.0, 0.0, 1.0);
+  if (NORM == 0u) { return row; }
+  let size = f32(uniforms.k);
+  if (NORM == 1u) {
+    // Sums of distances from the row's first element: they keep the digits that sums of large numbers lose.
+    row.origin = a[start];
+    var sum = 0.0;
+    for (var l = lane; l < uniforms.k; l += SUBGROUP) { sum += a[start + l] - row.origin; }
+    row.center = subgroupAdd(sum) / size;
+  }
+  var squares = 0.0;
+  for (var l = lane; l < uniforms.k; l += SUBGROUP) {
+    let distance = a[start + l] - row.origin - row.center;
+    squares += distance * distance;
+  }
+  row.factor = inverseSqrt(subgroupAdd(squares) / size + uniforms.epsilon);
+  return row;
+}
+
+// Element l of the row, normed.
+fn normed(x: f32, l: u32, row: Row) -> f32 {
+  if (NORM == 0u) { return x; }
+  var value = (x - row.origin - row.center) * row.factor;
+  let format = uniforms.gammaFormat;
+  if (format != 3u) { value *= uniforms.gammaAdds + widen(gamma[select(l / 2u, l, format == 0u)], l % 2u == 1u, format); }
+  let other = uniforms.betaFormat;
+  if (other != 3u) { value += widen(beta[select(l / 2u, l, other == 0u)], l % 2u == 1u, other); }
+  return value;
+}
+
 // Two columns of a word.
 fn halves(word: u32) -> vec2f {
   if (FORMAT == 1u) { return unpack2x16float(word); }
@@ -90,11 +130,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
   let columns = firstColumn + lane * width + vec2u(0u, step);
   var bAt = (bStart + min(columns, vec2u(uniforms.n - width))) / width;
   let bStep = uniforms.bRow / width;
+  let row = rowAt(aStart, lane);
 
   // Columns 0 to 3 and 4 to 7 of either vector; in float32 there are only the first.
   var sums: array<vec4f, 4>;
   for (var first = 0u; first < uniforms.k; first += SUBGROUP) {
-    let x = a[aStart + min(first + lane, uniforms.k - 1u) * uniforms.aColumn];
+    let own = min(first + lane, uniforms.k - 1u);
+    let x = normed(a[aStart + own * uniforms.aColumn], own, row);
     for (var l = 0u; l < min(uniforms.lanes, uniforms.k - first); l++) {
       let term = subgroupShuffle(x, l);
       let near = b[bAt.x];

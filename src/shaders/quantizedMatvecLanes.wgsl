@@ -3,13 +3,15 @@
 // For adapters that run subgroups on a CPU, as matvecLanes: a subgroup is a workgroup, and a lane has four words, which lie
 // together, of each row of w. Where there are few columns, the lanes of a subgroup share out the rows of w: PARTS runs of
 // partRows rows each. Whole numbers are summed as they lie in their word, times a power of two; scale and zero come once a
-// block. Grid: a workgroup for SUBGROUP / PARTS units of four words. Reference: src/ops/quantizedMatmul.ts.
+// block. A norm of the row of a, where there is one, is found by every workgroup anew.
+// Grid: a workgroup for SUBGROUP / PARTS units of four words. Reference: src/ops/quantizedMatmul.ts.
 
 enable subgroups;
 
 override BITS: u32 = 8;     // 8 or 4.
 override SUBGROUP: u32 = 8; // Lanes.
 override PARTS: u32 = 1;    // A power of two.
+override NORM: u32 = 0;     // Of the row of a, as it is read: 0 none, 1 layerNorm, 2 rmsNorm.
 
 struct Uniforms {
   workgroups: u32, columnTiles: u32,
@@ -20,6 +22,7 @@ struct Uniforms {
   lanes: u32, quads: u32, // Bounds of loops that a compiler is not to know: lanes of a part, and fours of columns of a lane.
   hasBias: u32, biasOffset: u32, biasFormat: u32, activation: u32,
   joins: u32, // 1: the residual is added; 2: it is a factor instead.
+  gammaFormat: u32, betaFormat: u32, gammaAdds: f32, epsilon: f32, // Of the norm; format 3 is absent.
 }
 
 @group(0) @binding(0) var<uniform> uniforms: Uniforms;
@@ -30,6 +33,8 @@ struct Uniforms {
 @group(0) @binding(5) var<storage, read> bias: array<u32>;     // [n]
 @group(0) @binding(6) var<storage, read> residual: array<f32>; // [m, n]
 @group(0) @binding(7) var<storage, read_write> y: array<f32>;  // [m, n]
+@group(0) @binding(8) var<storage, read> gamma: array<u32>;    // [k]
+@group(0) @binding(9) var<storage, read> beta: array<u32>;     // [k]
 
 fn widen(word: u32, high: bool, format: u32) -> f32 {
   if (format == 0u) { return bitcast<f32>(word); }
@@ -69,6 +74,41 @@ fn finish(sum: f32, i: u32, j: u32) {
   y[at] = value;
 }
 
+// How a row is normed: (x - origin - center) * factor.
+struct Row { origin: f32, center: f32, factor: f32 }
+
+// The row of a that starts there, as layerNormSubgroup and rmsNormSubgroup see it.
+fn rowAt(start: u32, lane: u32) -> Row {
+  var row = Row(0.0, 0.0, 1.0);
+  if (NORM == 0u) { return row; }
+  let size = f32(uniforms.k);
+  if (NORM == 1u) {
+    // Sums of distances from the row's first element: they keep the digits that sums of large numbers lose.
+    row.origin = a[start];
+    var sum = 0.0;
+    for (var l = lane; l < uniforms.k; l += SUBGROUP) { sum += a[start + l] - row.origin; }
+    row.center = subgroupAdd(sum) / size;
+  }
+  var squares = 0.0;
+  for (var l = lane; l < uniforms.k; l += SUBGROUP) {
+    let distance = a[start + l] - row.origin - row.center;
+    squares += distance * distance;
+  }
+  row.factor = inverseSqrt(subgroupAdd(squares) / size + uniforms.epsilon);
+  return row;
+}
+
+// Element l of the row, normed.
+fn normed(x: f32, l: u32, row: Row) -> f32 {
+  if (NORM == 0u) { return x; }
+  var value = (x - row.origin - row.center) * row.factor;
+  let format = uniforms.gammaFormat;
+  if (format != 3u) { value *= uniforms.gammaAdds + widen(gamma[select(l / 2u, l, format == 0u)], l % 2u == 1u, format); }
+  let other = uniforms.betaFormat;
+  if (other != 3u) { value += widen(beta[select(l / 2u, l, other == 0u)], l % 2u == 1u, other); }
+  return value;
+}
+
 // Columns 0 to 3 of a word; of 8 bits times 2^24, of 4 bits times 1, 2^4, 2^8 and 2^12.
 fn lowColumns(word: u32) -> vec4f {
   if (BITS == 8u) { return vec4f(bitcast<vec4i>((vec4u(word) << vec4u(24u, 16u, 8u, 0u)) & vec4u(0xff000000u))); }
@@ -97,6 +137,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
   let run = min(uniforms.block, uniforms.partRows);
   var at = (strip * uniforms.k + firstRow) * width + unit % width;
   let quadsOfWord = 8u / BITS;
+  let norm = rowAt(0u, lane);
   let powers = select(vec4f(1.0, 0.0625, 0.00390625, 0.000244140625), vec4f(5.9604644775390625e-8), BITS == 8u);
 
   var sums: array<vec4f, 8>;
@@ -106,7 +147,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
     let end = min(uniforms.partRows, start + run);
     for (var first = start; first < end; first += lanes) {
       let row = firstRow + first + place;
-      let x = select(0.0, a[min(row, uniforms.k - 1u)], first + place < end && row < endRow);
+      let own = min(row, uniforms.k - 1u);
+      let x = select(0.0, normed(a[own], own, norm), first + place < end && row < endRow);
       for (var l = 0u; l < min(uniforms.lanes, end - first); l++) {
         let term = subgroupShuffle(x, part * lanes + l);
         total += term;

@@ -66,7 +66,7 @@ export type Binding =
   | { readonly of: 'input'; readonly index: number; readonly range?: ByteRange }
   | { readonly of: 'output'; readonly range?: ByteRange }
   | { readonly of: 'scratch'; readonly index: number; readonly bytes: number; readonly range?: ByteRange }
-  | { readonly of: 'bias' | 'residual'; readonly range?: ByteRange };
+  | { readonly of: 'bias' | 'residual' | 'gamma' | 'beta'; readonly range?: ByteRange };
 
 /** One dispatch of a hand-written shader. */
 export interface Launch {
@@ -99,6 +99,22 @@ export interface Epilogue {
   readonly join?: Join;
 }
 
+/** A norm over the last axis: `(x - mean) * factor * (offset + gamma) + beta`. */
+export interface NormForm {
+  /** Whether the mean is taken off, and the factor is of the variance; else it is of the mean square. */
+  readonly isCentred: boolean;
+  readonly epsilon: number;
+  readonly offset: number;
+}
+
+/** A norm of the rows of the first input that is done as they are read. */
+export interface RowNorm extends NormForm {
+  /** `[columns]`, contiguous, float32, float16 or bfloat16; absent, the factor is 1. */
+  readonly gamma?: Operand;
+  /** The same; absent, 0. */
+  readonly beta?: Operand;
+}
+
 /** Activations that a kernel can apply as it writes; the number is the value of its `ACTIVATION` override. */
 export const activations = { none: 0, relu: 1, gelu: 2, geluApproximate: 3, silu: 4, tanh: 5 } as const;
 /** How a residual joins, as the uniform `joins` says it. */
@@ -115,6 +131,8 @@ export interface LaunchContext<A> {
   readonly attributes: A;
   readonly traits: KernelTraits;
   readonly epilogue: Epilogue;
+  /** Of the rows of the first input, which is given as it is before that. */
+  readonly norm?: RowNorm;
 }
 
 /** An op that a hand-written shader computes. */
@@ -126,6 +144,10 @@ export interface ShaderKernel<A> {
   readonly inPlace?: number;
   /** Whether the launches honour `epilogue`. */
   readonly epilogue?: boolean;
+  /** Of an op that is a norm of its first input: which, and at which places of the inputs its weights are, if they are there. */
+  norm?(attributes: A): NormForm & { readonly gammaAt: number; readonly betaAt: number };
+  /** Whether the launches honour `norm`, and take less time than one more launch does. */
+  norms?(context: LaunchContext<A>): boolean;
   launches(context: LaunchContext<A>): readonly Launch[];
   /** The kernels among which `launches` chooses by `traits.tuning`; undefined where there is nothing to choose. */
   choice?(context: LaunchContext<A>): KernelChoice<A> | undefined;

@@ -8,7 +8,7 @@ export const software: KernelTraits = {
   maxWorkgroupsPerDimension: 65535,
   maxInvocations: 1024,
   workgroupBytes: 32768,
-  maxStorageBuffers: 8,
+  maxStorageBuffers: 16,
   f16: true,
   subgroups: 8,
 };

@@ -40,6 +40,8 @@ const product = (u: Numbers, constants: Numbers, bindings: readonly PlanBinding[
     zeros: constants.BITS === 8 ? 0 : Number.POSITIVE_INFINITY,
     bias: u.hasBias === 1 ? Number.POSITIVE_INFINITY : 0,
     residual: u.joins ? Number.POSITIVE_INFINITY : 0,
+    gamma: u.gammaFormat === 3 ? 0 : Number.POSITIVE_INFINITY,
+    beta: u.betaFormat === 3 ? 0 : Number.POSITIVE_INFINITY,
     // A sum that is continued is read before it is written.
     y: (u.continues === 1 ? 8 : 4) * batch * m * columns,
   };

@@ -19,6 +19,7 @@ import { formChains } from './chains.ts';
 import { type Chain, type ChainValue, generate } from './elementwise.ts';
 import type { Fused } from './epilogues.ts';
 import { graphOf, isHalfWidth, type Seen, scalarOf, wholeBytes } from './graph.ts';
+import { foldNorms, normOf, operandFor } from './norms.ts';
 import { pairUpdates } from './pairs.ts';
 import { joinSiblings } from './siblings.ts';
 
@@ -81,6 +82,8 @@ export const plan = (
   const { graph, epilogues } = joinSiblings(graphOf(outputs));
   const { order, position, wanted, inputsOf, consumers, seenOf, copied } = graph;
   const { fused, absorbed } = epilogues;
+  const norms = foldNorms(graph, epilogues, traits);
+  const folded = new Set(norms.values());
   const { rootOf, extras, isElementwise } = formChains(graph, epilogues, traits.maxStorageBuffers);
 
   // Emission: virtual buffers, one for each value that has to lie somewhere.
@@ -167,11 +170,16 @@ export const plan = (
     return target;
   };
 
+  /** What is read for a node's value: for a row that is normed on the way, what the norm reads. */
+  const readBy = (tensor: Tensor): readonly Tensor[] => {
+    const norm = norms.get(tensor);
+    return norm === undefined ? inputsOf(tensor) : [...inputsOf(norm), ...inputsOf(tensor).slice(1)];
+  };
   // When each root's value is read for the last time: an op may write over a buffer only when nobody reads it later.
   const lastRead = new Map<Tensor, number>();
   for (const [i, tensor] of order.entries()) {
     const at = isElementwise(tensor) ? position.get(rootOf.get(tensor)!)! : i;
-    for (const input of inputsOf(tensor)) {
+    for (const input of readBy(tensor)) {
       const { root } = seenOf(input);
       lastRead.set(root, Math.max(lastRead.get(root) ?? -1, at));
     }
@@ -179,7 +187,7 @@ export const plan = (
   // A fused kernel reads all its inputs when its last node is reached.
   for (const [end, { kernel, bias, residual }] of fused) {
     const at = position.get(end)!;
-    for (const input of [...inputsOf(kernel), bias, residual]) {
+    for (const input of [...readBy(kernel), bias, residual]) {
       if (input === undefined) continue;
       const { root } = seenOf(input);
       lastRead.set(root, Math.max(lastRead.get(root) ?? -1, at));
@@ -238,11 +246,12 @@ export const plan = (
   };
 
   const operandOf = (tensor: Tensor, strided: boolean): { operand: Operand; buffer: number } => {
-    if (strided && seenOf(tensor).root.op.kernel.kind !== 'index') {
-      const { root, layout } = seenOf(tensor);
-      return { operand: { ...layout, dtype: tensor.dtype }, buffer: bufferFor(root) };
-    }
-    return { operand: { ...contiguous(tensor.shape), dtype: tensor.dtype }, buffer: contiguousBuffer(tensor) };
+    const { root } = seenOf(tensor);
+    const isSeen = strided && root.op.kernel.kind !== 'index';
+    return {
+      operand: operandFor(graph, tensor, strided),
+      buffer: isSeen ? bufferFor(root) : contiguousBuffer(tensor),
+    };
   };
 
   const emitShader = (
@@ -252,9 +261,16 @@ export const plan = (
   ): void => {
     const { kernel } = source.op;
     if (kernel.kind !== 'shader') return;
-    const own = inputsOf(source).map((input, i) => operandOf(input, kernel.strided?.[i] === true));
-    const biasOperand = bias === undefined ? undefined : operandOf(bias, true);
-    const residualOperand = residual === undefined ? undefined : operandOf(residual, false);
+    const norm = norms.get(source);
+    const given = norm === undefined ? inputsOf(source) : [inputsOf(norm)[0]!, ...inputsOf(source).slice(1)];
+    const own = given.map((input, i) => operandOf(input, kernel.strided?.[i] === true));
+    const normed = norm && normOf(graph, norm);
+    const beside = {
+      bias: bias && operandOf(bias, true),
+      residual: residual && operandOf(residual, false),
+      gamma: normed?.gamma && operandOf(normed.gamma, false),
+      beta: normed?.beta && operandOf(normed.beta, false),
+    };
     const bytes = wholeBytes(tensor.shape, tensor.dtype);
     let target: number;
     if (kernel.inPlace === undefined) target = newBuffer({ kind: 'temporary', bytes, label: describe(tensor) });
@@ -280,9 +296,9 @@ export const plan = (
     }
     bufferOf.set(tensor, target);
     const epilogue: Epilogue = {
-      ...(biasOperand === undefined ? {} : { bias: biasOperand.operand }),
+      ...(beside.bias && { bias: beside.bias.operand }),
       ...(activation === undefined ? {} : { activation }),
-      ...(residualOperand === undefined ? {} : { residual: residualOperand.operand }),
+      ...(beside.residual && { residual: beside.residual.operand }),
       ...(join === undefined ? {} : { join }),
     };
     const context: LaunchContext<object> = {
@@ -291,6 +307,13 @@ export const plan = (
       attributes: source.attributes,
       traits,
       epilogue,
+      ...(normed && {
+        norm: {
+          ...normed.form,
+          ...(beside.gamma && { gamma: beside.gamma.operand }),
+          ...(beside.beta && { beta: beside.beta.operand }),
+        },
+      }),
     };
     const choice = onChoice && kernel.choice?.(context);
     if (choice !== undefined) onChoice?.(choice, source);
@@ -305,9 +328,12 @@ export const plan = (
         case 'output':
           return { buffer: target, all: bytes };
         case 'bias':
-          return { buffer: biasOperand!.buffer, all: buffers[biasOperand!.buffer]!.bytes };
         case 'residual':
-          return { buffer: residualOperand!.buffer, all: buffers[residualOperand!.buffer]!.bytes };
+        case 'gamma':
+        case 'beta': {
+          const { buffer } = beside[binding.of]!;
+          return { buffer, all: buffers[buffer]!.bytes };
+        }
         case 'scratch': {
           let buffer = scratch.get(binding.index);
           if (buffer === undefined) {
@@ -346,7 +372,7 @@ export const plan = (
     const { kernel } = tensor.op;
     const state = fused.get(tensor);
     if (state !== undefined) emitShader(tensor, state, at);
-    else if (absorbed.has(tensor)) continue;
+    else if (absorbed.has(tensor) || folded.has(tensor)) continue;
     else if (kernel.kind === 'shader') emitShader(tensor, { kernel: tensor }, at);
     else if (copied.has(tensor)) {
       const from = copied.get(tensor)!;
