@@ -1,7 +1,6 @@
 import { contiguous } from '../../ops/view.ts';
 import type { KernelTraits, Operand } from '../../tensor/kernel.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
-import type { Epilogues } from './epilogues.ts';
 import type { Graph } from './graph.ts';
 
 /** How a kernel is given a value: through its layout, or in row-major order from the start of a buffer. */
@@ -12,9 +11,8 @@ export const operandFor = ({ seenOf }: Graph, tensor: Tensor, strided: boolean):
 };
 
 /** The norms that products do as they read their rows, by product; these norms have no launch of their own. */
-export const foldNorms = (graph: Graph, { fused }: Epilogues, traits: KernelTraits): ReadonlyMap<Tensor, Tensor> => {
+export const foldNorms = (graph: Graph, traits: KernelTraits): ReadonlyMap<Tensor, Tensor> => {
   const { order, consumers, isOutput, inputsOf } = graph;
-  const ends = new Map([...fused].map(([end, { kernel }]) => [kernel, end]));
   const folded = new Map<Tensor, Tensor>();
   for (const norm of order) {
     if (norm.op.kernel.kind !== 'shader' || norm.op.kernel.norm === undefined) continue;
@@ -25,11 +23,10 @@ export const foldNorms = (graph: Graph, { fused }: Epilogues, traits: KernelTrai
       readers.every((reader) => {
         const { kernel } = reader.op;
         if (kernel.kind !== 'shader' || kernel.norms === undefined) return false;
-        const [first, ...others] = inputsOf(reader);
-        const { bias, residual } = fused.get(ends.get(reader) ?? reader) ?? {};
-        if (first !== norm || [...others, bias, residual].includes(norm)) return false;
+        const inputs = inputsOf(reader);
+        if (inputs.lastIndexOf(norm) !== 0) return false;
         return kernel.norms({
-          inputs: inputsOf(reader).map((input, i) => operandFor(graph, input, kernel.strided?.[i] === true)),
+          inputs: inputs.map((input, i) => operandFor(graph, input, kernel.strided?.[i] === true)),
           output: { ...contiguous(reader.shape), dtype: reader.dtype },
           attributes: reader.attributes,
           traits,

@@ -82,7 +82,7 @@ export const plan = (
   const { graph, epilogues } = joinSiblings(graphOf(outputs));
   const { order, position, wanted, inputsOf, consumers, seenOf, copied } = graph;
   const { fused, absorbed } = epilogues;
-  const norms = foldNorms(graph, epilogues, traits);
+  const norms = foldNorms(graph, traits);
   const folded = new Set(norms.values());
   const { rootOf, extras, isElementwise } = formChains(graph, epilogues, traits.maxStorageBuffers);
 
