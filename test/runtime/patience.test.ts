@@ -32,13 +32,24 @@ describe('patiently', () => {
     await expect(patiently(Promise.reject(new Error('no')))).rejects.toThrow('no');
   });
 
-  it('turns the event loop some hundred times a second, and stops when nothing is waited for', async () => {
-    await patiently(later(0, () => 1));
-    const turns = await turnsDuring(patiently(later(200, () => 1)));
-    expect(turns).toBeLessThan(300); // 200 ms of naps of 4 ms, the shorter ones before, and what timers turn by themselves.
-    // Well above what napping turns could be; a loop at full speed makes 100,000 and more.
-    expect(await turnsDuring(later(200, () => 1))).toBeGreaterThan(turns * 3);
-  });
+  it.each(['answer', 'work'] as const)(
+    'turns the event loop some hundred times a second for %s, and stops when nothing is waited for',
+    async (awaited) => {
+      await patiently(
+        later(0, () => 1),
+        awaited,
+      );
+      const turns = await turnsDuring(
+        patiently(
+          later(200, () => 1),
+          awaited,
+        ),
+      );
+      expect(turns).toBeLessThan(300); // 200 ms of naps of 4 ms, the shorter ones before, and what timers turn by themselves.
+      // Well above what napping turns could be; a loop at full speed makes 100,000 and more.
+      expect(await turnsDuring(later(200, () => 1))).toBeGreaterThan(turns * 3);
+    },
+  );
 
   it('serves several promises that settle in any order, one of them rejected', async () => {
     const pending = [30, 10, 20].map((ms) =>

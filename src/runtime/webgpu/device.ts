@@ -167,7 +167,7 @@ export const createWebGPU = (device: GPUDevice, traits: WebGPU['traits']): WebGP
       return await Promise.all(
         targets.map(async (buffer, i) => {
           const { shape, dtype } = items[i]!;
-          await patiently(buffer.mapAsync(MAP_READ)).catch((cause: unknown) => {
+          await patiently(buffer.mapAsync(MAP_READ), 'work').catch((cause: unknown) => {
             throw lost ?? new DeviceError('internal', `read: the device could not give values back: ${String(cause)}`);
           });
           const array = hostImage(buffer.getMappedRange(0, sizes[i]!).slice(0), shape, dtype);

@@ -6,22 +6,34 @@
 const LONGEST_NAP_MS = 4;
 const SHORTEST_NAP_MS = 0.02;
 
-/** Promises now waited for, in this process: one loop naps for all of them. */
-let waiting = 0;
+/** What is waited for: an answer that Dawn has or will have soon, or the end of the shaders' work. */
+export type Awaited = 'answer' | 'work';
+
+/** Waits of one kind, in this process. */
+interface Waits {
+  /** How many there are now. */
+  count: number;
+  /** When the present one began: with the first of them, or as the last one ended. */
+  began: number;
+  /** How long the last one took: of work, the next is likely to be like it, as tokens are. */
+  usual: number;
+}
+
+const answers: Waits = { count: 0, began: 0, usual: 0 };
+const works: Waits = { count: 0, began: 0, usual: 0 };
+/** One loop naps for all of them. */
 let napping = false;
-/** When the present wait began: with the first of them, or as the last one ended. */
-let began = 0;
-/** How long the last wait took: the next is likely to be like it, as tokens are, and looks before that are for nothing. */
-let usual = 0;
 
 const bell = typeof SharedArrayBuffer === 'undefined' ? undefined : new Int32Array(new SharedArrayBuffer(4));
 
-/** Half of the way to the moment when the wait ended last time; or, past that, half as long as it is overdue. */
-const nextNap = (): number =>
-  Math.min(LONGEST_NAP_MS, Math.max(SHORTEST_NAP_MS, Math.abs(began + usual - performance.now()) / 2));
+/** Half of the way to the moment when an answer, or else the work, is due; or, past that, half as long as it is overdue. */
+const nextNap = (): number => {
+  const due = answers.count > 0 ? answers.began : works.began + works.usual;
+  return Math.min(LONGEST_NAP_MS, Math.max(SHORTEST_NAP_MS, Math.abs(due - performance.now()) / 2));
+};
 
 const nap = (): void => {
-  if (bell === undefined || waiting === 0) {
+  if (bell === undefined || answers.count + works.count === 0) {
     napping = false;
     return;
   }
@@ -36,12 +48,14 @@ const canNap = (): boolean =>
  * Awaits a promise of the device, and lets the thread nap between two looks, for at most four milliseconds at a time.
  * Elsewhere than in Node, it only awaits.
  *
- * @param pending - What `mapAsync` or `onSubmittedWorkDone` gave.
+ * @param pending - What a method of the device gave.
+ * @param awaited - `'work'` for `mapAsync` and `onSubmittedWorkDone`.
  */
-export const patiently = async <A>(pending: Promise<A>): Promise<A> => {
+export const patiently = async <A>(pending: Promise<A>, awaited: Awaited = 'answer'): Promise<A> => {
   if (!canNap()) return pending;
-  if (waiting === 0) began = performance.now();
-  waiting += 1;
+  const waits = awaited === 'work' ? works : answers;
+  if (waits.count === 0) waits.began = performance.now();
+  waits.count += 1;
   if (!napping) {
     napping = true;
     setImmediate(nap);
@@ -49,9 +63,9 @@ export const patiently = async <A>(pending: Promise<A>): Promise<A> => {
   try {
     return await pending;
   } finally {
-    waiting -= 1;
+    waits.count -= 1;
     const now = performance.now();
-    usual = now - began;
-    began = now;
+    waits.usual = now - waits.began;
+    waits.began = now;
   }
 };

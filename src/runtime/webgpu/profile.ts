@@ -114,7 +114,7 @@ const createRecorder = (device: GPUDevice): Recorder & { readonly launches: () =
   const readBatch = async (batch: Batch): Promise<readonly LaunchTime[]> => {
     const { querySet, resolved, stamps } = batch;
     try {
-      await patiently(stamps.mapAsync(MAP_READ));
+      await patiently(stamps.mapAsync(MAP_READ), 'work');
       return timesOf(batch, new BigUint64Array(stamps.getMappedRange()));
     } finally {
       querySet.destroy();

@@ -201,7 +201,7 @@ const runTime = async (gpu: WebGPU, { prepared }: Candidate, times: number): Pro
   if (clock !== undefined) {
     const began = clock();
     await run();
-    await patiently(gpu.device.queue.onSubmittedWorkDone());
+    await patiently(gpu.device.queue.onSubmittedWorkDone(), 'work');
     return (clock() - began) / times;
   }
   const { launches } = await profile({ name: gpu.traits.name, webgpu: gpu }, run);
