@@ -21,7 +21,7 @@ export interface Device {
   readonly name: string;
   /** Why this device and no other, in one line. */
   readonly reason: string;
-  /** Values of expressions, on the host. */
+  /** Values of expressions, on the host. What the device holds already may be donated as soon as this has been called. */
   evaluate(outputs: readonly Tensor[]): Promise<readonly NDArray[]>;
   /** Expressions with their values computed and kept where the device has them. */
   realize(outputs: readonly Tensor[]): Promise<readonly Tensor[]>;

@@ -1,5 +1,6 @@
 import { type Intercept, identityIntercept } from '../layers/intercept.ts';
 import { tensor } from '../ops/constant.ts';
+import type { NDArray } from '../tensor/ndarray.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { leaves, type Tree, withLeaves } from '../tensor/tree.ts';
 import {
@@ -46,6 +47,12 @@ export const firstStop = (
   }
   return undefined;
 };
+
+/** Steps in one submission, and the tokens, the place and the scores that they lead to. */
+interface Submission {
+  readonly taken: number;
+  readonly values: Promise<readonly NDArray[]>;
+}
 
 /** How long one submission may keep a listener waiting, in milliseconds. */
 const PATIENCE = 60;
@@ -98,7 +105,8 @@ const settled = ({ count, tokenIds }: Beams, length: number, end: number): numbe
  * stands.
  *
  * Yields whenever columns were decided; ends when every row has generated a stop id, or all columns are full. Tokens,
- * cache, place and random state stay on the device, and several steps go in one submission.
+ * cache, place and random state stay on the device; several steps go in one submission, and one submission is ahead of the
+ * tokens that are read.
  */
 export async function* generateTokens<Params extends Tree>(
   request: GenerationRequest<Params>,
@@ -140,15 +148,35 @@ export async function* generateTokens<Params extends Tree>(
       memory = withLeaves(memory, copied);
     }
     let passes = 1;
-    let taken = 0;
     let steps = 1;
-    let began = performance.now();
+    /** Steps that were submitted, or none, and what they lead to, on its way to the host. */
+    const reading = (taken: number, { tokens, index, logProbs }: LoopState): Submission => {
+      const values = device.evaluate([tokens, index, ...(logProbs === undefined ? [] : [logProbs])]);
+      values.catch(() => undefined); // Nobody may be left to ask for it.
+      return { taken, values };
+    };
+    /** Submits steps after others by which `end` columns may be decided; none where one of them might come after the last. */
+    const advance = async (before: LoopState, end: number): Promise<Submission | undefined> => {
+      const most = Math.min(steps, Math.ceil((length - end) / columns));
+      if (most < 1) return undefined;
+      // One submission holds steps with the same intercept.
+      const own = interceptOf(passes);
+      let taken = 1;
+      while (taken < most && interceptOf(passes + taken) === own) taken++;
+      passes += taken;
+      state = await loopWith(own).step.repeat(taken, before, mask, stops, memory);
+      return reading(taken, state);
+    };
+    let present = reading(0, state);
+    let following: Submission | undefined;
+    let ended = performance.now();
     for (;;) {
-      const { tokens, index, logProbs } = state;
-      const read = await device.evaluate([tokens, index, ...(logProbs === undefined ? [] : [logProbs])]);
+      const read = await present.values;
+      const before = ended;
+      ended = performance.now();
       // A submission is as long as a listener will wait, judged by the last one.
-      if (taken > 0)
-        steps = Math.max(1, Math.min(MOST_STEPS, Math.floor((PATIENCE * taken) / (performance.now() - began))));
+      if (present.taken > 0)
+        steps = Math.max(1, Math.min(MOST_STEPS, Math.floor((PATIENCE * present.taken) / (ended - before))));
       const all = read[0]!.data as Int32Array;
       const end = read[1]!.data[0]!;
       const scores = read[2]?.data as Float32Array | undefined;
@@ -173,15 +201,9 @@ export async function* generateTokens<Params extends Tree>(
       yield progress;
       if (isDone) return progress;
       signal?.throwIfAborted();
-      began = performance.now();
-      // One submission holds steps with the same intercept.
-      const own = interceptOf(passes);
-      // No step is run that might come after the end.
-      const most = Math.min(steps, Math.ceil((length - end) / columns));
-      taken = 1;
-      while (taken < most && interceptOf(passes + taken) === own) taken++;
-      state = await loopWith(own).step.repeat(taken, state, mask, stops, memory);
-      passes += taken;
+      present = following ?? (await advance(state, end))!;
+      // A GPU has the next steps before the tokens of these are asked for, so that it never waits: a stop wastes them.
+      following = device.kind === 'webgpu' ? await advance(state, end + present.taken * columns) : undefined;
     }
   } finally {
     device.release([mask, stops, ...leaves(memory), ...(state === undefined ? [] : leaves(state))]);

@@ -161,10 +161,9 @@ export const realize = async (gpu: WebGPU, outputs: readonly Tensor[]): Promise<
 /** Values of expressions, computed on the device and brought to the host. */
 export const evaluate = async (gpu: WebGPU, outputs: readonly Tensor[]): Promise<readonly NDArray[]> => {
   const isHere = (tensor: Tensor): boolean => leafStorage(tensor)?.kind === 'resident';
-  const computed = await realize(
-    gpu,
-    outputs.filter((tensor) => !isHere(tensor)),
-  );
+  const absent = outputs.filter((tensor) => !isHere(tensor));
+  // What is here is copied before this function first waits, and may be donated as soon as it was called.
+  const computed = absent.length === 0 ? [] : await realize(gpu, absent);
   let next = 0;
   const results = outputs.map((tensor) => (isHere(tensor) ? tensor : computed[next++]!));
   try {
