@@ -33,6 +33,17 @@ const takeOp = defineOp<object>({
   vjp: ({ inputs: [table, indices] }, dy) => [scatterAdd(zeros(table!.shape), indices!, dy)],
   kernel: {
     kind: 'shader',
+    gather: (table, indices) => {
+      const [size = 1, ...rest] = table.shape;
+      const [step = 0, ...within] = table.strides;
+      const shape = [...indices.shape, ...rest];
+      return {
+        source: { shape, strides: [...indices.shape.map(() => 0), ...within], offset: table.offset },
+        index: { shape, strides: [...indices.strides, ...rest.map(() => 0)], offset: indices.offset },
+        size,
+        step,
+      };
+    },
     launches: ({ inputs: [table, indices], traits }) => {
       const [size = 1, ...rest] = table!.shape;
       const rows = count(indices!.shape);

@@ -39,6 +39,12 @@ const takeAlongAxisOp = defineOp<object>({
   },
   kernel: {
     kind: 'shader',
+    gather: (x, index) => ({
+      source: { shape: index.shape, strides: [...x.strides.slice(0, -1), 0], offset: x.offset },
+      index,
+      size: x.shape.at(-1)!,
+      step: x.strides.at(-1)!,
+    }),
     launches: ({ inputs: [x], output: { shape }, traits }) => {
       const { columns } = rowsOf(x!.shape);
       const { rows, columns: k } = rowsOf(shape);

@@ -135,6 +135,16 @@ export interface LaunchContext<A> {
   readonly norm?: RowNorm;
 }
 
+/** How values are picked out of a tensor: element `i` is at `source(i) + clamp(index(i), 0, size - 1) * step`. */
+export interface Gather {
+  /** Where the elements would be, were the index 0: over the shape of what is picked. */
+  readonly source: Layout;
+  /** Where each one's index is, over the same shape. */
+  readonly index: Layout;
+  readonly size: number;
+  readonly step: number;
+}
+
 /** An op that a hand-written shader computes. */
 export interface ShaderKernel<A> {
   readonly kind: 'shader';
@@ -148,6 +158,8 @@ export interface ShaderKernel<A> {
   norm?(attributes: A): NormForm & { readonly gammaAt: number; readonly betaAt: number };
   /** Whether the launches honour `norm`, and take less time than one more launch does. */
   norms?(context: LaunchContext<A>): boolean;
+  /** For an op that picks elements of its first input by its second: how, where the two lie so. */
+  gather?(source: Layout, index: Layout): Gather;
   launches(context: LaunchContext<A>): readonly Launch[];
   /** The kernels among which `launches` chooses by `traits.tuning`; undefined where there is nothing to choose. */
   choice?(context: LaunchContext<A>): KernelChoice<A> | undefined;

@@ -68,7 +68,7 @@ const isAttention = (shader: string): boolean => /^attention(?!.*(Gradient|Empty
 
 /** The work of a step of a plan. */
 export const costOf = ({ kernel, uniforms, bindings }: Step): Cost => {
-  const bytes = sum(ranges(bindings).map(({ size }) => size));
+  const bytes = sum(ranges(bindings).map(({ size, picked = size }) => Math.min(size, picked)));
   if (kernel.kind === 'text') return { flops: undefined, bytes };
   const { shader, constants } = kernel;
   if ('m' in uniforms && 'k' in uniforms && 'n' in uniforms) return product(uniforms, constants, bindings);

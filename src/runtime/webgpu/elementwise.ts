@@ -9,9 +9,25 @@ export type Register = 'f32' | 'i32' | 'bool';
 /** The register type that values of a dtype are widened to. */
 export const registerOf = (dtype: DType): Register => (isFloat(dtype) ? 'f32' : dtype === 'int32' ? 'i32' : 'bool');
 
-/** A value in a chain: loaded from a buffer, a number, an expression of an index, or an expression of earlier values. */
+/**
+ * A value in a chain: loaded from a buffer, from where an earlier value says, a number, an expression of an index, or an
+ * expression of earlier values.
+ */
 export type ChainValue =
   | { readonly kind: 'load'; readonly buffer: number; readonly dtype: DType; readonly layout: Layout }
+  | {
+      readonly kind: 'gather';
+      readonly buffer: number;
+      readonly dtype: DType;
+      /** The dtype of what it is picked from. */
+      readonly from: DType;
+      /** Where the elements would be, were the index 0. */
+      readonly layout: Layout;
+      /** The value that says how many steps further on; held within the size. */
+      readonly index: number;
+      readonly size: number;
+      readonly step: number;
+    }
   | { readonly kind: 'scalar'; readonly dtype: DType; readonly value: number }
   | { readonly kind: 'index'; readonly layout: Layout; readonly wgsl: (index: string) => string; readonly dtype: DType }
   | {
@@ -29,21 +45,40 @@ export interface Chain {
   readonly values: readonly ChainValue[];
   /** Values on the way that are stored too, by their place: outputs 1, 2, …; the result is output 0. None is a half. */
   readonly extras?: readonly number[];
+  /** Those of the values on the way that are one number for the whole of a larger chain. */
+  readonly ones?: ReadonlySet<number>;
   /** Buffers that an output takes over: the chain's buffer to the output that is written over it, element for element. */
   readonly inPlace?: ReadonlyMap<number, number>;
+}
+
+/** Those of a chain's values that some of its results depend on. */
+export const neededFor = (values: readonly ChainValue[], results: readonly number[]): ReadonlySet<number> => {
+  const needed = new Set(results);
+  for (let v = values.length - 1; v >= 0; v--) {
+    const value = values[v]!;
+    if (!needed.has(v)) continue;
+    if (value.kind === 'apply') for (const operand of value.operands) needed.add(operand);
+    else if (value.kind === 'gather') needed.add(value.index);
+  }
+  return needed;
+};
+
+/** What a storage variable is bound to: which of the chain's buffers or outputs, and the bytes of it. */
+export interface GeneratedBinding {
+  readonly of: 'buffer' | 'output';
+  readonly index: number;
+  readonly start: number;
+  readonly size: number;
+  /** Bytes that are read, at most, where the chain only picks from it. */
+  readonly picked?: number;
 }
 
 /** A generated kernel for (part of) a chain: WGSL text that depends on the chain's form alone, and its numbers. */
 export interface GeneratedLaunch {
   readonly source: string;
   readonly uniforms: Readonly<Record<string, number>>;
-  /** By name of the storage variable: which of the chain's buffers or outputs, and the bytes of it. */
-  readonly buffers: Readonly<
-    Record<
-      string,
-      { readonly of: 'buffer' | 'output'; readonly index: number; readonly start: number; readonly size: number }
-    >
-  >;
+  /** By name of the storage variable. */
+  readonly buffers: Readonly<Record<string, GeneratedBinding>>;
   readonly workgroups: number;
 }
 
@@ -68,6 +103,11 @@ const span = (layout: Layout, { start, size }: Box): readonly [number, number] =
     start.map((first, axis) => first + size[axis]! - 1),
   ),
 ];
+
+/** Values that lie in an order of their own. */
+type Placed = Extract<ChainValue, { kind: 'load' | 'gather' | 'index' }>;
+
+const isPlaced = (value: ChainValue): value is Placed => 'layout' in value;
 
 /** The buffer range that holds elements `first` to `last`, from an aligned start on, and the element it starts with. */
 const bindingRange = (first: number, last: number, dtype: DType, alignment: number) => {
@@ -137,7 +177,7 @@ fn packHalves(a: f32, b: f32) -> u32 { return bfloat16Bits(a) | (bfloat16Bits(b)
 export const generate = (chain: Chain, traits: KernelTraits): readonly GeneratedLaunch[] => {
   if (count(chain.shape) === 0) return [];
   const result: Layout = { shape: chain.shape, strides: rowMajorStrides(chain.shape), offset: 0 };
-  const placed = chain.values.flatMap((value) => (value.kind === 'load' || value.kind === 'index' ? [value] : []));
+  const placed = chain.values.filter(isPlaced);
   const { shape, layouts } = collapse(chain.shape, [
     result,
     ...placed.map(({ layout }) => broadcastLayout(layout, chain.shape)),
@@ -149,10 +189,10 @@ export const generate = (chain: Chain, traits: KernelTraits): readonly Generated
     // The value whose binding is too large by most says which axis to cut: the one that spreads its elements furthest.
     const widest = [
       { dtype: chain.dtype, layout: layouts[0]! },
-      ...(chain.extras ?? []).map((at) => ({ dtype: chain.values[at]!.dtype, layout: layouts[0]! })),
-      ...placed.flatMap((value, i) =>
-        value.kind === 'index' ? [] : [{ dtype: value.dtype, layout: layouts[i + 1]! }],
+      ...(chain.extras ?? []).flatMap((at) =>
+        chain.ones?.has(at) ? [] : [{ dtype: chain.values[at]!.dtype, layout: layouts[0]! }],
       ),
+      ...placed.flatMap((value, i) => (value.kind === 'load' ? [{ dtype: value.dtype, layout: layouts[i + 1]! }] : [])),
     ]
       .map(({ dtype, layout }) => {
         const [first, last] = span(layout, box);
@@ -187,18 +227,19 @@ export const generate = (chain: Chain, traits: KernelTraits): readonly Generated
 
 const generateBox = (
   chain: Chain,
-  placed: readonly Extract<ChainValue, { kind: 'load' | 'index' }>[],
+  placed: readonly Placed[],
   layouts: readonly Layout[],
   box: Box,
   traits: KernelTraits,
 ): GeneratedLaunch => {
   const total = count(box.size);
+  const isMany = count(chain.shape) > 1;
   const rank = box.size.length;
   const packed = isPacked(chain.dtype);
   const each = perLane(traits);
   // A bound that a compiler knows is unrolled: seconds of compiling on a software adapter.
   const uniforms: Record<string, number> = { total, each };
-  const buffers: Record<string, GeneratedLaunch['buffers'][string]> = {};
+  const buffers: Record<string, GeneratedBinding> = {};
   const declarations: string[] = [];
   const functions = new Set<string>();
   const body: string[] = [];
@@ -222,11 +263,12 @@ const generateBox = (
     strides.every((stride, axis) => stride === 0 || box.size[axis] === 1);
 
   const addressOf = (layout: Layout, at: number, base: number, label: string): string => {
-    const flat = isFlat(box.size, layout);
+    const isOnce = isMany && isConstant(layout);
+    const flat = !isOnce && isFlat(box.size, layout);
     if (flat && at === base) return 'i';
     const offset = number(`${label}Offset`, at - base);
     if (flat) return `(${offset} + i)`;
-    if (isConstant(layout)) return offset;
+    if (isOnce) return offset;
     needsIndex = true;
     const terms = layout.strides.map((stride, axis) =>
       stride === 0 ? [] : [`i${axis} * ${number(`${label}Stride${axis}`, stride)}`],
@@ -243,55 +285,95 @@ const generateBox = (
 
   let binding = 1;
   const variables = new Map<string, string>();
+  /** The name of what is bound for elements of a buffer, and the element that it starts with. */
+  const bound = (
+    buffer: number,
+    dtype: DType,
+    [first, last]: readonly [number, number],
+    picked?: number,
+  ): readonly [string, number] => {
+    const { start, size, firstElement } = bindingRange(first, last, dtype, traits.offsetAlignment);
+    const type = storageType(dtype);
+    const key = `${buffer}:${start}:${type}`;
+    const variable = variables.get(key) ?? `in${variables.size}`;
+    const known = buffers[variable];
+    if (known === undefined) {
+      variables.set(key, variable);
+      declarations.push(`@group(0) @binding(${binding++}) var<storage, read> ${variable}: array<${type}>;`);
+    }
+    const isPicked = picked !== undefined && (known === undefined || known.picked !== undefined);
+    buffers[variable] = {
+      of: 'buffer',
+      index: buffer,
+      start,
+      size: Math.max(size, known?.size ?? 0),
+      ...(isPicked ? { picked: picked + (known?.picked ?? 0) } : {}),
+    };
+    return [variable, firstElement];
+  };
+  const isOne = (output: number): boolean => output > 0 && chain.ones?.has(extras[output - 1]!) === true;
+  // What leads to single numbers alone is computed by one invocation, of one launch.
+  const needed = neededFor(chain.values, [chain.values.length - 1, ...extras.filter((at) => !chain.ones?.has(at))]);
+  const single: string[] = [];
+  /** Which values are the same for all elements. */
+  const isSame: boolean[] = [];
+  const define = (dtype: DType, value: string, same: boolean): void => {
+    const v = isSame.push(same) - 1;
+    const isOnce = same && needed.has(v) && isMany;
+    if (!isOnce) (needed.has(v) ? body : single).push(`let v${v} = ${value};`);
+    names.push(isOnce ? hoisted(registerOf(dtype), value) : `v${v}`);
+  };
   for (const [v, value] of chain.values.entries()) {
+    const { dtype } = value;
     const name = `v${v}`;
-    names.push(name);
+    const layout = isPlaced(value) ? layouts[placed.indexOf(value) + 1]! : undefined;
     switch (value.kind) {
       case 'scalar': {
-        const type = registerOf(value.dtype);
+        const type = registerOf(dtype);
         const field = `scalar${v}${type === 'f32' ? 'F' : 'I'}`;
         uniforms[field] = value.value;
-        body.push(`let ${name} = ${hoisted(type, type === 'bool' ? `u.${field} != 0` : `u.${field}`)};`);
+        define(dtype, type === 'bool' ? `u.${field} != 0` : `u.${field}`, true);
         break;
       }
-      case 'index': {
-        const layout = layouts[placed.indexOf(value) + 1]!;
-        body.push(`let ${name} = ${value.wgsl(`i32(${addressOf(layout, place(layout, box.start), 0, name)})`)};`);
+      case 'index':
+        define(
+          dtype,
+          value.wgsl(`i32(${addressOf(layout!, place(layout!, box.start), 0, name)})`),
+          isConstant(layout!),
+        );
         break;
-      }
       case 'load': {
-        const layout = layouts[placed.indexOf(value) + 1]!;
         const taken = chain.inPlace?.get(value.buffer);
         if (taken !== undefined) {
-          body.push(`let ${name} = ${loadExpression(`result${taken}`, value.dtype, resultAddress())};`);
+          define(dtype, loadExpression(`result${taken}`, dtype, isOne(taken) ? '0' : resultAddress()), isOne(taken));
           break;
         }
-        const [first, last] = span(layout, box);
-        const range = bindingRange(first, last, value.dtype, traits.offsetAlignment);
-        const key = `${value.buffer}:${range.start}:${range.size}:${storageType(value.dtype)}`;
-        let variable = variables.get(key);
-        if (variable === undefined) {
-          variable = `in${variables.size}`;
-          variables.set(key, variable);
-          declarations.push(
-            `@group(0) @binding(${binding++}) var<storage, read> ${variable}: array<${storageType(value.dtype)}>;`,
-          );
-          buffers[variable] = { of: 'buffer', index: value.buffer, start: range.start, size: range.size };
-        }
-        const loaded = loadExpression(variable, value.dtype, addressOf(layout, first, range.firstElement, name));
-        body.push(
-          `let ${name} = ${isConstant(layout) && total > 1 ? hoisted(registerOf(value.dtype), loaded) : loaded};`,
-        );
+        const reach = span(layout!, box);
+        const [variable, base] = bound(value.buffer, dtype, reach);
+        define(dtype, loadExpression(variable, dtype, addressOf(layout!, reach[0], base, name)), isConstant(layout!));
+        break;
+      }
+      case 'gather': {
+        const [first, last] = span(layout!, box);
+        const reach = [first, last + (value.size - 1) * value.step] as const;
+        const [variable, base] = bound(value.buffer, value.from, reach, total * deviceBytes(value.from));
+        const steps = `u32(clamp(${names[value.index]!}, 0, i32(${number(`${name}Last`, value.size - 1)})))`;
+        const at = `(${addressOf(layout!, first, base, name)} + ${steps} * ${number(`${name}Step`, value.step)})`;
+        define(dtype, loadExpression(variable, value.from, at), isConstant(layout!) && isSame[value.index]!);
         break;
       }
       case 'apply':
         if (value.functions !== undefined) functions.add(value.functions);
-        body.push(`let ${name} = ${value.wgsl(value.operands.map((operand) => names[operand]!))};`);
+        define(
+          dtype,
+          value.wgsl(value.operands.map((operand) => names[operand]!)),
+          value.operands.every((operand) => isSame[operand]),
+        );
         break;
     }
   }
   for (const [output, dtype] of outputs.entries()) {
-    const range = rangeOf(dtype);
+    const range = isOne(output) ? { start: 0, size: deviceBytes(dtype) } : rangeOf(dtype);
     declarations.push(
       `@group(0) @binding(${binding++}) var<storage, read_write> result${output}: array<${storageType(dtype)}>;`,
     );
@@ -300,7 +382,7 @@ const generateBox = (
   const outcome = names.at(-1)!;
   const beforeTarget = needsIndex;
   needsIndex = false;
-  const target = resultAddress();
+  const address = resultAddress();
   const isScattered = needsIndex;
   needsIndex ||= beforeTarget;
   const index = needsIndex
@@ -326,17 +408,20 @@ const generateBox = (
     let low = element(i);
     var high = 0.0;
     if (i + 1u < total) { high = element(i + 1u); }
-    result0[${target} / 2u] = packHalves(low, high);`
+    result0[${address} / 2u] = packHalves(low, high);`
     : `    let i = w;
     if (i >= total) { return; }
     element(i);`;
   const stored = (dtype: DType, value: string): string => (dtype === 'bool' ? `select(0u, 1u, ${value})` : value);
-  const stores = packed
-    ? [`return ${outcome};`]
-    : [outcome, ...extras.map((at) => names[at]!)].map(
-        (value, output) =>
-          `result${output}[${isScattered ? 'placeOf(i)' : target}] = ${stored(outputs[output]!, value)};`,
-      );
+  const target = (output: number): string => (isOne(output) ? '0' : isScattered ? 'placeOf(i)' : address);
+  const stores = [outcome, ...extras.map((at) => names[at]!)].map(
+    (value, output) => `result${output}[${target(output)}] = ${stored(outputs[output]!, value)};`,
+  );
+  const ofOnes = stores.filter((_, output) => isOne(output));
+  const others = packed ? [`return ${outcome};`] : stores.filter((_, output) => !isOne(output));
+  const isFirst = box.start.every((start) => start === 0);
+  const alone =
+    isFirst && ofOnes.length > 0 ? `  if (first == 0u) {\n${lines('    ', [...single, ...ofOnes])}\n  }\n` : '';
   const source = `struct Uniforms { ${fields.join(', ')} }
 @group(0) @binding(0) var<uniform> u: Uniforms;
 ${declarations.join('\n')}
@@ -345,18 +430,18 @@ ${once.map(({ name, type }) => `var<private> ${name}: ${type};\n`).join('')}${
   isScattered
     ? `fn placeOf(i: u32) -> u32 {
 ${lines('  ', index)}
-  return ${target};
+  return ${address};
 }
 `
     : ''
 }fn element(i: u32)${packed ? ` -> ${valueType}` : ''} {
-${lines('  ', [...(beforeTarget ? index : []), ...body, ...stores])}
+${lines('  ', [...(beforeTarget ? index : []), ...body, ...others])}
 }
 @compute @workgroup_size(${WORKGROUP})
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3u, @builtin(local_invocation_index) lane: u32) {
 ${once.map(({ name, value }) => `  ${name} = ${value};\n`).join('')}  let total = u.total;
   let first = (group.y * grid.x + group.x) * ${WORKGROUP * each}u + lane;
-  for (var k = 0u; k < u.each; k++) {
+${alone}  for (var k = 0u; k < u.each; k++) {
     let w = first + k * ${WORKGROUP}u;
 ${store}
   }

@@ -16,7 +16,7 @@ import { count, formatShape, type Shape, sameShape } from '../../tensor/shape.ts
 import type { Storage } from '../../tensor/storage.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { formChains } from './chains.ts';
-import { type Chain, type ChainValue, generate } from './elementwise.ts';
+import { type Chain, type ChainValue, generate, neededFor } from './elementwise.ts';
 import type { Fused } from './epilogues.ts';
 import { graphOf, isHalfWidth, type Seen, scalarOf, wholeBytes } from './graph.ts';
 import { foldNorms, normOf, operandFor } from './norms.ts';
@@ -41,6 +41,8 @@ export interface PlanBinding {
   readonly buffer: number;
   readonly start: number;
   readonly size: number;
+  /** Bytes that are read, at most, where the kernel only picks from it. */
+  readonly picked?: number;
 }
 
 /** One dispatch. */
@@ -84,7 +86,7 @@ export const plan = (
   const { fused, absorbed } = epilogues;
   const norms = foldNorms(graph, traits);
   const folded = new Set(norms.values());
-  const { rootOf, extras, isElementwise } = formChains(graph, epilogues, traits.maxStorageBuffers);
+  const { rootOf, extras } = formChains(graph, epilogues, traits);
 
   // Emission: virtual buffers, one for each value that has to lie somewhere.
   const buffers: PlanBuffer[] = [];
@@ -117,11 +119,10 @@ export const plan = (
         label,
         kernel: { kind: 'text', source: launch.source },
         uniforms: launch.uniforms,
-        bindings: Object.entries(launch.buffers).map(([name, { of, index, start, size }]) => ({
+        bindings: Object.entries(launch.buffers).map(([name, { of, index, ...range }]) => ({
           name,
           buffer: of === 'output' ? targets[index]! : chainInputs[index]!,
-          start,
-          size,
+          ...range,
         })),
         workgroups: grid(launch.workgroups),
       });
@@ -133,6 +134,13 @@ export const plan = (
     return [x, Math.ceil(workgroups / x), 1];
   };
 
+  /** The place of a root's buffer in a chain's list, to which it is appended. */
+  const listed = (root: Tensor, list: number[]): number => {
+    const buffer = bufferFor(root);
+    const at = list.indexOf(buffer);
+    return at === -1 ? list.push(buffer) - 1 : at;
+  };
+
   /** A chain value that reads `from` as a tensor of `shape`; buffers it needs are appended to `list`. */
   const read = ({ root, layout }: Seen, shape: Shape, list: number[]): ChainValue => {
     const scalar = scalarOf(root);
@@ -141,10 +149,7 @@ export const plan = (
     const { kernel } = root.op;
     if (kernel.kind === 'index')
       return { kind: 'index', layout: spread, wgsl: (index) => kernel.wgsl(index, root.attributes), dtype: root.dtype };
-    const buffer = bufferFor(root);
-    let at = list.indexOf(buffer);
-    if (at === -1) at = list.push(buffer) - 1;
-    return { kind: 'load', buffer: at, dtype: root.dtype, layout: spread };
+    return { kind: 'load', buffer: listed(root, list), dtype: root.dtype, layout: spread };
   };
 
   const copy = (from: Seen, shape: Shape, dtype: DType, target: number, label: string): void => {
@@ -177,8 +182,8 @@ export const plan = (
   };
   // When each root's value is read for the last time: an op may write over a buffer only when nobody reads it later.
   const lastRead = new Map<Tensor, number>();
-  for (const [i, tensor] of order.entries()) {
-    const at = isElementwise(tensor) ? position.get(rootOf.get(tensor)!)! : i;
+  for (const tensor of order) {
+    const at = position.get(rootOf.get(tensor) ?? tensor)!;
     for (const input of readBy(tensor)) {
       const { root } = seenOf(input);
       lastRead.set(root, Math.max(lastRead.get(root) ?? -1, at));
@@ -206,29 +211,37 @@ export const plan = (
   const donatedTo = new Map([...donated].map(([output, input]) => [wanted[output]!, inputs[input]!]));
   /**
    * Buffers for what a chain stores: the donated input that an output is to end in, where nothing reads it later and this
-   * chain reads it element for element; else a new one.
+   * chain reads it element for element, or for single numbers alone; else a new one.
+   *
+   * @param places - Where the stored values are among the others.
    */
   const placeOutputs = (
     stored: readonly Tensor[],
     values: readonly ChainValue[],
     list: readonly number[],
+    places: ReadonlyMap<Tensor, number>,
     at: number,
   ): { readonly targets: readonly number[]; readonly inPlace: ReadonlyMap<number, number> } => {
     const inPlace = new Map<number, number>();
     const taken = new Set<number>();
+    const size = count(stored[0]!.shape);
+    const many = stored.filter(({ shape }) => count(shape) === size);
+    const needed = neededFor(
+      values,
+      many.map((output) => places.get(output)!),
+    );
     const targets = stored.map((output, i) => {
       const input = donatedTo.get(output);
       if (input !== undefined && (lastRead.get(input) ?? -1) <= at) {
         const buffer = bufferFor(input);
         const place = list.indexOf(buffer);
-        const loads = values.filter((value) => value.kind === 'load' && value.buffer === place);
-        const isPlain = loads.every(
-          (value) =>
-            value.kind === 'load' &&
-            value.dtype === output.dtype &&
-            value.layout.offset === 0 &&
-            sameShape(value.layout.shape, output.shape) &&
-            isContiguous(value.layout),
+        const isPlain = values.every(
+          (value, v) =>
+            !('buffer' in value && value.buffer === place) ||
+            (value.kind === 'load' &&
+              value.dtype === output.dtype &&
+              value.layout.offset === 0 &&
+              (count(output.shape) === size ? isContiguous(value.layout) : !needed.has(v))),
         );
         if (isPlain && !taken.has(buffer) && !isHalfWidth(output.dtype)) {
           taken.add(buffer);
@@ -358,11 +371,11 @@ export const plan = (
     }
   };
 
-  // Members of each chain, in order.
+  // Members of each chain, in order; the root comes last.
   const members = new Map<Tensor, Tensor[]>();
   for (const tensor of order) {
     const root = rootOf.get(tensor);
-    if (root === undefined) continue;
+    if (root === undefined || root === tensor) continue;
     const list = members.get(root);
     if (list === undefined) members.set(root, [tensor]);
     else list.push(tensor);
@@ -373,7 +386,7 @@ export const plan = (
     const state = fused.get(tensor);
     if (state !== undefined) emitShader(tensor, state, at);
     else if (absorbed.has(tensor) || folded.has(tensor)) continue;
-    else if (kernel.kind === 'shader') emitShader(tensor, { kernel: tensor }, at);
+    else if (kernel.kind === 'shader' && !rootOf.has(tensor)) emitShader(tensor, { kernel: tensor }, at);
     else if (copied.has(tensor)) {
       const from = copied.get(tensor)!;
       const target = newBuffer({
@@ -383,42 +396,59 @@ export const plan = (
       });
       bufferOf.set(tensor, target);
       copy(from, from.layout.shape, tensor.dtype, target, describe(tensor));
-    } else if (kernel.kind === 'elementwise' && rootOf.get(tensor) === tensor) {
+    } else if (rootOf.get(tensor) === tensor) {
       const list: number[] = [];
       const values: ChainValue[] = [];
       const places = new Map<Tensor, number>();
-      for (const member of members.get(tensor)!) {
-        if (member.op.kernel.kind !== 'elementwise') continue;
-        const { wgsl, functions } = member.op.kernel;
-        const operands = inputsOf(member).map((input) => {
-          const known = places.get(input);
-          if (known !== undefined) return known;
-          const at = values.push(read(seenOf(input), tensor.shape, list)) - 1;
-          places.set(input, at);
-          return at;
-        });
-        const attributes = member.attributes;
-        places.set(
-          member,
-          values.push({
+      /** The place of a value that the chain has: its own, one number that it has under another shape, or one that was read. */
+      const known = (input: Tensor): number | undefined => {
+        const { root } = seenOf(input);
+        return places.get(input) ?? (count(root.shape) === 1 ? places.get(root) : undefined);
+      };
+      const placeOf = (input: Tensor): number => {
+        const at = known(input) ?? values.push(read(seenOf(input), tensor.shape, list)) - 1;
+        places.set(input, at);
+        return at;
+      };
+      for (const member of [...(members.get(tensor) ?? []), tensor]) {
+        const { attributes, dtype } = member;
+        const { kernel } = member.op;
+        const operands = inputsOf(member);
+        if (kernel.kind === 'elementwise') {
+          const { wgsl, functions } = kernel;
+          const value: ChainValue = {
             kind: 'apply',
-            operands,
+            operands: operands.map(placeOf),
             wgsl: (names) => wgsl(names, attributes),
             functions,
-            dtype: member.dtype,
-          }) - 1,
-        );
+            dtype,
+          };
+          places.set(member, values.push(value) - 1);
+        } else if (kernel.kind === 'shader' && kernel.gather !== undefined) {
+          const [source, picks] = operands.map(seenOf) as [Seen, Seen];
+          const { source: where, index: by, size, step } = kernel.gather(source.layout, picks.layout);
+          const isAlike = count(picks.layout.shape) === 1 || sameShape(picks.layout.shape, member.shape);
+          const index =
+            (isAlike ? known(operands[1]!) : undefined) ??
+            values.push(read({ ...picks, layout: by }, tensor.shape, list)) - 1;
+          const buffer = listed(source.root, list);
+          const layout = broadcastLayout(where, tensor.shape);
+          const from = source.root.dtype;
+          places.set(member, values.push({ kind: 'gather', buffer, dtype, from, layout, index, size, step }) - 1);
+        }
       }
       const stored = [tensor, ...(extras.get(tensor) ?? [])];
-      const { targets, inPlace } = placeOutputs(stored, values, list, at);
+      const { targets, inPlace } = placeOutputs(stored, values, list, places, at);
       for (const [i, output] of stored.entries()) bufferOf.set(output, targets[i]!);
+      const extraPlaces = stored.slice(1).map((output) => places.get(output)!);
       emitChain(
         describe(tensor),
         {
           shape: tensor.shape,
           dtype: tensor.dtype,
           values,
-          extras: stored.slice(1).map((output) => places.get(output)!),
+          extras: extraPlaces,
+          ones: new Set(extraPlaces.filter((_, i) => count(stored[i + 1]!.shape) < count(tensor.shape))),
           inPlace,
         },
         list,
