@@ -33,6 +33,6 @@ it.each([
   });
   const labels = steps.map(({ label }) => label);
   expect(labels.filter((label) => label.startsWith('copy') || label.startsWith('output'))).toEqual([]);
-  // Embedding and its scale, three for the angles, the final norm, logits, their cap, the choice; then those of each layer.
-  expect(labels.length, labels.join('\n')).toBe(9 + each * config.numLayers);
+  // The scaled embedding, the angles, the final norm, logits, their cap, the choice; then those of each layer.
+  expect(labels.length, labels.join('\n')).toBe(6 + each * config.numLayers);
 });

@@ -8,9 +8,6 @@ import { type Graph, isHalfWidth, scalarOf, wholeBytes } from './graph.ts';
 /** Ops in one generated kernel, at most: it bounds the text that a driver has to compile. */
 const CHAIN_LIMIT = 48;
 
-/** Elements from which on it is worth while to compute several chains in one pass over what they read. */
-const MERGED_ELEMENTS = 1024;
-
 /** Elements up to which a launch costs more than what it computes. */
 const FEW_ELEMENTS = 2 ** 14;
 
@@ -27,7 +24,7 @@ export interface Chains {
 
 /**
  * A node whose first use is element for element is computed in that chain; so is what a chain of few elements broadcasts, if
- * it is one number or nobody else needs it, and what picks few elements. Chains over the same large values become one, and
+ * it is one number or nobody else needs it, and what picks few elements. Chains over the same values become one, and
  * chains of one number part of another.
  */
 export const formChains = (graph: Graph, { fused, absorbed }: Epilogues, traits: KernelTraits): Chains => {
@@ -124,10 +121,9 @@ export const formChains = (graph: Graph, { fused, absorbed }: Epilogues, traits:
   const buffersOf = (one: Tensor, other: Tensor): Set<Tensor> =>
     new Set([...chainBuffers.get(one)!, ...chainBuffers.get(other)!]);
 
-  // Chains over the same large values become one: what only later chains need is computed with the first of those.
+  // Chains over the same values become one: what only later chains need is computed with the first of those.
   const rootsOver = new Map<Tensor, Tensor[]>();
-  const isLarge = (root: Tensor): boolean => count(root.shape) >= MERGED_ELEMENTS && !isHalfWidth(root.dtype);
-  const roots = order.filter((tensor) => rootOf.get(tensor) === tensor && isLarge(tensor));
+  const roots = order.filter((tensor) => rootOf.get(tensor) === tensor && !isHalfWidth(tensor.dtype));
   for (const root of roots)
     for (const buffer of chainBuffers.get(root)!)
       if (sameShape(buffer.shape, root.shape)) {
