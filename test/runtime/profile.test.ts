@@ -63,6 +63,7 @@ describe('costOf', () => {
     expect(seen(true)).toBe(2 * 2 * 21 * 16);
     const rows = take(held([1000, 32]), tensor([1, 2, 3], { dtype: 'int32' }));
     expect(total(costs(rows).map(({ bytes }) => bytes))).toBe(3 * 4 + 2 * 3 * 32 * 4);
+    expect(total(costs(add(rows, 1)).map(({ bytes }) => bytes))).toBe(3 * 4 + 2 * 3 * 32 * 4);
   });
 });
 
