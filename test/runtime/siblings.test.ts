@@ -88,6 +88,10 @@ describe('products of the same rows with neighbours in memory', () => {
       );
     const x = waves([1, k], 0.7);
     await expectProducts(together([0, 1, 2].map((i) => matmul(x, few(i)))), 1);
+    // One by itself is read where it lies.
+    const alone = matmul(x, few(1));
+    expect(plan([alone], await testDevice()).steps).toHaveLength(1);
+    await expectAgrees(alone, { atol: 1e-5 });
   });
 
   it('stay apart where rows differ, others lie between, or more follows than a bias', async () => {

@@ -1,7 +1,7 @@
 import { broadcastLayout } from '../../ops/broadcastTo.ts';
 import { leafStorage, placeholderOp } from '../../ops/constant.ts';
 import { contiguous, isContiguous } from '../../ops/view.ts';
-import type { DType } from '../../tensor/dtype.ts';
+import { type DType, deviceBytes } from '../../tensor/dtype.ts';
 import { ArgumentError } from '../../tensor/errors.ts';
 import type {
   Binding,
@@ -258,12 +258,35 @@ export const plan = (
     return { targets, inPlace };
   };
 
-  const operandOf = (tensor: Tensor, strided: boolean): { operand: Operand; buffer: number } => {
+  /** A part of a buffer, in bytes, as it is bound unless a launch says otherwise. */
+  interface Place {
+    readonly buffer: number;
+    readonly start: number;
+    readonly size: number;
+  }
+  const wholeOf = (buffer: number): Place => ({ buffer, start: 0, size: buffers[buffer]!.bytes });
+  /** Where the values of `tensor` lie one after the other: where they are, if a device can bind that, else in a copy. */
+  const placeOf = (tensor: Tensor): Place => {
+    const { root, layout } = seenOf(tensor);
+    const start = layout.offset * deviceBytes(tensor.dtype);
+    const isBindable = root.op.kernel.kind !== 'index' && isContiguous(layout) && start % traits.offsetAlignment === 0;
+    if (start === 0 || !isBindable) return wholeOf(contiguousBuffer(tensor));
+    const { buffer, size } = wholeOf(bufferFor(root));
+    return { buffer, start, size: Math.min(wholeBytes(tensor.shape, tensor.dtype), size - start) };
+  };
+  const operandOf = (
+    tensor: Tensor,
+    reading: 'strided' | 'whole' | 'inPlace',
+  ): { readonly operand: Operand; readonly place: Place } => {
     const { root } = seenOf(tensor);
-    const isSeen = strided && root.op.kernel.kind !== 'index';
+    const isSeen = reading === 'strided' && root.op.kernel.kind !== 'index';
     return {
-      operand: operandFor(graph, tensor, strided),
-      buffer: isSeen ? bufferFor(root) : contiguousBuffer(tensor),
+      operand: operandFor(graph, tensor, reading === 'strided'),
+      place: isSeen
+        ? wholeOf(bufferFor(root))
+        : reading === 'inPlace'
+          ? wholeOf(contiguousBuffer(tensor))
+          : placeOf(tensor),
     };
   };
 
@@ -276,13 +299,15 @@ export const plan = (
     if (kernel.kind !== 'shader') return;
     const norm = norms.get(source);
     const given = norm === undefined ? inputsOf(source) : [inputsOf(norm)[0]!, ...inputsOf(source).slice(1)];
-    const own = given.map((input, i) => operandOf(input, kernel.strided?.[i] === true));
+    const own = given.map((input, i) =>
+      operandOf(input, kernel.strided?.[i] === true ? 'strided' : i === kernel.inPlace ? 'inPlace' : 'whole'),
+    );
     const normed = norm && normOf(graph, norm);
     const beside = {
-      bias: bias && operandOf(bias, true),
-      residual: residual && operandOf(residual, false),
-      gamma: normed?.gamma && operandOf(normed.gamma, false),
-      beta: normed?.beta && operandOf(normed.beta, false),
+      bias: bias && operandOf(bias, 'strided'),
+      residual: residual && operandOf(residual, 'whole'),
+      gamma: normed?.gamma && operandOf(normed.gamma, 'whole'),
+      beta: normed?.beta && operandOf(normed.beta, 'whole'),
     };
     const bytes = wholeBytes(tensor.shape, tensor.dtype);
     let target: number;
@@ -298,10 +323,10 @@ export const plan = (
       if (whole && !readBeside && overwritable(from.root, at)) target = bufferOf.get(from.root)!;
       else if (
         !whole &&
-        contiguousCopies.get(taken) === own[kernel.inPlace]!.buffer &&
+        contiguousCopies.get(taken) === own[kernel.inPlace]!.place.buffer &&
         consumers.get(taken)?.length === 1
       )
-        target = own[kernel.inPlace]!.buffer;
+        target = own[kernel.inPlace]!.place.buffer;
       else {
         target = newBuffer({ kind: 'temporary', bytes, label: describe(tensor) });
         copy(from, tensor.shape, tensor.dtype, target, `copy for ${describe(tensor)}`);
@@ -332,28 +357,24 @@ export const plan = (
     if (choice !== undefined) onChoice?.(choice, source);
     const launches: readonly Launch[] = kernel.launches(context);
     const scratch = new Map<number, number>();
-    const locate = (binding: Binding): { buffer: number; all: number } => {
+    const locate = (binding: Binding): Place => {
       switch (binding.of) {
-        case 'input': {
-          const buffer = binding.index === kernel.inPlace ? target : own[binding.index]!.buffer;
-          return { buffer, all: buffers[buffer]!.bytes };
-        }
+        case 'input':
+          return binding.index === kernel.inPlace ? wholeOf(target) : own[binding.index]!.place;
         case 'output':
-          return { buffer: target, all: bytes };
+          return { buffer: target, start: 0, size: bytes };
         case 'bias':
         case 'residual':
         case 'gamma':
-        case 'beta': {
-          const { buffer } = beside[binding.of]!;
-          return { buffer, all: buffers[buffer]!.bytes };
-        }
+        case 'beta':
+          return beside[binding.of]!.place;
         case 'scratch': {
           let buffer = scratch.get(binding.index);
           if (buffer === undefined) {
             buffer = newBuffer({ kind: 'temporary', bytes: binding.bytes, label: `scratch of ${describe(tensor)}` });
             scratch.set(binding.index, buffer);
           }
-          return { buffer, all: binding.bytes };
+          return { buffer, start: 0, size: binding.bytes };
         }
       }
     };
@@ -363,8 +384,8 @@ export const plan = (
         kernel: { kind: 'file', shader: launch.shader, constants: launch.constants ?? {} },
         uniforms: launch.uniforms,
         bindings: Object.entries(launch.buffers).map(([name, binding]) => {
-          const { buffer, all } = locate(binding);
-          return { name, buffer, start: binding.range?.start ?? 0, size: binding.range?.size ?? all };
+          const { buffer, start, size } = locate(binding);
+          return { name, buffer, start: start + (binding.range?.start ?? 0), size: binding.range?.size ?? size };
         }),
         workgroups: typeof launch.workgroups === 'number' ? grid(launch.workgroups) : launch.workgroups,
       });
