@@ -1,12 +1,24 @@
 import { describe, expect, it } from 'vitest';
-import { type BackbonePresetOptions, CausalLM, SGD, TextClassifier } from '../../src/index.ts';
+import {
+  type BackbonePresetOptions,
+  CausalLM,
+  GPT2Backbone,
+  GPT2CausalLM,
+  SGD,
+  TextClassifier,
+} from '../../src/index.ts';
 import { isQuantized } from '../../src/ops/dequantize.ts';
 import { read, referenceDevice } from '../../src/runtime/device.ts';
 import { plan } from '../../src/runtime/webgpu/plan.ts';
+import type { Tensor } from '../../src/tensor/tensor.ts';
 import { paths } from '../../src/tensor/tree.ts';
 import { expectClose } from '../support/agree.ts';
 import { webgpuTestDevice } from '../support/device.ts';
 import { fixture, floats, presetPath, type RecordedFloats } from '../support/fixtures.ts';
+
+interface Tokens {
+  readonly tokenIds: number[][];
+}
 
 interface Recording {
   readonly cases: readonly {
@@ -63,6 +75,41 @@ describe('quantize', () => {
     const { steps } = plan([lm.apply({ tokenIds: [[1]] })], { traits: device.webgpu!.traits });
     expect(steps.map(({ kernel }) => kernel.kind === 'file' && kernel.shader)).not.toContain('dequantize');
   });
+
+  it.each(['int8', 'int4'] as const)(
+    'lays query, key and value side by side, so that they are one product (%s)',
+    async (mode) => {
+      const { webgpu } = await webgpuTestDevice();
+      const products = (lm: { readonly apply: (inputs: Tokens) => Tensor }): number =>
+        plan([lm.apply({ tokenIds: [[1]] })], { traits: webgpu!.traits }).steps.filter(({ label }) =>
+          /matmul/i.test(label),
+        ).length;
+      const sizes = { vocabularySize: 32, numHeads: 2, intermediateDim: 64, maxSequenceLength: 8 };
+      const [layers, last] = [2, 1];
+      const open = (hiddenDim: number) =>
+        GPT2CausalLM({
+          backbone: GPT2Backbone({ ...sizes, hiddenDim, numLayers: layers }),
+          preprocessor: null,
+        });
+      const lm = open(64);
+      expect(products(lm)).toBe(6 * layers + last);
+      const few = await lm.quantize(mode);
+      expect(products(few)).toBe(4 * layers + last);
+      const two = await lm.quantize(mode, { filter: (path) => /(key|value)\.kernel$/.test(path) });
+      expect(products(two)).toBe(5 * layers + last);
+      // The same numbers as by themselves.
+      const first = await lm.quantize(mode, { filter: (path) => /query|output/.test(path) });
+      const then = await first.quantize(mode, { filter: (path) => path.includes('key') });
+      const apart = await then.quantize(mode);
+      expect(products(apart)).toBe(6 * layers + last);
+      const x = { tokenIds: [[5, 3, 8]] };
+      expectClose(await read(few.apply(x)), await read(apart.apply(x)), { atol: 1e-5 });
+      // LoRA has two products for each of two projections, beside theirs.
+      expect(products(few.enableLora({ rank: 2 }))).toBe(8 * layers + last);
+      // What does not fill whole strips stays apart.
+      expect(products(await open(32).quantize(mode))).toBe(6 * layers + last);
+    },
+  );
 
   it('does not train what it holds in few bits, but LoRA beside it', async () => {
     const lm = await (await open('keras/a_float32')).quantize('int8');
