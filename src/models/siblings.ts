@@ -1,6 +1,6 @@
 import { dequantize, type QuantizedTensors } from '../ops/dequantize.ts';
 import { sliceAxis } from '../ops/slice.ts';
-import { countStrips, type QuantizedFormat, STRIP } from '../tensor/quantized.ts';
+import { countStrips, type QuantizedFormat, quantizedShapes, STRIP } from '../tensor/quantized.ts';
 import type { Shape } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { type MatrixForm, paramOf } from './quantize.ts';
@@ -19,7 +19,7 @@ const placeOf = (path: string): { readonly group: string; readonly place: number
   const names = siblings.find((own) => own.includes(name));
   // Queries of cross-attention are of other rows than its keys and values.
   if (names === undefined || (name === 'query' && layer.endsWith('crossAttention'))) return undefined;
-  return { group: `${layer}.${names[0]}.${kind}`, place: names.indexOf(name) };
+  return { group: `${layer}.${names.join(' ')}.${kind}`, place: names.indexOf(name) };
 };
 
 /**
@@ -71,6 +71,14 @@ export const stripStarts = (params: readonly Pick<StripsParam, 'format'>[]): rea
   const starts = [0];
   for (const { format } of params) starts.push(starts.at(-1)! + countStrips(format.columns));
   return starts;
+};
+
+/** The shapes of what holds some matrices' strips one after the other. */
+export const stripShapes = (
+  params: readonly Pick<StripsParam, 'form' | 'format'>[],
+): ReturnType<typeof quantizedShapes> => {
+  const [{ form, format }] = params as readonly [(typeof params)[0]];
+  return quantizedShapes(form.rows, { ...format, columns: stripStarts(params).at(-1)! * STRIP });
 };
 
 /** The parameters whose strips lie one after the other in some tensors. */

@@ -1,17 +1,14 @@
-import { paramOf } from '../models/quantize.ts';
+import { paramsOfStrips, type StripsParam, stripShapes } from '../models/siblings.ts';
 import type { QuantizedSource } from '../models/weightEntry.ts';
 import { tensor } from '../ops/constant.ts';
-import { dequantize } from '../ops/dequantize.ts';
 import type { Device } from '../runtime/device.ts';
 import { bfloat16FromBits, float16FromBits } from '../tensor/dtype.ts';
 import { countBlocks, countStrips, quantizedShapes, STRIP } from '../tensor/quantized.ts';
 import { count, type Shape } from '../tensor/shape.ts';
 import { packColumns, packHeads, packRows, type StoredMatrix, stripBytes } from '../tensor/strips.ts';
 import type { Tensor } from '../tensor/tensor.ts';
-import { type MatchedQuantized, type StoredTensor, storedBytes, toPresetError } from '../weights/index.ts';
-
-/** Reads a piece of a stored tensor. */
-export type ReadPiece = (source: StoredTensor, start: number, end: number) => Promise<Uint8Array>;
+import { type MatchedQuantized, type StoredTensor, sideBySide, storedBytes, toPresetError } from '../weights/index.ts';
+import { type ReadPiece, readerInTurn } from './readPieces.ts';
 
 /** As much of a file as is read at once: 4 MiB. */
 const pieceBytes = 2 ** 22;
@@ -34,7 +31,7 @@ const numbersOf = async (source: StoredTensor, read: ReadPiece): Promise<Float32
 /** Scales or zeros as strips have them, one for each block of each column. */
 const inStrips = (
   numbers: Float32Array,
-  { format, form, order }: MatchedQuantized,
+  { format, form, order }: Pick<MatchedQuantized, 'format' | 'form' | 'order'>,
   change: (value: number) => number,
 ): Float32Array => {
   const { columns } = format;
@@ -90,29 +87,24 @@ const stripReader = async (
   return async (start, end) => strips.subarray(start, end);
 };
 
-/**
- * A matrix that files hold in few bits, on a device in few bits.
- *
- * @param path - The file's, for messages.
- * @param shape - The parameter's.
- * @param most - Bytes of a file that are read at once, unless a row is more.
- * @returns The parameter, and the tensors on the device that hold it.
- * @throws {PresetError} By rejection, if scales are no numbers, or rows are in other blocks than the config says.
- */
-export const loadQuantized = async (
-  device: Device,
+/** A parameter whose matrix files hold in few bits. */
+export interface QuantizedParam extends StripsParam {
+  /** What holds its whole numbers. */
+  readonly source: StoredTensor;
+  readonly quantized: MatchedQuantized;
+  readonly shape: Shape;
+}
+
+/** Scales and zeros of a matrix, in strips. */
+const scalesAndZeros = async (
   path: string,
-  source: StoredTensor,
   matched: MatchedQuantized,
-  shape: Shape,
   read: ReadPiece,
-  most = pieceBytes,
-): Promise<{ readonly param: Tensor; readonly held: readonly Tensor[] }> => {
-  const { format, form, dividesByScales, groups, extent } = matched;
-  const shapes = quantizedShapes(form.rows, format);
+): Promise<{ readonly scales: Float32Array; readonly zeros: Float32Array | undefined }> => {
   const refuse = (own: StoredTensor, problem: string): never => {
     throw toPresetError({ _tag: 'WrongTensors', message: `${path}: ${own.name}: ${problem}`, path });
   };
+  const { format, form, dividesByScales, groups, extent } = matched;
   if (groups !== undefined) {
     const numbers = await numbersOf(groups, read);
     const row = numbers.findIndex((block, at) => block !== Math.floor(at / format.block));
@@ -137,10 +129,63 @@ export const loadQuantized = async (
       : matched.zeros === undefined
         ? new Float32Array(scales.length).fill(8)
         : inStrips(await numbersOf(matched.zeros, read), matched, (zero) => zero + 8);
-  const words = await device.upload(source.name, {
+  return { scales, zeros };
+};
+
+/** The words of a matrix, as a tensor that is read from first to last. */
+const wordsOf = ({ source, quantized, form, format }: QuantizedParam, read: ReadPiece, most: number): StoredTensor => {
+  const { words: shape } = quantizedShapes(form.rows, format);
+  const byteLength = 4 * count(shape);
+  let reader: ReturnType<typeof stripReader> | undefined;
+  return {
+    name: source.name,
+    shape,
+    dtype: 'int32',
+    byteLength,
+    read: async (start, end, into) => {
+      reader ??= stripReader(source, quantized, read, most);
+      const bytes = await (await reader)(start, end);
+      // All strips may be in memory, and need not be any longer.
+      if (end === byteLength) reader = undefined;
+      into?.set(bytes);
+      return bytes;
+    },
+  };
+};
+
+/**
+ * Matrices that files hold in few bits, on a device in few bits, one's strips after the other's.
+ *
+ * @param path - The file's, for messages.
+ * @param params - One, or several as `inStripGroups` has them.
+ * @param most - Bytes of a file that are read at once, unless a row is more.
+ * @returns The parameters, and the tensors on the device that hold them.
+ * @throws {PresetError} By rejection, if scales are no numbers, or rows are in other blocks than the config says.
+ */
+export const loadQuantized = async (
+  device: Device,
+  path: string,
+  params: readonly QuantizedParam[],
+  read: ReadPiece,
+  most = pieceBytes,
+): Promise<{ readonly params: readonly Tensor[]; readonly held: readonly Tensor[] }> => {
+  const shapes = stripShapes(params);
+  const scales = new Float32Array(count(shapes.scales));
+  const zeros = params[0]!.format.bits === 4 ? new Float32Array(scales.length) : undefined;
+  let at = 0;
+  for (const { quantized } of params) {
+    const own = await scalesAndZeros(path, quantized, read);
+    scales.set(own.scales, at);
+    if (own.zeros !== undefined) zeros?.set(own.zeros, at);
+    at += own.scales.length;
+  }
+  const each = params.map((param) => wordsOf(param, read, most));
+  const all = sideBySide(each, shapes.words, 1);
+  const inTurn = readerInTurn();
+  const words = await device.upload(all.name, {
     shape: shapes.words,
     dtype: 'int32',
-    read: await stripReader(source, matched, read, most),
+    read: (start, end) => (each.length === 1 ? each[0]!.read(start, end) : inTurn(all, start, end)),
   });
   const held = [
     words,
@@ -148,6 +193,5 @@ export const loadQuantized = async (
       [scales, ...(zeros === undefined ? [] : [zeros])].map((own) => tensor(own, { shape: shapes.scales })),
     )),
   ];
-  const matrix = dequantize({ words, scales: held[1]!, zeros: held[2] }, format);
-  return { param: paramOf(matrix, form, shape), held };
+  return { params: paramsOfStrips({ words, scales: held[1]!, zeros: held[2] }, params), held };
 };

@@ -1,6 +1,14 @@
 import * as E from 'fp-ts/lib/Either.js';
 import { treeOf } from '../models/init.ts';
-import type { PresetLayout, TensorPart, WeightEntry, WeightTable } from '../models/weightEntry.ts';
+import { tableForms } from '../models/quantize.ts';
+import { inStripGroups } from '../models/siblings.ts';
+import {
+  formatPath,
+  type PresetLayout,
+  type TensorPart,
+  type WeightEntry,
+  type WeightTable,
+} from '../models/weightEntry.ts';
 import { add } from '../ops/add.ts';
 import { cast } from '../ops/cast.ts';
 import { reshape } from '../ops/reshape.ts';
@@ -19,7 +27,9 @@ import {
   type StoredTensor,
   toPresetError,
 } from '../weights/index.ts';
-import { loadQuantized, type ReadPiece } from './loadQuantized.ts';
+import { gatheredPieces, joinSources } from './joinedSources.ts';
+import { loadQuantized } from './loadQuantized.ts';
+import { type ReadPiece, readerInTurn } from './readPieces.ts';
 
 /** How far loading has come. */
 export interface LoadProgress {
@@ -53,18 +63,6 @@ const besides = ({ scales, zeros, groups, extent }: MatchedQuantized): readonly 
 /** Whether a part is not one matrix of its stored tensor, but pieces from here and there. */
 const isScattered = ({ split, slice }: TensorPart): boolean =>
   split !== undefined && slice !== undefined && split.slice(0, slice.axis).some((size) => size > 1);
-
-/** Reads pieces of tensors into two pieces of memory in turn: fresh memory for each would cost more than reading does. */
-const readerInTurn = (): ReadPiece => {
-  const memory: [Uint8Array, Uint8Array] = [new Uint8Array(0), new Uint8Array(0)];
-  let turn: 0 | 1 = 0;
-  return (source, start, end) => {
-    if (memory[turn].length < end - start) memory[turn] = new Uint8Array(end - start);
-    const into = memory[turn];
-    turn = turn === 0 ? 1 : 0;
-    return source.read(start, end, into);
-  };
-};
 
 /** Reads pieces of some tensors, and tells how much of all of them has been read. */
 const tellingReader = (
@@ -101,12 +99,16 @@ export const loadWeights = async (
 ): Promise<Tree> => {
   const matched = matchWeights(layout, table, checkpoint);
   if (E.isLeft(matched)) throw toPresetError(matched.left);
-  const few = matched.right.flatMap(({ quantized, ...own }) =>
-    quantized === undefined ? [] : [{ quantized, ...own }],
+  const forms = tableForms(table);
+  const weights = joinSources(matched.right, forms, device.webgpu?.traits.maxBindingBytes ?? Infinity);
+  const few = weights.flatMap(({ entry, source, quantized }) =>
+    quantized === undefined
+      ? []
+      : [{ ...quantized, path: formatPath(entry.path), shape: entry.shape, entry, source, quantized }],
   );
   const sources = [
     ...new Set(
-      matched.right.flatMap(({ source, plus, quantized }) =>
+      weights.flatMap(({ source, plus, quantized }) =>
         quantized === undefined ? [source, ...(plus ? [plus.source] : [])] : [],
       ),
     ),
@@ -116,14 +118,14 @@ export const loadWeights = async (
   const uploaded = new Map<StoredTensor, Tensor>();
   const gathered = new Map<WeightEntry, Tensor>();
   const gather = async (source: StoredTensor, stored: Tensor): Promise<void> => {
-    const users = matched.right.filter((own) => own.source === source || own.plus?.source === source);
+    const users = weights.filter((own) => own.source === source || own.plus?.source === source);
     const scattered = users.filter((own) => own.source === source && own.plus === undefined && isScattered(own.part));
     if (scattered.length === 0) return;
-    const whole = await device.realize(scattered.map(({ entry, part }) => partOf(stored, part, entry.shape)));
-    held.push(...whole);
-    scattered.forEach(({ entry }, i) => {
-      gathered.set(entry, whole[i]!);
-    });
+    const pieces = gatheredPieces(stored, scattered, forms, ({ entry, part }) => partOf(stored, part, entry.shape));
+    const wholes = await device.realize(pieces.map(({ whole }) => whole));
+    held.push(...wholes);
+    for (const [i, { parts }] of pieces.entries())
+      for (const [entry, param] of parts(wholes[i]!)) gathered.set(entry, param);
     if (scattered.length < users.length) return;
     uploaded.delete(source);
     device.release([stored]);
@@ -132,17 +134,13 @@ export const loadWeights = async (
     partOf(uploaded.get(source)!, part, shape);
   const held: Tensor[] = [];
   try {
-    for (const { entry, source, quantized } of few) {
-      const own = await loadQuantized(device, checkpoint.path, source, quantized, entry.shape, readPiece);
-      if (dtype === undefined) {
-        held.push(...own.held);
-        gathered.set(entry, own.param);
-        continue;
-      }
-      const [floats] = await device.realize([cast(own.param, dtype)]);
-      device.release(own.held);
-      held.push(floats!);
-      gathered.set(entry, floats!);
+    for (const group of inStripGroups(few)) {
+      const own = await loadQuantized(device, checkpoint.path, group, readPiece);
+      const params =
+        dtype === undefined ? own.params : await device.realize(own.params.map((param) => cast(param, dtype)));
+      if (dtype !== undefined) device.release(own.held);
+      held.push(...(dtype === undefined ? own.held : params));
+      for (const [i, { entry }] of group.entries()) gathered.set(entry, params[i]!);
     }
     for (const source of sources) {
       const stored = await device.upload(source.name, {
@@ -161,7 +159,7 @@ export const loadWeights = async (
       await gather(source, uploaded.get(source)!);
     }
     signal?.throwIfAborted();
-    const sums = matched.right.flatMap(({ entry, plus, ...own }) =>
+    const sums = weights.flatMap(({ entry, plus, ...own }) =>
       plus === undefined ? [] : [[entry, add(read(own, entry.shape), read(plus))] as const],
     );
     if (sums.length > 0) {
@@ -171,7 +169,7 @@ export const loadWeights = async (
       sums.forEach(([entry], i) => {
         gathered.set(entry, totals[i]!);
       });
-      const needed = new Set(matched.right.flatMap(({ entry, source }) => (gathered.has(entry) ? [] : [source])));
+      const needed = new Set(weights.flatMap(({ entry, source }) => (gathered.has(entry) ? [] : [source])));
       for (const [source, stored] of [...uploaded])
         if (!needed.has(source)) {
           uploaded.delete(source);
@@ -183,7 +181,7 @@ export const loadWeights = async (
     throw cause;
   }
   const params = new Map(
-    matched.right.map(({ entry, ...own }) => [entry, gathered.get(entry) ?? read(own, entry.shape)] as const),
+    weights.map(({ entry, ...own }) => [entry, gathered.get(entry) ?? read(own, entry.shape)] as const),
   );
   return treeOf(
     table.entries.flatMap((entry) => {

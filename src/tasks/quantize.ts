@@ -1,6 +1,6 @@
 import { preview } from '../models/configReader.ts';
 import { matrixOf, type QuantizableParam, quantizableParams } from '../models/quantize.ts';
-import { inStripGroups, paramsOfStrips, stripStarts } from '../models/siblings.ts';
+import { inStripGroups, paramsOfStrips, stripShapes, stripStarts } from '../models/siblings.ts';
 import { cast } from '../ops/cast.ts';
 import { concatenate } from '../ops/concatenate.ts';
 import { tensor } from '../ops/constant.ts';
@@ -9,7 +9,7 @@ import { reshape } from '../ops/reshape.ts';
 import { sliceAxis } from '../ops/slice.ts';
 import type { Device } from '../runtime/device.ts';
 import { ArgumentError, refuseUnknown } from '../tensor/errors.ts';
-import { type QuantizedFormat, quantizedShapes, quantizeMatrix, STRIP } from '../tensor/quantized.ts';
+import { type QuantizedFormat, quantizeMatrix, STRIP } from '../tensor/quantized.ts';
 import { count } from '../tensor/shape.ts';
 import type { Tensor } from '../tensor/tensor.ts';
 import { leaves, paths, type Tree, withLeaves } from '../tensor/tree.ts';
@@ -65,7 +65,7 @@ const quantized = async (
   const { rows } = form;
   const starts = stripStarts(chosen);
   const strips = starts.at(-1)!;
-  const shapes = quantizedShapes(rows, { ...format, columns: strips * STRIP });
+  const shapes = stripShapes(chosen);
   const words = new Int32Array(count(shapes.words));
   const scales = new Float32Array(count(shapes.scales));
   const zeros = format.bits === 4 ? new Float32Array(scales.length) : undefined;

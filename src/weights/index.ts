@@ -13,6 +13,7 @@ export { isPresetFile } from './presetNames.ts';
 export { openSafetensors, safetensorsContent, type TensorToWrite, writeSafetensors } from './safetensors.ts';
 export { readSentenceModules, type SentenceModules } from './sentenceTransformers.ts';
 export { openShardedH5, openShardedSafetensors } from './sharded.ts';
+export { scratch, sideBySide } from './sideBySide.ts';
 export {
   type KerasHead,
   type KerasPreprocessor,

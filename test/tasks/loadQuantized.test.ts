@@ -141,13 +141,11 @@ describe('a matrix in few bits', () => {
         const again = await loadQuantized(
           inPieces(own.pieces),
           'file',
-          files.get('numbers')!,
-          matched,
-          shape,
+          [{ path: 'kernel', form, format, source: files.get('numbers')!, quantized: matched, shape }],
           (tensor, start, end) => tensor.read(start, end),
           own.pieces,
         );
-        const evaluated = await referenceDevice.evaluate([...again.held, again.param]);
+        const evaluated = await referenceDevice.evaluate([...again.held, ...again.params]);
         const values = evaluated.map(({ data }) => Array.from(data));
         const [y] = await referenceDevice.evaluate([param]);
         expect(values[0]).toEqual(Array.from(words));
