@@ -45,10 +45,12 @@ export const sideBySide = (
         await source.read(from, to, target.subarray(at, at + to - from));
       } else if (from < to) {
         const bytes = await source.read(from, to, memory(to - from));
-        for (let row = firstRow; row <= last; row++) {
-          const [own, next] = [Math.max(from, row * width), Math.min(to, (row + 1) * width)];
-          if (own < next)
-            target.set(bytes.subarray(own - from, next - from), row * rowBytes + column + (own - row * width) - start);
+        let next = from;
+        for (let row = firstRow; next < to; row++) {
+          const at = next;
+          next = Math.min(to, (row + 1) * width);
+          const place = row * (rowBytes - width) + column + at - start;
+          if (at < next) target.set(bytes.subarray(at - from, next - from), place);
         }
       }
       column += width;
