@@ -15,14 +15,16 @@ interface Apart {
   readonly lies?: { readonly shape: Shape; readonly axis: number } | undefined;
 }
 
-/** How a stored tensor would lie beside others: one that is a bias, or a matrix row by row or column by column, as a whole. */
+/** How a stored tensor would lie beside others: one that is a bias, or a matrix row by row, column by column or head by head. */
 const liesOf = (
   { entry, part: { split, slice, order }, plus, quantized }: MatchedWeight,
   form: MatrixForm | undefined,
 ): Apart['lies'] => {
-  if (plus !== undefined || quantized !== undefined || split !== undefined || slice !== undefined) return undefined;
+  if (plus !== undefined || quantized !== undefined || slice !== undefined) return undefined;
+  // Head after head, whichever way a head lies.
+  if (form?.order === 'heads') return { shape: split ?? entry.shape, axis: 0 };
+  if (split !== undefined) return undefined;
   if (form === undefined) return order === undefined ? { shape: [count(entry.shape)], axis: 0 } : undefined;
-  // The columns of one head lie apart from the next one's.
   if (form.order !== 'rows') return undefined;
   const { rows, columns } = form;
   return order === undefined ? { shape: [rows, columns], axis: 1 } : { shape: [columns, rows], axis: 0 };
@@ -65,7 +67,7 @@ export const joinSources = (
     for (const { weight, lies } of group) {
       const start = end;
       end += lies!.shape[axis]!;
-      joined.set(weight, { ...weight, source, part: { ...weight.part, slice: { axis, start, end } } });
+      joined.set(weight, { ...weight, source, part: { order: weight.part.order, slice: { axis, start, end } } });
     }
   }
   return weights.map((weight) => joined.get(weight) ?? weight);

@@ -63,6 +63,19 @@ describe('products of the same rows with neighbours in memory', () => {
     );
   });
 
+  it.each([1, 5])('are one also where heads lie one after the other, of %i rows', async (m) => {
+    const heads = waves([6, k, 4], 0.37);
+    const x = waves([m, k], 0.7);
+    const some = (start: number, end: number): Tensor => matmul(x, sliceAxis(heads, 0, start, end));
+    const whole = [some(0, 2), some(2, 4), some(4, 6)];
+    await expectProducts(together(whole), 1);
+    // Of other sizes, as where several queries share a key.
+    const turned = (y: Tensor): Tensor => reshape(transpose(y, [1, 0, 2]), [1, m, y.shape[0]!, 4]);
+    const [query, key, value] = [some(0, 4), some(4, 5), some(5, 6)].map(turned);
+    await expectProducts(attention(query!, key!, value!, { causal: true }), 1);
+    await expectProducts(together([some(0, 2), some(4, 6)]), 2);
+  });
+
   it.each([8, 4] as const)('are one in %i bits', async (bits) => {
     const columns = 64;
     const format = { bits, columns, block: bits === 8 ? k : 8 };

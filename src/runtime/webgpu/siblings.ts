@@ -30,7 +30,9 @@ interface Sibling {
   readonly product: Tensor;
   /** The product, or the sum of it and its bias. */
   readonly end: Tensor;
-  readonly columns: number;
+  /** The axis of the product along which others' follow, and how much of it is its own. */
+  readonly axis: number;
+  readonly size: number;
   /** The matrix, or what a quantized one is made of; then the bias, if there is one. */
   readonly parts: readonly Part[];
 }
@@ -54,12 +56,14 @@ const siblingOf = (
   const isQuantized = product.op.name === 'quantizedMatmul';
   if (!isQuantized && product.op.name !== 'matmul') return undefined;
   if (activation !== undefined || residual !== undefined) return undefined;
-  const [, ...held] = graph.inputsOf(product);
-  if (!isQuantized && held[0]!.shape.length !== 2) return undefined;
+  const [rows, ...held] = graph.inputsOf(product);
+  // Heads that are stored one after the other are matrices of one batch.
+  const isBatch = !isQuantized && held[0]!.shape.length === 3 && rows!.shape.length === 2 && bias === undefined;
+  if (!isQuantized && !isBatch && held[0]!.shape.length !== 2) return undefined;
   const columns = product.shape.at(-1)!;
   // The words of whole strips are followed by others', and a row of a matrix by another row.
   if (isQuantized && columns % STRIP !== 0) return undefined;
-  const axis = isQuantized ? 0 : 1;
+  const axis = isQuantized || isBatch ? 0 : 1;
   const parts = [
     ...held.map((tensor): Part => {
       const seen = graph.seenOf(tensor);
@@ -72,7 +76,10 @@ const siblingOf = (
     }),
   ];
   const isHeld = parts.every(({ root }) => root.op.kernel.kind === 'leaf');
-  return isHeld && isReadByStrides(graph, end) ? { product, end, columns, parts } : undefined;
+  const along = isBatch ? 0 : product.shape.length - 1;
+  return isHeld && isReadByStrides(graph, end)
+    ? { product, end, axis: along, size: product.shape[along]!, parts }
+    : undefined;
 };
 
 /** What is the same for all siblings. */
@@ -109,7 +116,7 @@ const joined = (rows: Tensor, group: readonly Sibling[]): Tensor => {
     const shape: Shape = layout.shape.map((length, i) => (i === axis ? size : length));
     return apply(windowOp, [root], { ...layout, shape });
   });
-  const columns = group.reduce((sum, own) => sum + own.columns, 0);
+  const columns = group.reduce((sum, own) => sum + own.size, 0);
   const attributes = 'columns' in product.attributes ? { ...product.attributes, columns } : product.attributes;
   const whole = apply(product.op, [rows, ...wide.slice(0, product.inputs.length - 1)], attributes);
   return end === product ? whole : add(whole, wide.at(-1)!);
@@ -133,9 +140,9 @@ export const joinSiblings = (graph: Graph): { readonly graph: Graph; readonly ep
   const groupOf = new Map<Tensor, { readonly group: readonly Sibling[]; readonly start: number }>();
   for (const group of [...families.values()].flatMap(groups)) {
     let start = 0;
-    for (const { end, columns } of group) {
+    for (const { end, size } of group) {
       groupOf.set(end, { group, start });
-      start += columns;
+      start += size;
     }
   }
   if (groupOf.size === 0) return { graph, epilogues };
@@ -154,7 +161,8 @@ export const joinSiblings = (graph: Graph): { readonly graph: Graph; readonly ep
     const rows = rewritten.get(graph.inputsOf(group[0]!.product)[0]!)!;
     const whole = wholes.get(group) ?? joined(rows, group);
     wholes.set(group, whole);
-    rewritten.set(node, sliceAxis(whole, -1, start, start + node.shape.at(-1)!));
+    const { axis } = group[0]!;
+    rewritten.set(node, sliceAxis(whole, axis, start, start + node.shape[axis]!));
   }
   const after = graphOf(graph.wanted.map((output) => rewritten.get(output)!));
   return { graph: after, epilogues: fuseEpilogues(after) };
