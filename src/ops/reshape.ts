@@ -14,7 +14,7 @@ interface Reshape {
  * Strides of a layout seen in another shape, if there are such: axes are matched in groups of equal size, and within a
  * group the old axes must lie one after the other.
  */
-const reshapeLayout = ({ shape: from, strides, offset }: Layout, _: Reshape, to: Shape): Layout | undefined => {
+export const reshapeLayout = ({ shape: from, strides, offset }: Layout, _: Reshape, to: Shape): Layout | undefined => {
   if (count(to) === 0) return { shape: to, strides: rowMajorStrides(to), offset };
   const result = new Array<number>(to.length).fill(0);
   let i = 0;

@@ -53,7 +53,7 @@ const product = (u: Numbers, constants: Numbers, bindings: readonly PlanBinding[
 
 /** Products of queries and keys, and of weights and values; what a cache holds of its places is not known beforehand. */
 const attentionFlops = (u: Numbers, constants: Numbers): number | undefined => {
-  if (constants.POSITION === 1) return undefined;
+  if (constants.POSITION === 1 || u.queries === undefined) return undefined;
   const { queries = 0, keys = 0, group = 1, dim = 0, valueDim = 0 } = u;
   const pairs = u.workgroups! / (u.tiles! * u.chunks! * (u.shares ?? 1));
   // Kernels for subgroups count in vectors.

@@ -15,6 +15,7 @@ import type {
 import { count, formatShape, type Shape, sameShape } from '../../tensor/shape.ts';
 import type { Storage } from '../../tensor/storage.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
+import { writeInAttention } from './cacheWrites.ts';
 import { formChains } from './chains.ts';
 import { type Chain, type ChainValue, generate, neededFor } from './elementwise.ts';
 import type { Fused } from './epilogues.ts';
@@ -524,7 +525,7 @@ export const plan = (
 
   return {
     buffers,
-    steps: pairUpdates(steps),
+    steps: writeInAttention(pairUpdates(steps), traits),
     outputs: wanted.map((tensor, i) => ({ buffer: target.get(i)!, shape: tensor.shape, dtype: tensor.dtype })),
   };
 };
