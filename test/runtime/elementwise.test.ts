@@ -34,6 +34,14 @@ describe('elementwise chains on WebGPU', () => {
       atol: 1e-6,
       rtol: 3e-6,
     }));
+  it('as many numbers, sizes and strides as it takes', () => {
+    const turned = (by: number, axes: readonly number[]) => transpose(multiply(ramp(2, 2, 2, 2, 2), by), axes);
+    const sum = [turned(1, [4, 3, 2, 1, 0]), turned(2, [1, 0, 3, 2, 4]), turned(3, [2, 4, 0, 3, 1])].reduce((a, b) =>
+      add(a, tanh(b)),
+    );
+    const long = Array.from({ length: 42 }).reduce((y: Tensor, _, i) => add(y, 1 / (i + 2)), sum);
+    return expectAgrees([long, exp(ramp(9)), tanh(ramp(11))], { atol: 1e-4, rtol: 1e-5 });
+  });
   it('views of views', () => {
     const x = transpose(ramp(3, 4, 5), [2, 0, 1]);
     return expectAgrees(

@@ -5,6 +5,7 @@ import type { WebGPU } from './device.ts';
 import { DeviceError } from './errors.ts';
 import { usage } from './flags.ts';
 import { assignMemory } from './memory.ts';
+import type { Pipeline } from './pipelines.ts';
 import { type Plan, type PlanBuffer, plan } from './plan.ts';
 import { type Dispatch, recorderOf } from './profile.ts';
 import { packUniforms } from './shader.ts';
@@ -19,6 +20,7 @@ export interface Prepared {
   release(): void;
 }
 
+/** Uniforms of a dispatch begin at a multiple of this many bytes. */
 const UNIFORM_STEP = 256;
 
 /**
@@ -51,16 +53,14 @@ export const prepare = (gpu: WebGPU, made: Plan, inputs: readonly GPUBuffer[] = 
     for (const { buffer } of made.outputs) kept.add(buffers[buffer]!);
 
     const kernels = made.steps.map(({ kernel, label }) => pipelines.of(kernel, label));
-    const withUniforms = kernels.filter(({ shader }) => shader.uniformBinding !== undefined).length;
+    const spaceOf = ({ shader }: Pipeline): number =>
+      shader.uniformBinding === undefined ? 0 : Math.ceil(shader.uniformBytes / UNIFORM_STEP) * UNIFORM_STEP;
+    const space = kernels.reduce((sum, kernel) => sum + spaceOf(kernel), 0);
     const uniforms =
-      withUniforms === 0
+      space === 0
         ? undefined
-        : device.createBuffer({
-            size: withUniforms * UNIFORM_STEP,
-            usage: usage.uniform | usage.copyDestination,
-            label: 'uniforms',
-          });
-    const image = new DataView(new ArrayBuffer(withUniforms * UNIFORM_STEP));
+        : device.createBuffer({ size: space, usage: usage.uniform | usage.copyDestination, label: 'uniforms' });
+    const image = new DataView(new ArrayBuffer(space));
     let at = 0;
     const dispatches = made.steps.map((step, i): Dispatch => {
       const { pipeline, layout, shader } = kernels[i]!;
@@ -81,7 +81,7 @@ export const prepare = (gpu: WebGPU, made: Plan, inputs: readonly GPUBuffer[] = 
           binding: shader.uniformBinding,
           resource: { buffer: uniforms!, offset: at, size: shader.uniformBytes },
         });
-        at += UNIFORM_STEP;
+        at += spaceOf(kernels[i]!);
       }
       return { step, pipeline, bindGroup: device.createBindGroup({ layout, entries, label: step.label }) };
     });
