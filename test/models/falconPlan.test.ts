@@ -40,6 +40,7 @@ it.each([
 ])('a cached step of %s copies neither weights nor the cache', async (preset) => {
   const labels = await stepOf(preset);
   expect(labels.filter((label) => /^(reshape|transpose|slice|concatenate|broadcastTo) /.test(label))).toEqual([]);
-  // The same work, whichever way query, key and value were stored.
-  if (preset.includes('falcon_a')) expect(labels).toEqual(await stepOf('keras/falcon_a_float32'));
+  // The same work, whichever way query, key and value were stored; but columns of a kernel do not norm the row they read.
+  const work = (all: readonly string[]): readonly string[] => all.filter((label) => !label.startsWith('layerNorm '));
+  if (preset.includes('falcon_a')) expect(work(labels)).toEqual(work(await stepOf('keras/falcon_a_float32')));
 });
