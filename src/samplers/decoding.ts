@@ -1,11 +1,8 @@
 import type { CausalModel } from '../models/causalModel.ts';
 import { add } from '../ops/add.ts';
-import { arange } from '../ops/arange.ts';
 import { broadcastTo } from '../ops/broadcastTo.ts';
-import { equal } from '../ops/equal.ts';
-import { logicalAnd } from '../ops/logicalAnd.ts';
-import { logicalNot } from '../ops/logicalNot.ts';
 import { expandDims, reshape } from '../ops/reshape.ts';
+import { sliceUpdate } from '../ops/sliceUpdate.ts';
 import { subtract } from '../ops/subtract.ts';
 import { takeAlongAxis } from '../ops/takeAlongAxis.ts';
 import { where } from '../ops/where.ts';
@@ -124,9 +121,9 @@ export const isGivenAt = (mask: Tensor, index: Tensor, rows: number): Tensor => 
 export const unlessGiven = (tokens: Tensor, mask: Tensor, index: Tensor, chosen: Tensor): Tensor =>
   where(isGivenAt(mask, index, tokens.shape[0]!), column(tokens, index), expandDims(chosen, -1));
 
-/** `chosen`, `[rows]`, written into column `index`, where the prompt of as many rows has nothing. */
+/** `chosen`, `[rows]`, written into column `index`, where the prompt has nothing. */
 export const write = (tokens: Tensor, mask: Tensor, index: Tensor, chosen: Tensor): Tensor =>
-  where(logicalAnd(equal(arange(tokens.shape[1]!), index), logicalNot(mask)), expandDims(chosen, -1), tokens);
+  sliceUpdate(tokens, [0, index], unlessGiven(tokens, mask, index, chosen));
 
 type TokenState<State extends Tree> = {
   readonly tokens: Tensor;
@@ -146,7 +143,7 @@ export const tokenByToken = <State extends Tree>({
     { mask }: Given,
   ): TokenState<State> => {
     const [chosen, next] = step(sampler, logits, { tokenIds: tokens, position: index });
-    // Places are told from the last one, so that the kernel that writes the next over `index` does not read it.
+    // Places are told from the last one, so that `index` is read by then, and the kernel that looks at the prompt writes the next.
     const last = subtract(index, 1);
     return { tokens: write(tokens, mask, add(last, 1), chosen), index: add(last, 2), cache, sampler: next };
   };

@@ -10,7 +10,7 @@ import { presetPath } from '../support/fixtures.ts';
 const isModels = (kernel: string): boolean => /^(mat|layerNorm|attention|sliceUpdate)/.test(kernel);
 
 it.each([
-  // The embeddings, and the token with the next place.
+  // The embeddings, and the token with the next place, before it goes to its column.
   { sampler: GreedySampler(), rows: 1, others: ['argmax', 'chain', 'chain'] },
   // Each row's own token is looked up first.
   { sampler: GreedySampler(), rows: 3, others: ['argmax', 'chain', 'chain', 'chain'] },
