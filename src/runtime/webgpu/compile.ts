@@ -14,8 +14,8 @@ export interface Compiled<Arguments extends readonly Tree[], Result extends Tree
   /** The function's value for these arguments, left on the device. */
   run(...args: Arguments): Promise<Result>;
   /**
-   * The function applied `times` times without waiting in between, each time to what it gave before: for functions whose
-   * first argument is donated and of the result's form. The other arguments stay as they are.
+   * The function applied `times` times in one submission, each time to what it gave before: for functions whose first
+   * argument is donated and of the result's form. The other arguments stay as they are.
    */
   repeat(times: number, ...args: Arguments): Promise<Result>;
   /** Gives the plans' memory back; the plans themselves stay, so the next run is still a replay. */
@@ -65,12 +65,6 @@ const matchDonated = (
     free.splice(at, 1);
   }
   return matched;
-};
-
-/** Submits a plan several times over: the first run at once, so that the device is at work while others are encoded. */
-const submitRuns = (gpu: WebGPU, prepared: Prepared, times: number): void => {
-  for (let done = 0, next = 1; done < times; done += next, next = Math.min(2 * next, times - done))
-    submit(gpu, prepared, next);
 };
 
 /** Compiles a function for a device. */
@@ -189,7 +183,7 @@ export const compile = <Arguments extends readonly Tree[], Result extends Tree>(
       }
       const { prepared } = traced.ready;
       buffers = prepared.outputs;
-      submitRuns(gpu, prepared, times);
+      submit(gpu, prepared, times);
     });
     // Donated buffers go over to the results; the others of our own making are not needed any more.
     for (const [i, tensor] of tensors.entries())
