@@ -6,13 +6,14 @@ import type { Epilogues } from './epilogues.ts';
 import { type Graph, isHalfWidth, scalarOf, wholeBytes } from './graph.ts';
 
 /** Ops in one generated kernel, at most: it bounds the text that a driver has to compile. */
-const CHAIN_LIMIT = 48;
+export const CHAIN_LIMIT = 48;
 
 /** Elements up to which a launch costs more than what it computes. */
 const FEW_ELEMENTS = 2 ** 14;
 
 const isOne = ({ shape }: Tensor): boolean => count(shape) === 1;
-const isFew = ({ shape }: Tensor): boolean => count(shape) > 0 && count(shape) <= FEW_ELEMENTS;
+/** Whether a launch costs more than what it computes. */
+export const isFew = ({ shape }: Pick<Tensor, 'shape'>): boolean => count(shape) > 0 && count(shape) <= FEW_ELEMENTS;
 
 /** Nodes in groups, each of which one generated kernel computes in one pass. */
 export interface Chains {

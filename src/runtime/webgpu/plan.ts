@@ -16,13 +16,16 @@ import { count, formatShape, type Shape, sameShape } from '../../tensor/shape.ts
 import type { Storage } from '../../tensor/storage.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { writeInAttention } from './cacheWrites.ts';
+import { type Chain, type ChainValue, neededFor } from './chainForm.ts';
 import { formChains } from './chains.ts';
-import { type Chain, type ChainValue, generate, neededFor } from './elementwise.ts';
+import { generate } from './elementwise.ts';
 import type { Fused } from './epilogues.ts';
 import { graphOf, isHalfWidth, type Seen, scalarOf, wholeBytes } from './graph.ts';
+import { joinChains } from './joinChains.ts';
 import { foldNorms, normOf, operandFor } from './norms.ts';
 import { pairUpdates } from './pairs.ts';
 import { joinSiblings } from './siblings.ts';
+import { generatedStep, gridOf } from './steps.ts';
 
 /** A buffer of a plan: memory that the plan needs for a while, or values that come from outside. */
 export type PlanBuffer =
@@ -56,6 +59,15 @@ export interface Step {
   readonly uniforms: Readonly<Record<string, number>>;
   readonly bindings: readonly PlanBinding[];
   readonly workgroups: readonly [number, number, number];
+  /** What a generated kernel computes, if it is all that its chains are; the planner may join it with others. */
+  readonly chains?: readonly Computed[];
+}
+
+/** A chain, and the buffers of a plan that it reads and writes. */
+export interface Computed {
+  readonly chain: Chain;
+  readonly inputs: readonly number[];
+  readonly targets: readonly number[];
 }
 
 /** An ordered list of launches over numbered buffers: everything about a computation but the memory itself. */
@@ -115,24 +127,10 @@ export const plan = (
   };
 
   const emitChain = (label: string, chain: Chain, chainInputs: readonly number[], targets: readonly number[]): void => {
-    for (const launch of generate(chain, traits)) {
-      steps.push({
-        label,
-        kernel: { kind: 'text', source: launch.source },
-        uniforms: launch.uniforms,
-        bindings: Object.entries(launch.buffers).map(([name, { of, index, ...range }]) => ({
-          name,
-          buffer: of === 'output' ? targets[index]! : chainInputs[index]!,
-          ...range,
-        })),
-        workgroups: grid(launch.workgroups),
-      });
-    }
-  };
-
-  const grid = (workgroups: number): readonly [number, number, number] => {
-    const x = Math.min(workgroups, traits.maxWorkgroupsPerDimension);
-    return [x, Math.ceil(workgroups / x), 1];
+    const launches = generate(chain, traits);
+    const own = launches.length === 1 ? { chains: [{ chain, inputs: chainInputs, targets }] } : {};
+    for (const launch of launches)
+      steps.push({ ...generatedStep(label, launch, chainInputs, targets, traits), ...own });
   };
 
   /** The place of a root's buffer in a chain's list, to which it is appended. */
@@ -388,7 +386,7 @@ export const plan = (
           const { buffer, start, size } = locate(binding);
           return { name, buffer, start: start + (binding.range?.start ?? 0), size: binding.range?.size ?? size };
         }),
-        workgroups: typeof launch.workgroups === 'number' ? grid(launch.workgroups) : launch.workgroups,
+        workgroups: typeof launch.workgroups === 'number' ? gridOf(launch.workgroups, traits) : launch.workgroups,
       });
     }
   };
@@ -525,7 +523,7 @@ export const plan = (
 
   return {
     buffers,
-    steps: writeInAttention(pairUpdates(steps), traits),
+    steps: joinChains(writeInAttention(pairUpdates(steps), traits), buffers, new Set(target.values()), traits),
     outputs: wanted.map((tensor, i) => ({ buffer: target.get(i)!, shape: tensor.shape, dtype: tensor.dtype })),
   };
 };
