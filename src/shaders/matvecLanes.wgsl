@@ -74,7 +74,7 @@ fn finish(sum: f32, start: u32, i: u32, j: u32) {
 struct Row { origin: f32, center: f32, factor: f32 }
 
 // The row of a that starts there, as layerNormSubgroup and rmsNormSubgroup see it.
-fn rowAt(start: u32, lane: u32) -> Row {
+fn rowNorm(start: u32, lane: u32) -> Row {
   var row = Row(0.0, 0.0, 1.0);
   if (NORM == 0u) { return row; }
   let size = f32(uniforms.k);
@@ -130,7 +130,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
   let columns = firstColumn + lane * width + vec2u(0u, step);
   var bAt = (bStart + min(columns, vec2u(uniforms.n - width))) / width;
   let bStep = uniforms.bRow / width;
-  let row = rowAt(aStart, lane);
+  let row = rowNorm(aStart, lane);
 
   // Columns 0 to 3 and 4 to 7 of either vector; in float32 there are only the first.
   var sums: array<vec4f, 4>;

@@ -78,7 +78,7 @@ fn finish(sum: f32, i: u32, j: u32) {
 struct Row { origin: f32, center: f32, factor: f32 }
 
 // The row of a that starts there, as layerNormSubgroup and rmsNormSubgroup see it.
-fn rowAt(start: u32, lane: u32) -> Row {
+fn rowNorm(start: u32, lane: u32) -> Row {
   var row = Row(0.0, 0.0, 1.0);
   if (NORM == 0u) { return row; }
   let size = f32(uniforms.k);
@@ -137,7 +137,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
   let run = min(uniforms.block, uniforms.partRows);
   var at = (strip * uniforms.k + firstRow) * width + unit % width;
   let quadsOfWord = 8u / BITS;
-  let norm = rowAt(0u, lane);
+  let norm = rowNorm(0u, lane);
   let powers = select(vec4f(1.0, 0.0625, 0.00390625, 0.000244140625), vec4f(5.9604644775390625e-8), BITS == 8u);
 
   var sums: array<vec4f, 8>;
