@@ -15,12 +15,12 @@ interface Waits {
   count: number;
   /** When the present one began: with the first of them, or as the last one ended. */
   began: number;
-  /** How long the last one took: of work, the next is likely to be like it, as tokens are. */
-  usual: number;
 }
 
-const answers: Waits = { count: 0, began: 0, usual: 0 };
-const works: Waits = { count: 0, began: 0, usual: 0 };
+const answers: Waits = { count: 0, began: 0 };
+const works: Waits = { count: 0, began: 0 };
+/** How long the last work took: the next is likely to be like it, as tokens are. */
+let usual = 0;
 /** One loop naps for all of them. */
 let napping = false;
 
@@ -28,7 +28,7 @@ const bell = typeof SharedArrayBuffer === 'undefined' ? undefined : new Int32Arr
 
 /** Half of the way to the moment when an answer, or else the work, is due; or, past that, half as long as it is overdue. */
 const nextNap = (): number => {
-  const due = answers.count > 0 ? answers.began : works.began + works.usual;
+  const due = answers.count > 0 ? answers.began : works.began + usual;
   return Math.min(LONGEST_NAP_MS, Math.max(SHORTEST_NAP_MS, Math.abs(due - performance.now()) / 2));
 };
 
@@ -65,7 +65,7 @@ export const patiently = async <A>(pending: Promise<A>, awaited: Awaited = 'answ
   } finally {
     waits.count -= 1;
     const now = performance.now();
-    waits.usual = now - waits.began;
+    if (waits === works) usual = now - waits.began;
     waits.began = now;
   }
 };
