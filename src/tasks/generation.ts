@@ -155,8 +155,8 @@ export async function* generateTokens<Params extends Tree>(
       values.catch(() => undefined); // Nobody may be left to ask for it.
       return { taken, values };
     };
-    /** Submits steps after others by which `end` columns may be decided; none where one of them might come after the last. */
-    const advance = async (before: LoopState, end: number): Promise<Submission | undefined> => {
+    /** Submits steps after those by which `end` columns may be decided; none where one of them might come after the last. */
+    const advance = async (end: number): Promise<Submission | undefined> => {
       const most = Math.min(steps, Math.ceil((length - end) / columns));
       if (most < 1) return undefined;
       // One submission holds steps with the same intercept.
@@ -164,7 +164,7 @@ export async function* generateTokens<Params extends Tree>(
       let taken = 1;
       while (taken < most && interceptOf(passes + taken) === own) taken++;
       passes += taken;
-      state = await loopWith(own).step.repeat(taken, before, mask, stops, memory);
+      state = await loopWith(own).step.repeat(taken, state!, mask, stops, memory);
       return reading(taken, state);
     };
     let present = reading(0, state);
@@ -201,9 +201,9 @@ export async function* generateTokens<Params extends Tree>(
       yield progress;
       if (isDone) return progress;
       signal?.throwIfAborted();
-      present = following ?? (await advance(state, end))!;
+      present = following ?? (await advance(end))!;
       // A GPU has the next steps before the tokens of these are asked for, so that it never waits: a stop wastes them.
-      following = device.kind === 'webgpu' ? await advance(state, end + present.taken * columns) : undefined;
+      following = device.kind === 'webgpu' ? await advance(end + present.taken * columns) : undefined;
     }
   } finally {
     device.release([mask, stops, ...leaves(memory), ...(state === undefined ? [] : leaves(state))]);
