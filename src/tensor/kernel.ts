@@ -156,7 +156,7 @@ export interface ShaderKernel<A> {
   readonly epilogue?: boolean;
   /** Of an op that is a norm of its first input: which, and at which places of the inputs its weights are, if they are there. */
   norm?(attributes: A): NormForm & { readonly gammaAt: number; readonly betaAt: number };
-  /** Whether the launches honour `norm`, and take less time than one more launch does. */
+  /** Whether the launches honour `norm`, and are expected to take less time by that than one more launch does. */
   norms?(context: LaunchContext<A>): boolean;
   /** For an op that picks elements of its first input by its second: how, where the two lie so. */
   gather?(source: Layout, index: Layout): Gather;
