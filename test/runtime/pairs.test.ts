@@ -69,6 +69,12 @@ describe('updates of two tensors at one place', () => {
       [sliceUpdate(key, [0, 1, 0], fresh(1)), sliceUpdate(value, [0, 1, 0], slice(fresh(2), [0, 0, 0], [1, 1, 3]))],
       [2, 0],
     );
+    const places = tensor([4, 5], { dtype: 'int32' });
+    const [first, second] = [0, 1].map((i) => reshape(slice(places, [i], [1]), []));
+    await expectPairs(
+      [sliceUpdate(key, [0, first!, 0], fresh(1)), sliceUpdate(value, [0, second!, 0], fresh(2))],
+      [2, 0],
+    );
     const once = sliceUpdate(key, [0, 2, 0], fresh(1));
     await expectPairs([sliceUpdate(once, [0, 2, 0], fresh(2))], [2, 0]);
     await expectPairs([once, sliceUpdate(value, [0, 2, 0], slice(once, [0, 2, 0], [2, 1, 3]))], [2, 0]);

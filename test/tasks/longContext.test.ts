@@ -3,7 +3,8 @@ import { identityIntercept } from '../../src/layers/intercept.ts';
 import type { CausalModel } from '../../src/models/causalModel.ts';
 import { placeholder } from '../../src/ops/constant.ts';
 import { type Device, referenceDevice } from '../../src/runtime/device.ts';
-import { type Plan, plan } from '../../src/runtime/webgpu/plan.ts';
+import { plan } from '../../src/runtime/webgpu/plan.ts';
+import type { Plan } from '../../src/runtime/webgpu/planForm.ts';
 import {
   BeamSampler,
   GreedySampler,

@@ -1,7 +1,7 @@
 import { inVectors } from '../../ops/attentionKernels.ts';
 import type { KernelTraits, Layout } from '../../tensor/kernel.ts';
-import type { PlanBinding, Step } from './plan.ts';
-import { bound, conflict, constantOf, isFile, updatesOf, walkedAs } from './steps.ts';
+import type { PlanBinding, Step } from './planForm.ts';
+import { bound, constantOf, isFile, joinLater, updatesOf, walkedAs } from './steps.ts';
 
 /** Storage buffers that the shader binds. */
 const BUFFERS = 10;
@@ -83,29 +83,16 @@ const join = (pair: Step, attention: Step): Step | undefined => {
 
 /**
  * Steps in which attention of one new token writes the key and the value of that token into the cache by itself, where the kernel
- * is the one for subgroups. The pair of updates waits for the attention, where nothing between them touches what it writes or
- * writes what it reads.
+ * is the one for subgroups.
  */
 export const writeInAttention = (
   steps: readonly Step[],
   { maxStorageBuffers }: Pick<KernelTraits, 'maxStorageBuffers'>,
-): readonly Step[] => {
-  if (maxStorageBuffers < BUFFERS) return steps;
-  const result: Step[] = [];
-  /** The place in the result of a pair that waits for its attention. */
-  let waiting: number | undefined;
-  for (const step of steps) {
-    const pair = waiting === undefined ? undefined : result[waiting];
-    const joined = pair !== undefined && isFile(step, 'attentionDecode') ? join(pair, step) : undefined;
-    if (joined !== undefined) {
-      result.splice(waiting!, 1);
-      result.push(joined);
-      waiting = undefined;
-      continue;
-    }
-    result.push(step);
-    if (isFile(step, 'sliceUpdatePair')) waiting = result.length - 1;
-    else if (pair !== undefined && conflict(pair, step)) waiting = undefined;
-  }
-  return result;
-};
+): readonly Step[] =>
+  maxStorageBuffers < BUFFERS
+    ? steps
+    : joinLater(
+        steps,
+        (step) => isFile(step, 'sliceUpdatePair'),
+        (pair, step) => (isFile(step, 'attentionDecode') ? join(pair, step) : undefined),
+      );

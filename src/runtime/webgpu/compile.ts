@@ -6,7 +6,8 @@ import type { Tensor } from '../../tensor/tensor.ts';
 import { leaves, signature, type Tree, withLeaves } from '../../tensor/tree.ts';
 import type { WebGPU } from './device.ts';
 import { type Prepared, prepare, realize, submit } from './execute.ts';
-import { type Plan, type PlanOptions, plan } from './plan.ts';
+import { type PlanOptions, plan } from './plan.ts';
+import type { Plan } from './planForm.ts';
 import { type Choosable, tunerOf } from './tune.ts';
 
 /** A function on trees of tensors, traced once for each set of shapes and replayed after that. */

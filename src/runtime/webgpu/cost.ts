@@ -1,4 +1,4 @@
-import type { PlanBinding, Step } from './plan.ts';
+import type { PlanBinding, Step } from './planForm.ts';
 
 /** What a launch has to do, as far as its description says. */
 export interface Cost {

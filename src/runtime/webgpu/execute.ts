@@ -6,7 +6,8 @@ import { DeviceError } from './errors.ts';
 import { usage } from './flags.ts';
 import { assignMemory } from './memory.ts';
 import type { Pipeline } from './pipelines.ts';
-import { type Plan, type PlanBuffer, plan } from './plan.ts';
+import { plan } from './plan.ts';
+import type { Plan, PlanBuffer } from './planForm.ts';
 import { type Dispatch, recorderOf } from './profile.ts';
 import { packUniforms } from './shader.ts';
 

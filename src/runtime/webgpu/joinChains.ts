@@ -4,7 +4,7 @@ import type { Chain, ChainValue } from './chainForm.ts';
 import { CHAIN_LIMIT, isFew } from './chains.ts';
 import { isPacked } from './chainText.ts';
 import { generateTogether } from './elementwise.ts';
-import type { Computed, PlanBuffer, Step } from './plan.ts';
+import type { Computed, PlanBuffer, Step } from './planForm.ts';
 import { bound, conflict, constantOf, generatedStep, touchedBy, type Update, updatesOf, walkedAs } from './steps.ts';
 
 /** Ops in the text of a step. */

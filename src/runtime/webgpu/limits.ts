@@ -1,6 +1,6 @@
 import type { WebGPU } from './device.ts';
 import { prepare, submit } from './execute.ts';
-import type { Plan, Step } from './plan.ts';
+import type { Plan, Step } from './planForm.ts';
 import { type Profilable, profilable, profile } from './profile.ts';
 
 /** What an adapter reaches where nothing else holds it up. */

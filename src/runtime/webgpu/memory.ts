@@ -1,4 +1,4 @@
-import type { Plan } from './plan.ts';
+import type { Plan } from './planForm.ts';
 
 /** Memory for a plan's temporaries: which of a few slots each has, where those whose lives do not overlap share one. */
 export interface Memory {

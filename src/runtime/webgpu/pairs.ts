@@ -1,8 +1,7 @@
-import type { PlanBinding, Step } from './plan.ts';
+import type { Step } from './planForm.ts';
+import { bound, constantOf, isFile, joinLater } from './steps.ts';
 
-const isUpdate = ({ kernel }: Step): boolean => kernel.kind === 'file' && kernel.shader === 'sliceUpdate';
-
-const bound = ({ bindings }: Step, name: string): PlanBinding => bindings.find((binding) => binding.name === name)!;
+const isUpdate = (step: Step): boolean => isFile(step, 'sliceUpdate');
 
 /** How the updated box is read: what may differ in a pair. */
 const reading = ['offset', 'from0', 'from1', 'from2', 'from3'] as const;
@@ -12,13 +11,11 @@ const areAlike = (a: Step, b: Step): boolean => {
   const form = ({ kernel, uniforms, workgroups }: Step) =>
     JSON.stringify([kernel, { ...uniforms, ...Object.fromEntries(reading.map((name) => [name, 0])) }, workgroups]);
   const place = (step: Step) => {
-    const { start, size } = bound(step, 'x');
-    return JSON.stringify([start, size]);
+    const [x, moved] = [bound(step, 'x'), bound(step, 'start')];
+    // Where the start is no tensor, what is bound for it is not read.
+    return JSON.stringify([x.start, x.size, constantOf(step, 'DYNAMIC') === 1 && [moved.buffer, moved.start]]);
   };
-  // Where the start is no tensor, what is bound for it is not read.
-  const starts = (step: Step) =>
-    step.kernel.kind === 'file' && step.kernel.constants.DYNAMIC ? bound(step, 'start').buffer : -1;
-  return form(a) === form(b) && place(a) === place(b) && starts(a) === starts(b);
+  return form(a) === form(b) && place(a) === place(b);
 };
 
 const join = (a: Step, b: Step): Step => ({
@@ -31,30 +28,13 @@ const join = (a: Step, b: Step): Step => ({
   bindings: [...a.bindings, { ...bound(b, 'update'), name: 'otherUpdate' }, { ...bound(b, 'x'), name: 'otherX' }],
 });
 
-/**
- * Steps in which two updates of the same place in two tensors are one launch, as of a layer's keys and values. The first waits
- * for the second, where nothing between them touches what it writes or writes what it reads.
- */
-export const pairUpdates = (steps: readonly Step[]): readonly Step[] => {
-  const result: Step[] = [];
-  /** The place in the result of an update that waits for its like. */
-  let waiting: number | undefined;
-  for (const step of steps) {
-    const first = waiting === undefined ? undefined : result[waiting]!;
-    const own = first?.bindings.map(({ buffer }) => buffer) ?? [];
-    const written = first === undefined ? -1 : bound(first, 'x').buffer;
-    if (first !== undefined && isUpdate(step) && areAlike(first, step)) {
-      const others = [bound(step, 'update').buffer, bound(step, 'x').buffer];
-      if (!others.includes(written) && !own.includes(others[1]!)) {
-        result.splice(waiting!, 1);
-        result.push(join(first, step));
-        waiting = undefined;
-        continue;
-      }
-    }
-    result.push(step);
-    if (isUpdate(step)) waiting = result.length - 1;
-    else if (step.bindings.some(({ buffer }) => own.includes(buffer))) waiting = undefined;
-  }
-  return result;
-};
+/** Steps in which two updates of the same place in two tensors are one launch, as of a layer's keys and values. */
+export const pairUpdates = (steps: readonly Step[]): readonly Step[] =>
+  joinLater(steps, isUpdate, (first, step) => {
+    if (!isUpdate(step) || !areAlike(first, step)) return undefined;
+    // A device does not bind one buffer for writing and for reading at once.
+    const written = bound(first, 'x').buffer;
+    const [update, x] = [bound(step, 'update').buffer, bound(step, 'x').buffer];
+    const isApart = update !== written && x !== written && first.bindings.every(({ buffer }) => buffer !== x);
+    return isApart ? join(first, step) : undefined;
+  });

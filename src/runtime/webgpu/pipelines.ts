@@ -2,7 +2,7 @@ import { type ShaderName, shaderSources } from '../../shaders/sources.ts';
 import { ArgumentError } from '../../tensor/errors.ts';
 import { COMPUTE_STAGE } from './flags.ts';
 import { patiently } from './patience.ts';
-import type { Step } from './plan.ts';
+import type { Step } from './planForm.ts';
 import { parseShader, type ShaderInterface } from './shader.ts';
 
 /** A pipeline that is ready, with the interface its bindings and uniforms are packed by. */

@@ -13,7 +13,6 @@ import type {
   Operand,
 } from '../../tensor/kernel.ts';
 import { count, formatShape, type Shape, sameShape } from '../../tensor/shape.ts';
-import type { Storage } from '../../tensor/storage.ts';
 import type { Tensor } from '../../tensor/tensor.ts';
 import { writeInAttention } from './cacheWrites.ts';
 import { type Chain, type ChainValue, neededFor } from './chainForm.ts';
@@ -22,61 +21,12 @@ import { generate } from './elementwise.ts';
 import type { Fused } from './epilogues.ts';
 import { graphOf, isHalfWidth, type Seen, scalarOf, wholeBytes } from './graph.ts';
 import { joinChains } from './joinChains.ts';
+import { lastReads } from './lastReads.ts';
 import { foldNorms, normOf, operandFor } from './norms.ts';
 import { pairUpdates } from './pairs.ts';
+import type { Plan, PlanBuffer, Step } from './planForm.ts';
 import { joinSiblings } from './siblings.ts';
 import { generatedStep, gridOf } from './steps.ts';
-
-/** A buffer of a plan: memory that the plan needs for a while, or values that come from outside. */
-export type PlanBuffer =
-  | { readonly kind: 'temporary'; readonly bytes: number; readonly label: string }
-  | { readonly kind: 'input'; readonly index: number; readonly bytes: number; readonly label: string }
-  | {
-      readonly kind: 'leaf';
-      readonly storage: Storage;
-      readonly bytes: number;
-      readonly label: string;
-      readonly dtype: DType;
-    };
-
-/** A buffer, or a part of it in bytes, under the name that a shader has for it. */
-export interface PlanBinding {
-  readonly name: string;
-  readonly buffer: number;
-  readonly start: number;
-  readonly size: number;
-  /** Bytes that are read, at most, where the kernel only picks from it. */
-  readonly picked?: number;
-}
-
-/** One dispatch. */
-export interface Step {
-  /** The op whose result this is, for messages. */
-  readonly label: string;
-  readonly kernel:
-    | { readonly kind: 'file'; readonly shader: string; readonly constants: Readonly<Record<string, number>> }
-    | { readonly kind: 'text'; readonly source: string };
-  readonly uniforms: Readonly<Record<string, number>>;
-  readonly bindings: readonly PlanBinding[];
-  readonly workgroups: readonly [number, number, number];
-  /** What a generated kernel computes, if it is all that its chains are; the planner may join it with others. */
-  readonly chains?: readonly Computed[];
-}
-
-/** A chain, and the buffers of a plan that it reads and writes. */
-export interface Computed {
-  readonly chain: Chain;
-  readonly inputs: readonly number[];
-  readonly targets: readonly number[];
-}
-
-/** An ordered list of launches over numbered buffers: everything about a computation but the memory itself. */
-export interface Plan {
-  readonly buffers: readonly PlanBuffer[];
-  readonly steps: readonly Step[];
-  /** For each output: the buffer whose first elements are its values. */
-  readonly outputs: readonly { readonly buffer: number; readonly shape: Shape; readonly dtype: DType }[];
-}
 
 /** What a plan is made for, besides the expressions. */
 export interface PlanOptions {
@@ -95,7 +45,7 @@ export const plan = (
   { traits, inputs = [], donated = new Map(), onChoice }: PlanOptions,
 ): Plan => {
   const { graph, epilogues } = joinSiblings(graphOf(outputs));
-  const { order, position, wanted, inputsOf, consumers, seenOf, copied } = graph;
+  const { order, wanted, inputsOf, consumers, seenOf, copied } = graph;
   const { fused, absorbed } = epilogues;
   const norms = foldNorms(graph, traits);
   const folded = new Set(norms.values());
@@ -174,30 +124,7 @@ export const plan = (
     return target;
   };
 
-  /** What is read for a node's value: for a row that is normed on the way, what the norm reads. */
-  const readBy = (tensor: Tensor): readonly Tensor[] => {
-    const norm = norms.get(tensor);
-    return norm === undefined ? inputsOf(tensor) : [...inputsOf(norm), ...inputsOf(tensor).slice(1)];
-  };
-  // When each root's value is read for the last time: an op may write over a buffer only when nobody reads it later.
-  const lastRead = new Map<Tensor, number>();
-  for (const tensor of order) {
-    const at = position.get(rootOf.get(tensor) ?? tensor)!;
-    for (const input of readBy(tensor)) {
-      const { root } = seenOf(input);
-      lastRead.set(root, Math.max(lastRead.get(root) ?? -1, at));
-    }
-  }
-  // A fused kernel reads all its inputs when its last node is reached.
-  for (const [end, { kernel, bias, residual }] of fused) {
-    const at = position.get(end)!;
-    for (const input of [...readBy(kernel), bias, residual]) {
-      if (input === undefined) continue;
-      const { root } = seenOf(input);
-      lastRead.set(root, Math.max(lastRead.get(root) ?? -1, at));
-    }
-  }
-  for (const output of wanted) lastRead.set(seenOf(output).root, Number.POSITIVE_INFINITY);
+  const lastRead = lastReads(graph, epilogues, norms, rootOf);
   const donatedInputs = new Set(donated.values());
   const overwritable = (root: Tensor, at: number): boolean => {
     if ((lastRead.get(root) ?? -1) > at) return false;
@@ -425,7 +352,7 @@ export const plan = (
         const { root } = seenOf(input);
         return places.get(input) ?? (count(root.shape) === 1 ? places.get(root) : undefined);
       };
-      const placeOf = (input: Tensor): number => {
+      const operandAt = (input: Tensor): number => {
         const at = known(input) ?? values.push(read(seenOf(input), tensor.shape, list)) - 1;
         places.set(input, at);
         return at;
@@ -438,7 +365,7 @@ export const plan = (
           const { wgsl, functions } = kernel;
           const value: ChainValue = {
             kind: 'apply',
-            operands: operands.map(placeOf),
+            operands: operands.map(operandAt),
             wgsl: (names) => wgsl(names, attributes),
             functions,
             dtype,

@@ -3,7 +3,7 @@ import { costOf } from './cost.ts';
 import type { WebGPU } from './device.ts';
 import { MAP_READ, usage } from './flags.ts';
 import { patiently } from './patience.ts';
-import type { Step } from './plan.ts';
+import type { Step } from './planForm.ts';
 
 /** How long one launch of a kernel took on the device. */
 export interface LaunchTime {

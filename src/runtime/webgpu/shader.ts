@@ -27,12 +27,17 @@ export interface ShaderInterface {
 
 const withoutComments = (source: string): string => source.replace(/\/\*[\s\S]*?\*\//g, '').replace(/\/\/.*$/gm, '');
 
+/** What was read already, by text: planner and pipelines ask for the same. */
+const interfaces = new Map<string, ShaderInterface>();
+
 /**
- * Reads bindings, uniform fields and overrides out of WGSL text. Uniform fields are scalars: u32, i32 or f32.
+ * Reads bindings, uniform fields and overrides out of WGSL text, once for each text. Uniform fields are scalars: u32, i32 or f32.
  *
  * @throws {ArgumentError} If a field has another type.
  */
 export const parseShader = (name: string, text: string): ShaderInterface => {
+  const known = interfaces.get(text);
+  if (known !== undefined) return known;
   const source = withoutComments(text);
   const storage = [
     ...source.matchAll(/@binding\((\d+)\)\s*var<storage(?:\s*,\s*(read_write|read))?>\s*(\w+)\s*:/g),
@@ -48,13 +53,15 @@ export const parseShader = (name: string, text: string): ShaderInterface => {
       throw new ArgumentError(`shader ${name}: expected uniform fields of type u32, i32 or f32, got ${field}: ${type}`);
     return { name: field!, type, offset: i * 4 } as const;
   });
-  return {
+  const found: ShaderInterface = {
     storage,
     uniformBinding: uniform === null ? undefined : Number(uniform[1]),
     uniforms,
     uniformBytes: Math.ceil((uniforms.length * 4) / 16) * 16,
     overrides: [...source.matchAll(/override\s+(\w+)/g)].map(([, override]) => override!),
   };
+  interfaces.set(text, found);
+  return found;
 };
 
 /**

@@ -3,7 +3,7 @@ import { type ShaderName, shaderSources } from '../../shaders/sources.ts';
 import type { KernelTraits, Layout } from '../../tensor/kernel.ts';
 import { count, type Shape } from '../../tensor/shape.ts';
 import type { GeneratedLaunch } from './chainForm.ts';
-import type { PlanBinding, Step } from './plan.ts';
+import type { PlanBinding, Step } from './planForm.ts';
 import { parseShader } from './shader.ts';
 
 /** What a step binds under a name that its shader has. */
@@ -42,19 +42,11 @@ export const generatedStep = (
   workgroups: gridOf(workgroups, traits),
 });
 
-const writableNames = new Map<string, ReadonlySet<string>>();
-
 /** The variables that a shader may write. */
-const writableOf = ({ kernel }: Step): ReadonlySet<string> => {
+const writableOf = ({ kernel, label }: Step): ReadonlySet<string> => {
   const text = kernel.kind === 'text' ? kernel.source : shaderSources[kernel.shader as ShaderName];
-  const key = kernel.kind === 'text' ? text : kernel.shader;
-  let names = writableNames.get(key);
-  if (names === undefined) {
-    const { storage } = parseShader(key, text);
-    names = new Set(storage.filter(({ writable }) => writable).map(({ name }) => name));
-    writableNames.set(key, names);
-  }
-  return names;
+  const { storage } = parseShader(kernel.kind === 'text' ? label : kernel.shader, text);
+  return new Set(storage.filter(({ writable }) => writable).map(({ name }) => name));
 };
 
 /** The buffers that a step reads, and those that it may write. */
@@ -84,6 +76,37 @@ export const conflict = (a: Step, b: Step): boolean => {
     [...first.writes].some((buffer) => second.reads.has(buffer) || second.writes.has(buffer)) ||
     [...second.writes].some((buffer) => first.reads.has(buffer))
   );
+};
+
+/**
+ * Steps in which one that waits is done with a later one, as one step. It waits as long as nothing between touches what it writes
+ * or writes what it reads; of several, the last one waits.
+ *
+ * @param waits - Whether a step may wait.
+ * @param join - The step that does what both do, if there is one.
+ */
+export const joinLater = (
+  steps: readonly Step[],
+  waits: (step: Step) => boolean,
+  join: (first: Step, next: Step) => Step | undefined,
+): readonly Step[] => {
+  const result: Step[] = [];
+  /** The place in the result of the one that waits. */
+  let waiting: number | undefined;
+  for (const step of steps) {
+    const first = waiting === undefined ? undefined : result[waiting];
+    const joined = first && join(first, step);
+    if (joined !== undefined) {
+      result.splice(waiting!, 1);
+      result.push(joined);
+      waiting = undefined;
+      continue;
+    }
+    result.push(step);
+    if (waits(step)) waiting = result.length - 1;
+    else if (first !== undefined && conflict(first, step)) waiting = undefined;
+  }
+  return result;
 };
 
 /** One of the updates that a launch of `sliceUpdate` or `sliceUpdatePair` does. */
