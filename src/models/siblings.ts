@@ -9,6 +9,7 @@ import { type MatrixForm, paramOf } from './quantize.ts';
 const siblings: readonly (readonly string[])[] = [
   ['query', 'key', 'value'],
   ['queryDense', 'keyDense', 'valueDense'],
+  ['ffwGating', 'ffwGating2'],
 ];
 
 const parts = /^(.*)\.(\w+)\.(kernel|bias)$/;

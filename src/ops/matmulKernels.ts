@@ -62,7 +62,7 @@ const laneKernels = (product: MatmulCase, traits: KernelTraits): readonly Matmul
     constants,
     rows: 1,
     columns: each * lanes,
-    uniforms: { lanes, each },
+    uniforms: { lanes, each, factor: 0 },
   });
   const tile = (shader: string, rows: number, each: number): MatmulKernel => ({
     name: `${shader} ${rows}`,
@@ -111,7 +111,7 @@ const rowKernels = ({ m, k, n, a, b, format }: MatmulCase, traits: KernelTraits)
         constants: { FORMAT: format, LANES_X: 8, LANES_Y: invocations / 8 },
         rows: 1,
         columns: 8 * width,
-        uniforms: {},
+        uniforms: { factor: 0 },
       }));
   if (isInVectors('column', b, width, k) && isInVectors('row', a, 4, k))
     return sizes.map((invocations) => ({
@@ -120,7 +120,7 @@ const rowKernels = ({ m, k, n, a, b, format }: MatmulCase, traits: KernelTraits)
       constants: { FORMAT: format, LANES_X: 32, LANES_Y: invocations / 32 },
       rows: 1,
       columns: invocations / 32,
-      uniforms: {},
+      uniforms: { factor: 0 },
     }));
   return [];
 };

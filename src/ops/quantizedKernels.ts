@@ -59,6 +59,7 @@ const laneKernels = ({ m, k, format }: QuantizedCase, lanes: number): readonly Q
         partRows: bits === 8 ? Math.ceil(k / parts) : Math.min(k, block * Math.ceil(k / block / parts)),
         lanes: lanes / parts,
         quads: 32 / bits,
+        factor: 0,
       },
       norms: true,
     }));
@@ -77,7 +78,7 @@ const rowKernels = ({ m, format: { bits } }: QuantizedCase, traits: KernelTraits
           words: bits / 2,
           lanes: 8,
           constants: { BITS: bits, LANES_Y: invocations / 8 },
-          uniforms: {},
+          uniforms: { factor: 0 },
         }));
 
 /** By way of the matrix in float32; where many rows pay for that. */

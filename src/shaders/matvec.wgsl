@@ -1,17 +1,21 @@
 // y[z, i, j] = activate(sum_l a[z, i, l] * b[z, l, j] + bias[j]) + residual[z, i, j]
 // for a single row i, the columns of b side by side in fours. A workgroup computes LANES_X vectors of columns; the terms
 // are spread over LANES_Y invocations, whose sums meet in workgroup memory.
-// Grid: a workgroup for each matrix of the batch and LANES_X vectors of columns. Reference: src/ops/matmul.ts.
+// Gated, the second half of the vectors are of other columns of b, whose sums are factors: y = activate(a b) * (a c).
+// Grid: a workgroup for each matrix of the batch and LANES_X vectors of columns, gated half as many.
+// Reference: src/ops/matmul.ts.
 
 override FORMAT: u32 = 0;   // Of b: 0 float32, 1 float16, 2 bfloat16; halves are two to a word, and lie in eights.
 override LANES_X: u32 = 8;  // Invocations along columns, each with a vector of them: 4 in float32, 8 in halves.
 override LANES_Y: u32 = 32; // Invocations along terms: a power of two.
+override GATED: u32 = 0;    // 1: columns of b have columns of it for factors; there is neither bias nor residual then.
 
 struct Uniforms {
   workgroups: u32, rowTiles: u32, columnTiles: u32, m: u32, k: u32, n: u32, inner: u32,
   aOffset: u32, aOuter: u32, aInner: u32, aRow: u32, aColumn: u32,
   bOffset: u32, bOuter: u32, bInner: u32, bRow: u32, bColumn: u32,
   yOffset: u32, yOuter: u32, yInner: u32, yRow: u32,
+  factor: u32, // Gated: vectors from those of a column to those of its factor.
   continues: u32, hasBias: u32, biasFormat: u32, biasOffset: u32, activation: u32,
   joins: u32, // 1: the residual is added; 2: it is a factor instead.
 }
@@ -79,7 +83,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
   let id = group.y * grid.x + group.x;
   if (id >= uniforms.workgroups) { return; } // The whole workgroup leaves, so barriers stay uniform.
   let width = select(8u, 4u, FORMAT == 0u);
-  let firstColumn = id % uniforms.columnTiles * LANES_X * width;
+  let isGated = GATED == 1u;
+  let vectors = select(LANES_X, LANES_X / 2u, isGated);
+  let firstColumn = id % uniforms.columnTiles * vectors * width;
   let z = id / uniforms.rowTiles / uniforms.columnTiles;
   let outer = z / uniforms.inner;
   let inner = z % uniforms.inner;
@@ -88,7 +94,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
   let yStart = uniforms.yOffset + outer * uniforms.yOuter + inner * uniforms.yInner;
 
   // Columns that are not there are computed from the last ones, and not stored.
-  let bColumn = (bStart + min(firstColumn + lane.x * width, uniforms.n - width)) / width;
+  let column = min(firstColumn + lane.x % vectors * width, uniforms.n - width);
+  let bColumn = (bStart + column) / width + select(0u, uniforms.factor, lane.x >= vectors);
   let bStep = uniforms.bRow / width;
 
   var low = vec4f();
@@ -123,9 +130,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
     workgroupBarrier();
   }
 
-  for (var c = index; c < LANES_X * width; c += lanes) {
+  for (var c = index; c < vectors * width; c += lanes) {
     let j = firstColumn + c;
-    let sum = partial[c / width + lanes * (c % width / 4u)][c % 4u];
-    if (j < uniforms.n) { finish(sum, yStart, 0u, j); }
+    if (j >= uniforms.n) { continue; }
+    let at = c / width + lanes * (c % width / 4u);
+    if (isGated) {
+      y[yStart + j] = activate(partial[at][c % 4u], uniforms.activation) * partial[at + vectors][c % 4u];
+    } else {
+      finish(partial[at][c % 4u], yStart, 0u, j);
+    }
   }
 }

@@ -3,13 +3,15 @@
 // subgroup is a workgroup and computes two vectors of columns a lane; the lanes load as many elements of a at once as they
 // are, and share them.
 // A norm of the row, where there is one, is found by every workgroup anew; aColumn is 1 then.
-// Grid: a workgroup for each matrix of the batch and 2 * SUBGROUP vectors. Reference: src/ops/matmul.ts.
+// Gated, a lane's second vector is of other columns of b, whose sums are factors: y = activate(a b) * (a c).
+// Grid: a workgroup for each matrix of the batch and 2 * SUBGROUP vectors, gated SUBGROUP. Reference: src/ops/matmul.ts.
 
 enable subgroups;
 
 override FORMAT: u32 = 0;   // Of b: 0 float32, 1 float16, 2 bfloat16; halves are two to a word, and lie in eights.
 override SUBGROUP: u32 = 8; // Lanes.
 override NORM: u32 = 0;     // Of the row of a, as it is read: 0 none, 1 layerNorm, 2 rmsNorm.
+override GATED: u32 = 0;    // 1: columns of b have columns of it for factors; there is neither bias nor residual then.
 
 struct Uniforms {
   workgroups: u32, rowTiles: u32, columnTiles: u32, m: u32, k: u32, n: u32, inner: u32,
@@ -17,6 +19,7 @@ struct Uniforms {
   bOffset: u32, bOuter: u32, bInner: u32, bRow: u32, bColumn: u32,
   yOffset: u32, yOuter: u32, yInner: u32, yRow: u32,
   lanes: u32, each: u32,
+  factor: u32, // Gated: vectors from those of a column to those of its factor.
   continues: u32, hasBias: u32, biasFormat: u32, biasOffset: u32, activation: u32,
   joins: u32, // 1: the residual is added; 2: it is a factor instead.
   gammaFormat: u32, betaFormat: u32, gammaAdds: f32, epsilon: f32, // Of the norm; format 3 is absent.
@@ -118,7 +121,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
   if (id >= uniforms.workgroups) { return; } // The whole workgroup leaves, so subgroups stay uniform.
   let width = select(8u, 4u, FORMAT == 0u); // Columns of a vector.
   let step = width * SUBGROUP;
-  let firstColumn = id % uniforms.columnTiles * 2u * step;
+  let isGated = GATED == 1u;
+  let firstColumn = id % uniforms.columnTiles * select(2u, 1u, isGated) * step;
   let z = id / uniforms.rowTiles / uniforms.columnTiles;
   let outer = z / uniforms.inner;
   let inner = z % uniforms.inner;
@@ -127,8 +131,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
   let yStart = uniforms.yOffset + outer * uniforms.yOuter + inner * uniforms.yInner;
 
   // Columns that are not there are computed from the last ones, and not stored.
-  let columns = firstColumn + lane * width + vec2u(0u, step);
-  var bAt = (bStart + min(columns, vec2u(uniforms.n - width))) / width;
+  let columns = firstColumn + lane * width + vec2u(0u, select(step, 0u, isGated));
+  let factor = vec2u(0u, select(0u, uniforms.factor, isGated));
+  var bAt = (bStart + min(columns, vec2u(uniforms.n - width))) / width + factor;
   let bStep = uniforms.bRow / width;
   let row = rowNorm(aStart, lane);
 
@@ -158,6 +163,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
   var results = sums;
   for (var c = 0u; c < uniforms.each; c++) {
     let j = firstColumn + lane * width + c / width * step + c % width;
-    if (j < uniforms.n) { finish(results[c / width * 2u + c % width / 4u][c % 4u], yStart, 0u, j); }
+    if (j >= uniforms.n) { continue; }
+    let sum = results[c / width * 2u + c % width / 4u][c % 4u];
+    if (isGated) {
+      y[yStart + j] = activate(sum, uniforms.activation) * results[2u + c / 4u][c % 4u];
+    } else {
+      finish(sum, yStart, 0u, j);
+    }
   }
 }

@@ -2,12 +2,14 @@
 // for a single row i, the rows of the transposed b side by side in fours. For adapters that run subgroups on a CPU, as
 // matmulLanes: one subgroup is a workgroup and computes 2 * SUBGROUP columns, two to a lane; the lanes load four elements
 // of a each at once, and share them.
-// Grid: a workgroup for each matrix of the batch and 2 * SUBGROUP columns. Reference: src/ops/matmul.ts.
+// Gated, a lane's second column is of another part of b, and its sum a factor: y = activate(a b) * (a c).
+// Grid: a workgroup for each matrix of the batch and 2 * SUBGROUP columns, gated SUBGROUP. Reference: src/ops/matmul.ts.
 
 enable subgroups;
 
 override FORMAT: u32 = 0;   // Of b: 0 float32, 1 float16, 2 bfloat16; halves are two to a word, and lie in eights.
 override SUBGROUP: u32 = 8; // Lanes: 4 or more.
+override GATED: u32 = 0;    // 1: columns of b have columns of it for factors; there is neither bias nor residual then.
 
 struct Uniforms {
   workgroups: u32, rowTiles: u32, columnTiles: u32, m: u32, k: u32, n: u32, inner: u32,
@@ -15,6 +17,7 @@ struct Uniforms {
   bOffset: u32, bOuter: u32, bInner: u32, bRow: u32, bColumn: u32,
   yOffset: u32, yOuter: u32, yInner: u32, yRow: u32,
   lanes: u32, each: u32,
+  factor: u32, // Gated: vectors from those of a column to those of its factor.
   continues: u32, hasBias: u32, biasFormat: u32, biasOffset: u32, activation: u32,
   joins: u32, // 1: the residual is added; 2: it is a factor instead.
 }
@@ -82,7 +85,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
         @builtin(subgroup_invocation_id) lane: u32) {
   let id = group.y * grid.x + group.x;
   if (id >= uniforms.workgroups) { return; } // The whole workgroup leaves, so subgroups stay uniform.
-  let firstColumn = id % uniforms.columnTiles * 2u * SUBGROUP;
+  let isGated = GATED == 1u;
+  let firstColumn = id % uniforms.columnTiles * select(2u, 1u, isGated) * SUBGROUP;
   let z = id / uniforms.rowTiles / uniforms.columnTiles;
   let outer = z / uniforms.inner;
   let inner = z % uniforms.inner;
@@ -92,8 +96,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
 
   // Columns that are not there are computed from the last one, and not stored.
   let width = select(8u, 4u, FORMAT == 0u);
-  let columns = firstColumn + lane + vec2u(0u, SUBGROUP);
-  var bAt = (bStart + min(columns, vec2u(uniforms.n - 1u)) * uniforms.bColumn) / width;
+  let columns = firstColumn + lane + vec2u(0u, select(SUBGROUP, 0u, isGated));
+  let factor = vec2u(0u, select(0u, uniforms.factor, isGated));
+  var bAt = (bStart + min(columns, vec2u(uniforms.n - 1u)) * uniforms.bColumn) / width + factor;
   let vectors = uniforms.k / 4u; // Of a.
   var sums = vec2f();
   for (var first = 0u; first < vectors; first += SUBGROUP) {
@@ -108,6 +113,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
 
   for (var c = 0u; c < uniforms.each; c++) {
     let j = firstColumn + lane + c * SUBGROUP;
-    if (j < uniforms.n) { finish(select(sums.x, sums.y, c == 1u), yStart, 0u, j); }
+    if (j >= uniforms.n) { continue; }
+    if (isGated) {
+      y[yStart + j] = activate(sums.x, uniforms.activation) * sums.y;
+    } else {
+      finish(select(sums.x, sums.y, c == 1u), yStart, 0u, j);
+    }
   }
 }

@@ -1,17 +1,20 @@
 // y[z, i, j] = activate(sum_l a[z, i, l] * b[z, l, j] + bias[j]) + residual[z, i, j]
 // for a single row i, the rows of the transposed b side by side in fours. A workgroup computes LANES_Y columns; the terms
 // of each are spread over LANES_X invocations, whose sums meet in workgroup memory.
-// Grid: a workgroup for each matrix of the batch and LANES_Y columns. Reference: src/ops/matmul.ts.
+// Gated, the second half of the columns are of another part of b, and their sums factors: y = activate(a b) * (a c).
+// Grid: a workgroup for each matrix of the batch and LANES_Y columns, gated half as many. Reference: src/ops/matmul.ts.
 
 override FORMAT: u32 = 0;   // Of b: 0 float32, 1 float16, 2 bfloat16; halves are two to a word, and lie in eights.
 override LANES_X: u32 = 32; // Invocations along terms: a power of two.
-override LANES_Y: u32 = 8;  // Invocations along columns.
+override LANES_Y: u32 = 8;  // Invocations along columns; gated an even number.
+override GATED: u32 = 0;    // 1: columns of b have columns of it for factors; there is neither bias nor residual then.
 
 struct Uniforms {
   workgroups: u32, rowTiles: u32, columnTiles: u32, m: u32, k: u32, n: u32, inner: u32,
   aOffset: u32, aOuter: u32, aInner: u32, aRow: u32, aColumn: u32,
   bOffset: u32, bOuter: u32, bInner: u32, bRow: u32, bColumn: u32,
   yOffset: u32, yOuter: u32, yInner: u32, yRow: u32,
+  factor: u32, // Gated: vectors from those of a column to those of its factor.
   continues: u32, hasBias: u32, biasFormat: u32, biasOffset: u32, activation: u32,
   joins: u32, // 1: the residual is added; 2: it is a factor instead.
 }
@@ -84,7 +87,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
         @builtin(local_invocation_id) lane: vec3u, @builtin(local_invocation_index) index: u32) {
   let id = group.y * grid.x + group.x;
   if (id >= uniforms.workgroups) { return; } // The whole workgroup leaves, so barriers stay uniform.
-  let firstColumn = id % uniforms.columnTiles * LANES_Y;
+  let isGated = GATED == 1u;
+  let across = select(LANES_Y, LANES_Y / 2u, isGated); // Columns of a workgroup.
+  let firstColumn = id % uniforms.columnTiles * across;
   let z = id / uniforms.rowTiles / uniforms.columnTiles;
   let outer = z / uniforms.inner;
   let inner = z % uniforms.inner;
@@ -94,7 +99,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
 
   // Columns that are not there are computed from the last one, and not stored.
   let width = select(8u, 4u, FORMAT == 0u);
-  let bAt = (bStart + min(firstColumn + lane.y, uniforms.n - 1u) * uniforms.bColumn) / width;
+  let column = min(firstColumn + lane.y % across, uniforms.n - 1u);
+  let bAt = (bStart + column * uniforms.bColumn) / width + select(0u, uniforms.factor, lane.y >= across);
   var sum = 0.0;
   for (var l = lane.x; l < uniforms.k / width; l += LANES_X) {
     let words = b[bAt + l];
@@ -109,5 +115,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
     workgroupBarrier();
   }
   let j = firstColumn + index;
-  if (index < LANES_Y && j < uniforms.n) { finish(partial[index * LANES_X], yStart, 0u, j); }
+  if (index >= across || j >= uniforms.n) { return; }
+  if (isGated) {
+    y[yStart + j] = activate(partial[index * LANES_X], uniforms.activation) * partial[(index + across) * LANES_X];
+  } else {
+    finish(partial[index * LANES_X], yStart, 0u, j);
+  }
 }

@@ -2,14 +2,17 @@
 // for a single row of a; the whole numbers q are of 8 bits, signed, or of 4, in strips of 64 columns.
 // For GPUs: eight lanes side by side read neighbouring words, 16 columns each; LANES_Y rows of lanes share out the rows of w
 // in runs of 8, and add up in workgroup memory.
-// Grid: a workgroup for eight units of 16 columns. Reference: src/ops/quantizedMatmul.ts.
+// Gated, the second half of the lanes have the same columns of other strips, whose sums are factors.
+// Grid: a workgroup for eight units of 16 columns, gated four. Reference: src/ops/quantizedMatmul.ts.
 
 override BITS: u32 = 8;     // 8 or 4.
 override LANES_Y: u32 = 32; // A power of two.
+override GATED: u32 = 0;    // 1: columns have columns of other strips for factors; there is neither bias nor residual then.
 
 struct Uniforms {
   workgroups: u32, columnTiles: u32,
-  units: u32, // Units of the strips that are bound.
+  units: u32, // Units of the strips that are bound, gated without those of the factors.
+  factor: u32, // Gated: strips from that of a column to that of its factor.
   m: u32, k: u32, n: u32, block: u32, blocks: u32,
   firstColumn: u32, // Of the strips that are bound.
   hasBias: u32, biasOffset: u32, biasFormat: u32, activation: u32,
@@ -81,8 +84,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
   let id = group.y * grid.x + group.x;
   if (id >= uniforms.workgroups) { return; } // The whole workgroup leaves before any barrier.
   // Units that are not there are computed from the last one, and not stored.
-  let unit = min(id * 8u + lane.x, uniforms.units - 1u);
-  let strip = unit / 4u;
+  let isGated = GATED == 1u;
+  let across = select(8u, 4u, isGated); // Units of a workgroup.
+  let unit = min(id * across + lane.x % across, uniforms.units - 1u);
+  let strip = unit / 4u + select(0u, uniforms.factor, lane.x >= across);
   let place = unit % 4u; // Which sixteen of the strip's columns.
   var sums: array<vec4f, 4>;
   let runs = (uniforms.block + RUN - 1u) / RUN; // Of a block.
@@ -111,11 +116,16 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
 
   for (var c = 0u; c < 16u; c++) { meet[lane.y * 128u + lane.x * 16u + c] = sums[c / 4u][c % 4u]; }
   workgroupBarrier();
-  for (var c = index; c < 128u; c += 8u * LANES_Y) {
+  for (var c = index; c < across * 16u; c += 8u * LANES_Y) {
     var sum = 0.0;
-    for (var row = 0u; row < LANES_Y; row++) { sum += meet[row * 128u + c]; }
-    let own = id * 8u + c / 16u;
+    var factor = 0.0;
+    for (var row = 0u; row < LANES_Y; row++) {
+      sum += meet[row * 128u + c];
+      if (isGated) { factor += meet[row * 128u + 64u + c]; }
+    }
+    let own = id * across + c / 16u;
     let j = uniforms.firstColumn + own * 16u + c % 16u;
-    if (own < uniforms.units && j < uniforms.n) { finish(sum, 0u, j); }
+    if (own >= uniforms.units || j >= uniforms.n) { continue; }
+    if (isGated) { y[j] = activate(sum, uniforms.activation) * factor; } else { finish(sum, 0u, j); }
   }
 }

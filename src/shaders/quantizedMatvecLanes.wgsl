@@ -4,7 +4,8 @@
 // together, of each row of w. Where there are few columns, the lanes of a subgroup share out the rows of w: PARTS runs of
 // partRows rows each. Whole numbers are summed as they lie in their word, times a power of two; scale and zero come once a
 // block. A norm of the row of a, where there is one, is found by every workgroup anew.
-// Grid: a workgroup for SUBGROUP / PARTS units of four words. Reference: src/ops/quantizedMatmul.ts.
+// Gated, the second half of a part's lanes have the same columns of other strips, whose sums are factors.
+// Grid: a workgroup for SUBGROUP / PARTS units of four words, gated half as many. Reference: src/ops/quantizedMatmul.ts.
 
 enable subgroups;
 
@@ -12,10 +13,12 @@ override BITS: u32 = 8;     // 8 or 4.
 override SUBGROUP: u32 = 8; // Lanes.
 override PARTS: u32 = 1;    // A power of two.
 override NORM: u32 = 0;     // Of the row of a, as it is read: 0 none, 1 layerNorm, 2 rmsNorm.
+override GATED: u32 = 0;    // 1: columns have columns of other strips for factors; there is neither bias nor residual then.
 
 struct Uniforms {
   workgroups: u32, columnTiles: u32,
-  units: u32, // Units of the strips that are bound.
+  units: u32, // Units of the strips that are bound, gated without those of the factors.
+  factor: u32, // Gated: strips from that of a column to that of its factor.
   m: u32, k: u32, n: u32, block: u32, blocks: u32,
   firstColumn: u32, // Of the strips that are bound.
   partRows: u32, // Whole blocks, or rows of one.
@@ -127,11 +130,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
   if (id >= uniforms.workgroups) { return; } // The whole workgroup leaves, so subgroups stay uniform.
   let width = BITS / 2u; // Fours of words of a row of a strip.
   let lanes = SUBGROUP / PARTS;
+  let isGated = GATED == 1u;
+  let across = select(lanes, lanes / 2u, isGated); // Lanes side by side, of other columns each.
   let place = lane % lanes;
   let part = lane / lanes;
   // Units that are not there are computed from the last one, and not stored.
-  let unit = min(id * lanes + place, uniforms.units - 1u);
-  let strip = unit / width;
+  let unit = min(id * across + place % across, uniforms.units - 1u);
+  let strip = unit / width + select(0u, uniforms.factor, place >= across);
   let firstRow = part * uniforms.partRows;
   let endRow = min(uniforms.k, firstRow + uniforms.partRows);
   let run = min(uniforms.block, uniforms.partRows);
@@ -182,6 +187,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
 
   for (var c = 0u; c < uniforms.quads * 4u; c++) {
     let j = uniforms.firstColumn + unit * uniforms.quads * 4u + c;
-    if (part == 0u && id * lanes + place < uniforms.units && j < uniforms.n) { finish(sums[c / 4u][c % 4u], 0u, j); }
+    let isStored = part == 0u && place < across && id * across + place < uniforms.units && j < uniforms.n;
+    let sum = sums[c / 4u][c % 4u];
+    if (isGated) {
+      let factor = subgroupShuffleXor(sum, across);
+      if (isStored) { y[j] = activate(sum, uniforms.activation) * factor; }
+    } else if (isStored) {
+      finish(sum, 0u, j);
+    }
   }
 }

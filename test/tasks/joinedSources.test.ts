@@ -1,7 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { BertBackbone, FalconBackbone, GPT2Backbone, GPT2CausalLM } from '../../src/index.ts';
+import {
+  BertBackbone,
+  FalconBackbone,
+  GemmaBackbone,
+  GemmaCausalLM,
+  GPT2Backbone,
+  GPT2CausalLM,
+} from '../../src/index.ts';
 import { inGroups } from '../../src/models/siblings.ts';
 import { tensor } from '../../src/ops/constant.ts';
 import { identity } from '../../src/ops/identity.ts';
@@ -77,5 +84,30 @@ describe('query, key and value of a preset', () => {
     await again.saveToPreset(second, at);
     for (const file of ['config.json', 'model.weights.h5'])
       expect((await readFile(join(second, file))).equals(await readFile(join(first, file)))).toBe(true);
+  });
+});
+
+describe('the gate of an MLP and what it opens', () => {
+  const sizes = { vocabularySize: 32, numQueryHeads: 2, numKeyValueHeads: 1, headDim: 64, hiddenDim: 64 };
+  const lm = GemmaCausalLM({
+    backbone: GemmaBackbone({ ...sizes, intermediateDim: 256, numLayers: 2 }),
+    preprocessor: null,
+  });
+
+  it.each([
+    { format: 'keras', bits: undefined },
+    { format: 'transformers', bits: undefined },
+    { format: 'keras', bits: 'int8' },
+    { format: 'keras', bits: 'int4' },
+  ] as const)('are one launch for a token, opened from $format, $bits', async ({ format, bits }) => {
+    const gpu = await webgpuTestDevice();
+    const target = join(folder, `gemma_${format}_${bits}`);
+    await (bits === undefined ? lm : await lm.quantize(bits)).saveToPreset(target, { format });
+    const { apply, params } = await GemmaCausalLM.fromPreset(target, { device: gpu, preprocessor: null });
+    const groups = together(params).filter(([path]) => path.includes('ffw'));
+    expect(groups.map(([, tensors]) => tensors)).toEqual([1, 1]);
+    const { steps } = plan([apply({ tokenIds: [[1]] })], { traits: (await testDevice()).traits });
+    const gated = steps.filter(({ kernel }) => kernel.kind === 'file' && kernel.constants.GATED === 1);
+    expect(gated).toHaveLength(2);
   });
 });

@@ -29,7 +29,9 @@ const ranges = (bindings: readonly PlanBinding[]): readonly PlanBinding[] =>
 type Numbers = Readonly<Record<string, number>>;
 
 const product = (u: Numbers, constants: Numbers, bindings: readonly PlanBinding[]): Cost => {
-  const { m = 0, k = 0, n = 0 } = u;
+  const { m = 0, k = 0, n: written = 0 } = u;
+  // A gate's columns have as many for factors.
+  const n = constants.GATED === 1 ? 2 * written : written;
   const batch = u.rowTiles === undefined ? 1 : u.workgroups! / (u.rowTiles * u.columnTiles!);
   const words = bindings.find(({ name }) => name === 'words');
   // Of whole numbers a part of the columns may be bound, in strips that may be wider than the matrix.
@@ -43,7 +45,7 @@ const product = (u: Numbers, constants: Numbers, bindings: readonly PlanBinding[
     gamma: u.gammaFormat === 3 ? 0 : Number.POSITIVE_INFINITY,
     beta: u.betaFormat === 3 ? 0 : Number.POSITIVE_INFINITY,
     // A sum that is continued is read before it is written.
-    y: (u.continues === 1 ? 8 : 4) * batch * m * columns,
+    y: (u.continues === 1 ? 8 : 4) * batch * m * Math.min(columns, written),
   };
   return {
     flops: 2 * batch * m * k * columns,

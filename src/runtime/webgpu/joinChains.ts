@@ -5,7 +5,17 @@ import { CHAIN_LIMIT, isFew } from './chains.ts';
 import { isPacked } from './chainText.ts';
 import { generateTogether } from './elementwise.ts';
 import type { Computed, PlanBuffer, Step } from './planForm.ts';
-import { bound, conflict, constantOf, generatedStep, touchedBy, type Update, updatesOf, walkedAs } from './steps.ts';
+import {
+  bound,
+  conflict,
+  constantOf,
+  generatedStep,
+  touchedBy,
+  type Update,
+  updatesOf,
+  usesOf,
+  walkedAs,
+} from './steps.ts';
 
 /** Ops in the text of a step. */
 const opsOf = ({ chains = [] }: Step): number =>
@@ -74,10 +84,7 @@ export const joinChains = (
   kept: ReadonlySet<number>,
   traits: KernelTraits,
 ): readonly Step[] => {
-  const uses = new Map<number, number>();
-  for (const { bindings } of steps)
-    for (const buffer of new Set(bindings.map((binding) => binding.buffer)))
-      uses.set(buffer, (uses.get(buffer) ?? 0) + 1);
+  const uses = usesOf(steps);
   const formOf = new Map<Step, string>();
   const isSmall = ({ chains = [] }: Step): boolean =>
     chains.length > 0 && chains.every(({ chain }) => isFew(chain) && !isPacked(chain.dtype));

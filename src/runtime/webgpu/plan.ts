@@ -19,6 +19,7 @@ import { type Chain, type ChainValue, neededFor } from './chainForm.ts';
 import { formChains } from './chains.ts';
 import { generate } from './elementwise.ts';
 import type { Fused } from './epilogues.ts';
+import { joinGates } from './gates.ts';
 import { graphOf, isHalfWidth, type Seen, scalarOf, wholeBytes } from './graph.ts';
 import { joinChains } from './joinChains.ts';
 import { lastReads } from './lastReads.ts';
@@ -448,9 +449,11 @@ export const plan = (
       [to],
     );
 
+  const kept = new Set(target.values());
+  const joined = writeInAttention(pairUpdates(joinGates(steps, kept, traits)), traits);
   return {
     buffers,
-    steps: joinChains(writeInAttention(pairUpdates(steps), traits), buffers, new Set(target.values()), traits),
+    steps: joinChains(joined, buffers, kept, traits),
     outputs: wanted.map((tensor, i) => ({ buffer: target.get(i)!, shape: tensor.shape, dtype: tensor.dtype })),
   };
 };

@@ -109,6 +109,15 @@ export const joinLater = (
   return result;
 };
 
+/** How many steps touch each buffer. */
+export const usesOf = (steps: readonly Step[]): ReadonlyMap<number, number> => {
+  const uses = new Map<number, number>();
+  for (const { bindings } of steps)
+    for (const buffer of new Set(bindings.map((binding) => binding.buffer)))
+      uses.set(buffer, (uses.get(buffer) ?? 0) + 1);
+  return uses;
+};
+
 /** One of the updates that a launch of `sliceUpdate` or `sliceUpdatePair` does. */
 export interface Update {
   readonly update: PlanBinding;
