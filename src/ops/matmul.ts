@@ -110,7 +110,7 @@ const matmulOp = defineOp<object>({
   kernel: {
     kind: 'shader',
     strided: [true, true],
-    epilogue: true,
+    epilogue: 'all',
     launches: matmulLaunches,
     norms: matmulNorms,
     choice: matmulChoice,

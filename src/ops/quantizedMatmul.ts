@@ -178,7 +178,7 @@ const quantizedMatmulOp = defineOp<QuantizedFormat>({
   vjp: ({ inputs: [, words, scales, zeros], attributes }, dy) => [
     matmul(dy, transpose(dequantize({ words: words!, scales: scales!, zeros }, attributes))),
   ],
-  kernel: { kind: 'shader', epilogue: true, launches, norms, choice: quantizedChoice },
+  kernel: { kind: 'shader', epilogue: 'all', launches, norms, choice: quantizedChoice },
 });
 
 /** `a [..., k]` times a matrix in few bits, `[..., columns]`; `matmul` calls this. */

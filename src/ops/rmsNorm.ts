@@ -45,7 +45,8 @@ const rmsNormOp = defineOp<RmsNorm>({
   },
   kernel: {
     kind: 'shader',
-    launches: ({ inputs: [x, scale], attributes: { epsilon, offset }, traits }) => {
+    epilogue: 'residual',
+    launches: ({ inputs: [x, scale], attributes: { epsilon, offset }, traits, epilogue: { residual } }) => {
       const { rows, columns } = rowsOf(x!.shape);
       if (rows * columns === 0) return [];
       const { shader, lanes } = chosenRowKernel('rmsNorm', { rows, columns }, traits);
@@ -53,12 +54,13 @@ const rmsNormOp = defineOp<RmsNorm>({
         const from = input(0, rowRange(run, columns * 4));
         return {
           shader,
-          constants: { WORKGROUP: lanes, SCALE_FORMAT: weightFormat(scale) },
+          constants: { WORKGROUP: lanes, SCALE_FORMAT: weightFormat(scale), RESIDUAL: Number(residual !== undefined) },
           uniforms: { rows: run.end - run.start, columns, epsilon, offset },
-          // Something has to be bound for a scale that is absent: x, which is then not read as one.
+          // Something has to be bound for what is absent: x, which is then not read as that.
           buffers: {
             x: from,
             scale: scale === undefined ? from : input(1),
+            residual: residual === undefined ? from : { of: 'residual', range: rowRange(run, columns * 4) },
             y: output(rowRange(run, columns * 4)),
           },
           workgroups: run.end - run.start,

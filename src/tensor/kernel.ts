@@ -152,8 +152,8 @@ export interface ShaderKernel<A> {
   readonly strided?: readonly boolean[];
   /** An input whose buffer the output takes over; the planner copies it first when somebody else still needs it. */
   readonly inPlace?: number;
-  /** Whether the launches honour `epilogue`. */
-  readonly epilogue?: boolean;
+  /** What of `epilogue` the launches honour: all of it, or a residual that is added. Default: nothing. */
+  readonly epilogue?: 'all' | 'residual';
   /** Of an op that is a norm of its first input: which, and at which places of the inputs its weights are, if they are there. */
   norm?(attributes: A): NormForm & { readonly gammaAt: number; readonly betaAt: number };
   /** Whether the launches honour `norm`, and are expected to take less time by that than one more launch does. */

@@ -10,9 +10,11 @@ import { rmsNorm } from '../../src/ops/rmsNorm.ts';
 import { square } from '../../src/ops/square.ts';
 import { sum } from '../../src/ops/sum.ts';
 import { evaluateReference } from '../../src/runtime/reference/evaluate.ts';
+import { plan } from '../../src/runtime/webgpu/plan.ts';
 import type { Tensor } from '../../src/tensor/tensor.ts';
 import { gradients } from '../../src/transforms/gradients.ts';
 import { expectClose } from '../support/agree.ts';
+import { testDevice } from '../support/device.ts';
 import { drawn, logits, matrices, referenceValues } from '../support/draw.ts';
 import { expectGradients } from '../support/gradient.ts';
 import { expectAgreesInParts, expectAllAgree } from '../support/variants.ts';
@@ -69,6 +71,23 @@ describe('rmsNorm', () => {
 
   it('agrees where rows do not fit one binding', () =>
     expectAgreesInParts(rmsNorm(drawn([301, 13]), drawn([13])), 4096, { atol: 1e-5 }));
+
+  it('is added to what it is a branch of by the same launch', async () => {
+    const { traits } = await testDevice();
+    const branch = ([rows, columns]: readonly [number, number], scale?: Tensor): Tensor =>
+      add(drawn([rows, columns], { seed: 3 }), rmsNorm(drawn([rows, columns]), scale));
+    for (const y of [branch([1, 3]), branch([7, 65], drawn([65], { seed: 2 })), branch([65537, 2])]) {
+      expect(plan([y], { traits }).steps).toHaveLength(1);
+      await expectAllAgree(y, { atol: 1e-5 });
+    }
+    await expectAgreesInParts(branch([301, 13], drawn([13], { seed: 2 })), 4096, { atol: 1e-5 });
+    // A gain is no residual, and neither is one number.
+    const x = rmsNorm(drawn([7, 65]));
+    for (const y of [multiply(x, drawn([7, 65], { seed: 2 })), add(x, drawn([65], { seed: 2 })), add(x, 1)]) {
+      expect(plan([y], { traits }).steps).toHaveLength(2);
+      await expectAllAgree(y, { atol: 1e-5 });
+    }
+  });
 });
 
 describe('the gradient of rmsNorm', () => {

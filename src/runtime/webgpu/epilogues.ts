@@ -32,7 +32,8 @@ export const fuseEpilogues = ({ order, inputsOf, onlyConsumer, seenOf }: Graph):
   const fused = new Map<Tensor, Fused>();
   const absorbed = new Set<Tensor>();
   for (const kernel of order) {
-    if (kernel.op.kernel.kind !== 'shader' || kernel.op.kernel.epilogue !== true || count(kernel.shape) === 0) continue;
+    const honoured = kernel.op.kernel.kind === 'shader' ? kernel.op.kernel.epilogue : undefined;
+    if (honoured === undefined || count(kernel.shape) === 0) continue;
     let state: Fused = { kernel };
     let end = kernel;
     for (;;) {
@@ -40,6 +41,7 @@ export const fuseEpilogues = ({ order, inputsOf, onlyConsumer, seenOf }: Graph):
       if (next === undefined || !sameShape(next.shape, kernel.shape) || next.dtype !== 'float32') break;
       if (fused.has(next)) break;
       const name = next.op.name;
+      if (honoured === 'residual' && name !== 'add') break;
       if (name === 'add' || name === 'multiply') {
         const other = inputsOf(next).find((input) => input !== end);
         if (other === undefined) break;
@@ -66,6 +68,7 @@ export const fuseEpilogues = ({ order, inputsOf, onlyConsumer, seenOf }: Graph):
         const joinsWhole = isWhole && (name === 'add' || root.op.kernel.kind !== 'elementwise');
         if (
           name === 'add' &&
+          honoured === 'all' &&
           isVector &&
           state.bias === undefined &&
           state.activation === undefined &&
