@@ -127,9 +127,10 @@ describe('a gate and what it opens', () => {
     await expectOne(waves([1, k], 0.7), pair(k, n, dtype, true));
   });
 
+  // Strips begin where every adapter can bind them.
   it.each([
-    [8, 5, 64, 5],
-    [8, 67, 128, 67],
+    [8, 4, 64, 4],
+    [8, 68, 128, 68],
     [4, 8, 64, 8],
     [4, 136, 192, 32],
   ] as const)('are one launch in %i bits: %i by %i, blocks of %i', async (bits, k, n, block) => {
