@@ -26,6 +26,7 @@ struct Uniforms {
   freshKeyOffset: u32, freshKeyBatch: u32, freshKeyHead: u32,
   freshValueOffset: u32, freshValueBatch: u32, freshValueHead: u32,
   outputOffset: u32,
+  each: u32, // Vectors of columns of a lane: two, which a compiler is not to know.
 }
 
 @group(0) @binding(0) var<uniform> uniforms: Uniforms;
@@ -97,23 +98,24 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) grid: vec3u,
   let freshKeyAt = uniforms.freshKeyOffset + kvHead * uniforms.freshKeyHead;
   let freshValueAt = uniforms.freshValueOffset + kvHead * uniforms.freshValueHead;
   if (member == 0u) {
-    if (chunk == 0u) {
-      for (var d = lane; d < uniforms.dim; d += lanes) {
-        key[keyBase + batch * uniforms.keyBatch + last * uniforms.keyRow + d] =
-          freshKey[freshKeyAt + batch * uniforms.freshKeyBatch + d];
-      }
-    }
     let source = freshValueAt + batch * uniforms.freshValueBatch;
     let goal = valueBase + batch * uniforms.valueBatch + last * uniforms.valueRow;
-    if (column < uniforms.valueDim) { value[goal + column] = freshValue[source + column]; }
-    if (column + lanes < uniforms.valueDim) { value[goal + column + lanes] = freshValue[source + column + lanes]; }
+    for (var c = 0u; c < uniforms.each; c++) {
+      let d = column + c * lanes;
+      if (d < uniforms.valueDim) { value[goal + d] = freshValue[source + d]; }
+    }
   }
 
   var row = batch; // In which the new key is.
   if (KEY_ROWS) { row = keyMask[maskBase + last]; }
   var product = 0.0;
+  let keyGoal = keyBase + batch * uniforms.keyBatch + last * uniforms.keyRow;
   for (var d = lane; d < uniforms.dim; d += lanes) {
-    product += dot(query[queryAt + d], freshKey[freshKeyAt + row * uniforms.freshKeyBatch + d]);
+    let own = freshKey[freshKeyAt + batch * uniforms.freshKeyBatch + d];
+    if (member == 0u && chunk == 0u) { key[keyGoal + d] = own; }
+    var seen = own;
+    if (KEY_ROWS) { seen = freshKey[freshKeyAt + row * uniforms.freshKeyBatch + d]; }
+    product += dot(query[queryAt + d], seen);
   }
   var lastPlace = f32(last);
   if (PLACES) { lastPlace = keyPositions[maskBase + last]; }
@@ -124,8 +126,12 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) grid: vec3u,
   var peak = select(MASKED, lastScore, isSeen);
   var total = select(0.0, 1.0, isSeen && lane == 0u);
   let freshRow = freshValueAt + row * uniforms.freshValueBatch;
-  var sumA = select(vec4f(), freshValue[freshRow + columnA], isSeen); // Of this lane's first columns.
-  var sumB = select(vec4f(), freshValue[freshRow + columnB], isSeen); // Of its second.
+  var sumA = vec4f(); // Of this lane's first columns.
+  var sumB = vec4f(); // Of its second.
+  for (var c = 0u; c < uniforms.each; c++) {
+    sumA = sumB;
+    sumB = select(vec4f(), freshValue[freshRow + select(columnB, columnA, c == 0u)], isSeen);
+  }
   if (!KEY_ROWS) {
     keyBase += batch * uniforms.keyBatch;
     valueBase += batch * uniforms.valueBatch;
@@ -190,6 +196,8 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) grid: vec3u,
   total = subgroupAdd(total);
   let inverse = select(0.0, 1.0 / total, total > 0.0);
   let at = uniforms.outputOffset + (batch * uniforms.kvHeads * uniforms.group + head) * uniforms.valueDim;
-  if (column < uniforms.valueDim) { y[at + column] = sumA * inverse; }
-  if (column + lanes < uniforms.valueDim) { y[at + column + lanes] = sumB * inverse; }
+  for (var c = 0u; c < uniforms.each; c++) {
+    let d = column + c * lanes;
+    if (d < uniforms.valueDim) { y[at + d] = select(sumA, sumB, c == 1u) * inverse; }
+  }
 }

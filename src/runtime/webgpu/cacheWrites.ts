@@ -67,7 +67,7 @@ const join = (pair: Step, attention: Step): Step | undefined => {
   return {
     ...attention,
     kernel: { ...kernel, shader: 'attentionDecodeUpdate', constants },
-    uniforms: { ...uniforms, ...fresh('freshKey', key.from), ...fresh('freshValue', value.from) },
+    uniforms: { ...uniforms, ...fresh('freshKey', key.from), ...fresh('freshValue', value.from), each: 2 },
     bindings: [
       bound(attention, 'query'),
       { ...key.update, name: 'freshKey' },
