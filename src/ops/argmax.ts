@@ -31,7 +31,7 @@ const argmaxOp = defineOp<object>({
       const { shader, lanes } = rowKernel('argmax', columns, traits);
       return rowRuns('argmax', rows, [columns * 4, 4], traits).map((run) => ({
         shader,
-        constants: { WORKGROUP: lanes },
+        constants: { WORKGROUP: lanes, PAIRS: 0 },
         uniforms: { rows: run.end - run.start, columns },
         buffers: { x: input(0, rowRange(run, columns * 4)), y: output(rowRange(run, 4)) },
         workgroups: run.end - run.start,

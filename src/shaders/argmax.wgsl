@@ -2,13 +2,14 @@
 // Grid: x = min(rows, 65535), y = ceil(rows / x). Reference: src/ops/argmax.ts.
 
 override WORKGROUP: u32 = 64; // A power of two.
+override PAIRS: u32 = 0; // 1: of a single row; x is pairs of a number and its place, in the order of places.
 const LOWEST = -3.4028234e38; // WGSL has no literal for -infinity.
 const NONE = 0xffffffffu;
 
 struct Uniforms { rows: u32, columns: u32 }
 
 @group(0) @binding(0) var<uniform> uniforms: Uniforms;
-@group(0) @binding(1) var<storage, read> x: array<f32>;       // [rows, columns]
+@group(0) @binding(1) var<storage, read> x: array<f32>;       // [rows, columns], or [columns, 2]
 @group(0) @binding(2) var<storage, read_write> y: array<i32>; // [rows]
 
 var<workgroup> peaks: array<f32, WORKGROUP>;
@@ -27,7 +28,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
   var peak = LOWEST;
   var place = NONE;
   for (var j = lane; j < uniforms.columns; j += WORKGROUP) {
-    let value = max(x[start + j], LOWEST); // Something is largest even in a row of -infinity.
+    let value = max(x[(start + j) * (1u + PAIRS)], LOWEST); // Something is largest even in a row of -infinity.
     if (value > peak || place == NONE) {
       peak = value;
       place = j;
@@ -47,5 +48,5 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
     }
     workgroupBarrier();
   }
-  if (lane == 0) { y[row] = i32(places[0]); }
+  if (lane == 0) { y[row] = select(i32(places[0]), i32(x[2u * places[0] + 1u]), PAIRS == 1u); }
 }

@@ -10,6 +10,9 @@ enable subgroups;
 override FORMAT: u32 = 0;   // Of b: 0 float32, 1 float16, 2 bfloat16; halves are two to a word, and lie in eights.
 override SUBGROUP: u32 = 8; // Lanes: 4 or more.
 override GATED: u32 = 0;    // 1: columns of b have columns of it for factors; there is neither bias nor residual then.
+override BEST: u32 = 0;     // 1: of its columns a workgroup writes the largest, and which it is, in place of all of them.
+const LOWEST = -3.4028234e38; // WGSL has no literal for -infinity.
+const NONE = 0xffffffffu;
 
 struct Uniforms {
   workgroups: u32, rowTiles: u32, columnTiles: u32, m: u32, k: u32, n: u32, inner: u32,
@@ -80,6 +83,26 @@ fn product(low: vec4f, high: vec4f, words: vec4u) -> f32 {
   return dot(low, vec4f(halves(words.x), halves(words.y))) + dot(high, vec4f(halves(words.z), halves(words.w)));
 }
 
+// A number, and the column that it is of.
+struct Best { peak: f32, place: u32 }
+
+// The best of some columns, and of one more behind them.
+fn better(best: Best, value: f32, j: u32) -> Best {
+  let own = max(value, LOWEST); // Something is largest even in a row of -infinity.
+  let isBetter = own > best.peak || best.place == NONE;
+  return Best(select(best.peak, own, isBetter), select(best.place, j, isBetter));
+}
+
+// Of a lane's columns each, the best one of all; the lowest where there are several. Numbers below 2^24 are exact as floats.
+fn writeBest(best: Best, id: u32, lane: u32) {
+  let highest = subgroupMax(best.peak);
+  let first = subgroupMin(select(NONE, best.place, best.peak == highest));
+  if (lane == 0u) {
+    y[2u * id] = highest;
+    y[2u * id + 1u] = f32(first);
+  }
+}
+
 @compute @workgroup_size(SUBGROUP)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3u,
         @builtin(subgroup_invocation_id) lane: u32) {
@@ -111,13 +134,19 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
     }
   }
 
+  var best = Best(LOWEST, NONE);
   for (var c = 0u; c < uniforms.each; c++) {
     let j = firstColumn + lane + c * SUBGROUP;
     if (j >= uniforms.n) { continue; }
+    if (BEST == 1u) {
+      best = better(best, select(sums.x, sums.y, c == 1u), j);
+      continue;
+    }
     if (isGated) {
       y[yStart + j] = activate(sums.x, uniforms.activation) * sums.y;
     } else {
       finish(select(sums.x, sums.y, c == 1u), yStart, 0u, j);
     }
   }
+  if (BEST == 1u) { writeBest(best, id, lane); }
 }

@@ -8,6 +8,9 @@ override FORMAT: u32 = 0;   // Of b: 0 float32, 1 float16, 2 bfloat16; halves ar
 override LANES_X: u32 = 32; // Invocations along terms: a power of two.
 override LANES_Y: u32 = 8;  // Invocations along columns; gated an even number.
 override GATED: u32 = 0;    // 1: columns of b have columns of it for factors; there is neither bias nor residual then.
+override BEST: u32 = 0;     // 1: of its columns a workgroup writes the largest, and which it is, in place of all of them.
+const LOWEST = -3.4028234e38; // WGSL has no literal for -infinity.
+const NONE = 0xffffffffu;
 
 struct Uniforms {
   workgroups: u32, rowTiles: u32, columnTiles: u32, m: u32, k: u32, n: u32, inner: u32,
@@ -82,6 +85,16 @@ var<workgroup> partial: array<f32, LANES_X * LANES_Y>; // [LANES_Y][LANES_X]
 // A bound that compilers do not know, or they unroll, which with barriers takes those for CPUs seconds.
 fn hidden(n: u32) -> u32 { return select(n, 0u, uniforms.workgroups == 0xffffffffu); }
 
+// A number, and the column that it is of.
+struct Best { peak: f32, place: u32 }
+
+// The best of some columns, and of one more behind them.
+fn better(best: Best, value: f32, j: u32) -> Best {
+  let own = max(value, LOWEST); // Something is largest even in a row of -infinity.
+  let isBetter = own > best.peak || best.place == NONE;
+  return Best(select(best.peak, own, isBetter), select(best.place, j, isBetter));
+}
+
 @compute @workgroup_size(LANES_X, LANES_Y)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3u,
         @builtin(local_invocation_id) lane: vec3u, @builtin(local_invocation_index) index: u32) {
@@ -113,6 +126,16 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
   for (var half = hidden(LANES_X / 2u); half > 0u; half /= 2u) {
     if (lane.x < half) { partial[index] += partial[index + half]; }
     workgroupBarrier();
+  }
+  if (BEST == 1u) {
+    if (index > 0u) { return; }
+    var best = Best(LOWEST, NONE);
+    for (var c = 0u; c < min(across, uniforms.n - firstColumn); c++) {
+      best = better(best, partial[c * LANES_X], firstColumn + c);
+    }
+    y[2u * id] = best.peak;
+    y[2u * id + 1u] = f32(best.place); // Numbers below 2^24 are exact as floats.
+    return;
   }
   let j = firstColumn + index;
   if (index >= across || j >= uniforms.n) { return; }

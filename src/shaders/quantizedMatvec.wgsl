@@ -8,6 +8,9 @@
 override BITS: u32 = 8;     // 8 or 4.
 override LANES_Y: u32 = 32; // A power of two.
 override GATED: u32 = 0;    // 1: columns have columns of other strips for factors; there is neither bias nor residual then.
+override BEST: u32 = 0;     // 1: of its columns a workgroup writes the largest, and which it is, in place of all of them.
+const LOWEST = -3.4028234e38; // WGSL has no literal for -infinity.
+const NONE = 0xffffffffu;
 
 struct Uniforms {
   workgroups: u32, columnTiles: u32,
@@ -78,6 +81,16 @@ fn columnsOf(word: u32, high: bool) -> vec4f {
   return vec4f((vec4u(select(word, word >> 16u, high)) >> vec4u(0u, 4u, 8u, 12u)) & vec4u(15u));
 }
 
+// A number, and the column that it is of.
+struct Best { peak: f32, place: u32 }
+
+// The best of some columns, and of one more behind them.
+fn better(best: Best, value: f32, j: u32) -> Best {
+  let own = max(value, LOWEST); // Something is largest even in a row of -infinity.
+  let isBetter = own > best.peak || best.place == NONE;
+  return Best(select(best.peak, own, isBetter), select(best.place, j, isBetter));
+}
+
 @compute @workgroup_size(8, LANES_Y)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3u,
         @builtin(local_invocation_id) lane: vec3u, @builtin(local_invocation_index) index: u32) {
@@ -125,7 +138,17 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
     }
     let own = id * across + c / 16u;
     let j = uniforms.firstColumn + own * 16u + c % 16u;
-    if (own >= uniforms.units || j >= uniforms.n) { continue; }
+    if (BEST == 1u) { meet[c] = sum; } // Nobody else reads this column's.
+    if (BEST == 1u || own >= uniforms.units || j >= uniforms.n) { continue; }
     if (isGated) { y[j] = activate(sum, uniforms.activation) * factor; } else { finish(sum, 0u, j); }
+  }
+  if (BEST == 1u) {
+    workgroupBarrier();
+    if (index > 0u) { return; }
+    var best = Best(LOWEST, NONE);
+    let start = uniforms.firstColumn + id * 128u;
+    for (var c = 0u; c < min(128u, uniforms.n - start); c++) { best = better(best, meet[c], start + c); }
+    y[2u * id] = best.peak;
+    y[2u * id + 1u] = f32(best.place); // Numbers below 2^24 are exact as floats.
   }
 }

@@ -14,6 +14,9 @@ override SUBGROUP: u32 = 8; // Lanes.
 override PARTS: u32 = 1;    // A power of two.
 override NORM: u32 = 0;     // Of the row of a, as it is read: 0 none, 1 layerNorm, 2 rmsNorm.
 override GATED: u32 = 0;    // 1: columns have columns of other strips for factors; there is neither bias nor residual then.
+override BEST: u32 = 0;     // 1: of its columns a workgroup writes the largest, and which it is, in place of all of them.
+const LOWEST = -3.4028234e38; // WGSL has no literal for -infinity.
+const NONE = 0xffffffffu;
 
 struct Uniforms {
   workgroups: u32, columnTiles: u32,
@@ -123,6 +126,26 @@ fn highColumns(word: u32) -> vec4f {
   return vec4f(bitcast<vec4i>(vec4u(word >> 16u) & vec4u(0xfu, 0xf0u, 0xf00u, 0xf000u)));
 }
 
+// A number, and the column that it is of.
+struct Best { peak: f32, place: u32 }
+
+// The best of some columns, and of one more behind them.
+fn better(best: Best, value: f32, j: u32) -> Best {
+  let own = max(value, LOWEST); // Something is largest even in a row of -infinity.
+  let isBetter = own > best.peak || best.place == NONE;
+  return Best(select(best.peak, own, isBetter), select(best.place, j, isBetter));
+}
+
+// Of a lane's columns each, the best one of all; the lowest where there are several. Numbers below 2^24 are exact as floats.
+fn writeBest(best: Best, id: u32, lane: u32) {
+  let highest = subgroupMax(best.peak);
+  let first = subgroupMin(select(NONE, best.place, best.peak == highest));
+  if (lane == 0u) {
+    y[2u * id] = highest;
+    y[2u * id + 1u] = f32(first);
+  }
+}
+
 @compute @workgroup_size(SUBGROUP)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3u,
         @builtin(subgroup_invocation_id) lane: u32) {
@@ -185,15 +208,19 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
     for (var other = lanes; other < SUBGROUP; other *= 2u) { sums[c] += subgroupShuffleXor(sums[c], other); }
   }
 
+  var best = Best(LOWEST, NONE);
   for (var c = 0u; c < uniforms.quads * 4u; c++) {
     let j = uniforms.firstColumn + unit * uniforms.quads * 4u + c;
     let isStored = part == 0u && place < across && id * across + place < uniforms.units && j < uniforms.n;
     let sum = sums[c / 4u][c % 4u];
-    if (isGated) {
+    if (BEST == 1u) {
+      if (isStored) { best = better(best, sum, j); }
+    } else if (isGated) {
       let factor = subgroupShuffleXor(sum, across);
       if (isStored) { y[j] = activate(sum, uniforms.activation) * factor; }
     } else if (isStored) {
       finish(sum, 0u, j);
     }
   }
+  if (BEST == 1u) { writeBest(best, id, lane); }
 }

@@ -22,6 +22,7 @@ import type { Fused } from './epilogues.ts';
 import { joinGates } from './gates.ts';
 import { graphOf, isHalfWidth, type Seen, scalarOf, wholeBytes } from './graph.ts';
 import { joinChains } from './joinChains.ts';
+import { findLargest } from './largest.ts';
 import { lastReads } from './lastReads.ts';
 import { foldNorms, normOf, operandFor } from './norms.ts';
 import { pairUpdates } from './pairs.ts';
@@ -450,7 +451,8 @@ export const plan = (
     );
 
   const kept = new Set(target.values());
-  const joined = writeInAttention(pairUpdates(joinGates(steps, kept, traits)), traits);
+  const products = findLargest(joinGates(steps, kept, traits), buffers, kept);
+  const joined = writeInAttention(pairUpdates(products), traits);
   return {
     buffers,
     steps: joinChains(joined, buffers, kept, traits),
