@@ -10,7 +10,8 @@ enable subgroups;
 override FORMAT: u32 = 0;   // Of b: 0 float32, 1 float16, 2 bfloat16; halves are two to a word, and lie in eights.
 override SUBGROUP: u32 = 8; // Lanes: 4 or more.
 override GATED: u32 = 0;    // 1: columns of b have columns of it for factors; there is neither bias nor residual then.
-override BEST: u32 = 0;     // 1: of its columns a workgroup writes the largest, and which it is, in place of all of them.
+override BEST: u32 = 0;     // 1: of its columns a workgroup writes the largest, and which it is, in place of all of them;
+                            // the first is column biasOffset then, of no bias.
 const LOWEST = -3.4028234e38; // WGSL has no literal for -infinity.
 const NONE = 0xffffffffu;
 
@@ -93,13 +94,13 @@ fn better(best: Best, value: f32, j: u32) -> Best {
   return Best(select(best.peak, own, isBetter), select(best.place, j, isBetter));
 }
 
-// Of a lane's columns each, the best one of all; the lowest where there are several. Numbers below 2^24 are exact as floats.
-fn writeBest(best: Best, id: u32, lane: u32) {
+// Of what the lanes found the best one, the lowest where there are several; its column counts from `base` on.
+fn writeBest(best: Best, at: u32, base: u32, lane: u32) {
   let highest = subgroupMax(best.peak);
   let first = subgroupMin(select(NONE, best.place, best.peak == highest));
   if (lane == 0u) {
-    y[2u * id] = highest;
-    y[2u * id + 1u] = f32(first);
+    y[at] = highest;
+    y[at + 1u] = f32(base + first); // Whole numbers below 2^24 are exact as floats.
   }
 }
 
@@ -148,5 +149,5 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
       finish(select(sums.x, sums.y, c == 1u), yStart, 0u, j);
     }
   }
-  if (BEST == 1u) { writeBest(best, id, lane); }
+  if (BEST == 1u) { writeBest(best, yStart + 2u * id, uniforms.biasOffset, lane); }
 }

@@ -8,7 +8,8 @@ override FORMAT: u32 = 0;   // Of b: 0 float32, 1 float16, 2 bfloat16; halves ar
 override LANES_X: u32 = 32; // Invocations along terms: a power of two.
 override LANES_Y: u32 = 8;  // Invocations along columns; gated an even number.
 override GATED: u32 = 0;    // 1: columns of b have columns of it for factors; there is neither bias nor residual then.
-override BEST: u32 = 0;     // 1: of its columns a workgroup writes the largest, and which it is, in place of all of them.
+override BEST: u32 = 0;     // 1: of its columns a workgroup writes the largest, and which it is, in place of all of them;
+                            // the first is column biasOffset then, of no bias.
 const LOWEST = -3.4028234e38; // WGSL has no literal for -infinity.
 const NONE = 0xffffffffu;
 
@@ -133,8 +134,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
     for (var c = 0u; c < min(across, uniforms.n - firstColumn); c++) {
       best = better(best, partial[c * LANES_X], firstColumn + c);
     }
-    y[2u * id] = best.peak;
-    y[2u * id + 1u] = f32(best.place); // Numbers below 2^24 are exact as floats.
+    y[yStart + 2u * id] = best.peak;
+    y[yStart + 2u * id + 1u] = f32(uniforms.biasOffset + best.place); // Whole numbers below 2^24 are exact as floats.
     return;
   }
   let j = firstColumn + index;

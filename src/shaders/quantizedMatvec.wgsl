@@ -149,6 +149,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
     let start = uniforms.firstColumn + id * 128u;
     for (var c = 0u; c < min(128u, uniforms.n - start); c++) { best = better(best, meet[c], start + c); }
     y[2u * id] = best.peak;
-    y[2u * id + 1u] = f32(best.place); // Numbers below 2^24 are exact as floats.
+    y[2u * id + 1u] = f32(best.place); // Whole numbers below 2^24 are exact as floats.
   }
 }

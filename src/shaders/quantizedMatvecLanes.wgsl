@@ -136,13 +136,13 @@ fn better(best: Best, value: f32, j: u32) -> Best {
   return Best(select(best.peak, own, isBetter), select(best.place, j, isBetter));
 }
 
-// Of a lane's columns each, the best one of all; the lowest where there are several. Numbers below 2^24 are exact as floats.
-fn writeBest(best: Best, id: u32, lane: u32) {
+// Of what the lanes found the best one, the lowest where there are several; its column counts from `base` on.
+fn writeBest(best: Best, at: u32, base: u32, lane: u32) {
   let highest = subgroupMax(best.peak);
   let first = subgroupMin(select(NONE, best.place, best.peak == highest));
   if (lane == 0u) {
-    y[2u * id] = highest;
-    y[2u * id + 1u] = f32(first);
+    y[at] = highest;
+    y[at + 1u] = f32(base + first); // Whole numbers below 2^24 are exact as floats.
   }
 }
 
@@ -222,5 +222,5 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) grid: vec3
       finish(sum, 0u, j);
     }
   }
-  if (BEST == 1u) { writeBest(best, id, lane); }
+  if (BEST == 1u) { writeBest(best, 2u * id, 0u, lane); }
 }

@@ -105,6 +105,24 @@ describe('the largest of a row of products', () => {
     );
   });
 
+  it('is found in all parts of a table that a device binds one after the other', async () => {
+    const [k, n] = [8, 1000];
+    const numbers = whole(n * k, 3, 2);
+    for (const kind of [{}, { isSoftware: false }]) {
+      const gpu = await deviceWith({ ...kind, maxBindingBytes: 8192 });
+      const y = argmax(matmul(row(k), table(n, k, 'float32', numbers)));
+      const constants = stepsOf([y], gpu).map((kernel) => kernel.constants.BEST ?? kernel.constants.PAIRS);
+      expect(constants.length).toBeGreaterThan(4);
+      expect(constants.every((value) => value === 1)).toBe(true);
+      for (const at of [0, 300, 999]) {
+        const signs = whole(k, 1, 2);
+        const largest = numbers.map((value, i) => (Math.floor(i / k) === at ? 3 * signs[i % k]! : value));
+        const first = argmax(matmul(row(k), table(n, k, 'float32', largest)));
+        expect((await evaluate(gpu, [first]))[0]!.data).toEqual(evaluateReference([first])[0]!.data);
+      }
+    }
+  });
+
   it('is read from the products where somebody else needs them, or more is done to them, and of several rows', async () => {
     const device = await testDevice();
     const [k, n] = [8, 70];

@@ -20,15 +20,32 @@ const isFinder = (step: Step): boolean => {
   );
 };
 
-/** A step with another value of a constant, and a part of a buffer bound. */
-const changed = (step: Step, constant: string, name: string, size: number): Step =>
+/** A step with a constant set, other uniforms, and the beginning of a buffer bound. */
+const changed = (
+  step: Step,
+  constant: string,
+  uniforms: Readonly<Record<string, number>>,
+  name: string,
+  size: number,
+): Step =>
   step.kernel.kind === 'file'
     ? {
         ...step,
         kernel: { ...step.kernel, constants: { ...step.kernel.constants, [constant]: 1 } },
-        bindings: step.bindings.map((binding) => (binding.name === name ? { ...binding, size } : binding)),
+        uniforms: { ...step.uniforms, ...uniforms },
+        bindings: step.bindings.map((binding) => (binding.name === name ? { ...binding, start: 0, size } : binding)),
       }
     : step;
+
+/** Whether products are the parts of one with all columns, one after the other; of strips there is to be one part. */
+const areWhole = (products: readonly Step[], columns: number): boolean => {
+  let next = 0;
+  for (const { uniforms: u } of products) {
+    if ((u.firstColumn ?? u.biasOffset) !== next) return false;
+    next += u.n!;
+  }
+  return next === columns;
+};
 
 /**
  * Steps in which the arg-max of a row's product with a table reads what each of the product's workgroups found to be the largest,
@@ -46,14 +63,18 @@ export const findLargest = (
   for (const step of steps) {
     if (!(isFile(step, 'argmax') || isFile(step, 'argmaxSubgroup')) || step.uniforms.rows !== 1) continue;
     const { buffer, start } = bound(step, 'x');
-    if (uses.get(buffer) !== 2 || kept.has(buffer) || start !== 0) continue;
-    const product = steps.find((other) => isFinder(other) && bound(other, 'y').buffer === buffer);
-    if (product === undefined || product.uniforms.n !== step.uniforms.columns) continue;
-    const columns = product.uniforms.workgroups!;
+    const products = steps.filter((other) => isFinder(other) && bound(other, 'y').buffer === buffer);
+    const isAll = uses.get(buffer) === products.length + 1 && areWhole(products, step.uniforms.columns!);
+    const columns = products.reduce((sum, { uniforms }) => sum + uniforms.workgroups!, 0);
     const size = PAIR_BYTES * columns;
-    if (size > buffers[buffer]!.bytes) continue;
-    instead.set(product, changed(product, 'BEST', 'y', size));
-    instead.set(step, changed({ ...step, uniforms: { ...step.uniforms, columns } }, 'PAIRS', 'x', size));
+    if (!isAll || kept.has(buffer) || start !== 0 || size > buffers[buffer]!.bytes) continue;
+    let found = 0;
+    for (const product of products) {
+      const own = 'yOffset' in product.uniforms ? { yOffset: 2 * found } : {};
+      instead.set(product, changed(product, 'BEST', own, 'y', size));
+      found += product.uniforms.workgroups!;
+    }
+    instead.set(step, changed(step, 'PAIRS', { columns }, 'x', size));
   }
   return steps.map((step) => instead.get(step) ?? step);
 };
