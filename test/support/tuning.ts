@@ -47,6 +47,22 @@ export const expectEveryKernelAgrees = async (expression: Tensor, tolerance: Tol
   return [...seen];
 };
 
+/** Devices that compute a row's product by the usual kernel of an adapter of either kind, or by every kernel for rows; with its name. */
+export const devicesForRow = async (
+  product: Tensor,
+  { every }: { readonly every: boolean },
+): Promise<readonly (readonly [kernel: string, gpu: WebGPU])[]> => {
+  const own = (await testDevice()).traits;
+  const found = new Map<string, Promise<WebGPU>>();
+  for (const isSoftware of [true, false]) {
+    const { shapes, names } = choiceOf(product, { ...own, isSoftware }).choice;
+    const forRows = names.filter((name) => /matvec/i.test(name) && !found.has(name));
+    for (const name of every ? forRows : forRows.slice(0, 1))
+      found.set(name, deviceWith({ isSoftware, tuning: new Map([[shapes, name]]) }));
+  }
+  return Promise.all([...found].map(async ([name, gpu]) => [name, await gpu] as const));
+};
+
 /** The choices that compiled functions come to on a device while something is done; nothing is measured. */
 export const choicesDuring = async (
   gpu: WebGPU,

@@ -82,7 +82,7 @@ const independent: Readonly<Record<string, (draft: CausalLM) => SamplerLike>> = 
 };
 
 describe.each([
-  ['reference', async () => referenceDevice, 6],
+  ['reference', async () => referenceDevice, 4],
   ['webgpu', webgpuTestDevice, 2],
 ] as const)('samplers in generate on %s', (kind, device, numRuns) => {
   for (const [name, make] of Object.entries(independent))
