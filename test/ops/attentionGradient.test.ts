@@ -119,7 +119,7 @@ it.each(['as it is', 'without subgroups'])(
       fc.asyncProperty(masked, async (draw) => {
         await expectAgrees(kernelGradients(draw), tolerance, gpu);
       }),
-      { numRuns: 18 },
+      { numRuns: 12 },
     );
   },
 );

@@ -33,6 +33,19 @@ export const expectAllAgree = async (
   return values;
 };
 
+/**
+ * As `expectAgrees`, for more workgroups than a grid has in one dimension: the device's own kernels on 66,000 rows, and those for
+ * GPUs, whose barriers take software adapters long, on a few rows and a grid that is narrower still.
+ */
+export const expectAgreesOnManyRows = async (
+  expressions: (rows: number) => Tensor | readonly Tensor[],
+  tolerance: Tolerance = {},
+): Promise<void> => {
+  await expectAgrees(expressions(66000), tolerance);
+  const narrow = { isSoftware: false, subgroups: undefined, maxWorkgroupsPerDimension: 7 };
+  for (const rows of [7, 8, 50]) await expectAgrees(expressions(rows), tolerance, await variant(narrow));
+};
+
 /** As `expectAgrees`, on devices that bind no more than `maxBindingBytes` at once, with both kinds of kernels. */
 export const expectAgreesInParts = async (
   expressions: Tensor | readonly Tensor[],
