@@ -11,7 +11,7 @@ import { commitOf, type Files, type Hubs, startHubs } from '../support/hubs/serv
 const size = 400_000;
 
 /** How often a process is killed. By hand: PURELM_KILLS=100. */
-const kills = Number(process.env.PURELM_KILLS ?? 12);
+const kills = Number(process.env.PURELM_KILLS ?? 16);
 
 let hubs: Hubs;
 let programs: Programs;

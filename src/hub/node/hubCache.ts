@@ -138,8 +138,14 @@ export const hubCacheStore = (cache: string, { repo, revision }: HubRepo, links 
     has: async (commit, file) => {
       if ((await sizeOf(pointer(commit, file.name))) === file.size) return true;
       if ((await sizeOf(blob(file))) !== file.size) return false;
-      await point(commit, file, false);
-      return true;
+      return point(commit, file, false).then(
+        () => true,
+        (problem: unknown) => {
+          // Without links another file of the same bytes may have taken the blob for itself just now.
+          if (problem instanceof Error && 'code' in problem && problem.code === 'ENOENT') return false;
+          throw problem;
+        },
+      );
     },
     readText: (commit, file) => readFile(pointer(commit, file), 'utf8'),
     exclusively: async (_, file, signal, work) => {
